@@ -1,0 +1,168 @@
+//! The modules of an application and who may see what.
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::Problem;
+use super::walk::{Node, walk};
+use crate::container::{View, Visible};
+use crate::injectable::Key;
+use crate::module::{DynamicModule, Export, ModuleDef};
+use crate::provider::Provider;
+
+/// Every module once, each provider numbered, each module's view computed.
+pub(super) struct Graph {
+    pub(super) views: Vec<View>,
+    pub(super) nodes: Vec<Node>,
+    /// With the module each belongs to.
+    pub(super) providers: Vec<(usize, Provider)>,
+    /// What each module lets others use.
+    pub(super) exports: Vec<Exports>,
+}
+
+/// More than one provider for a key is a problem of whoever asks for it.
+type Exports = HashMap<Key, BTreeSet<usize>>;
+
+impl Graph {
+    /// Reads the whole graph, from the root and the globals.
+    pub(super) fn collect(root: ModuleDef, globals: &[DynamicModule], problems: &mut Vec<Problem>) -> Self {
+        let (mut nodes, finished) = walk(root, globals, problems);
+        let mut providers = Vec::new();
+        let mut own: Vec<HashMap<Key, usize>> = Vec::new();
+        for (module, node) in nodes.iter_mut().enumerate() {
+            // A controller is a provider without being listed as one.
+            for controller in &node.def.controllers {
+                let provided = node.def.providers.iter().any(|provider| provider.key == controller.key);
+                if let Some(provider) = controller.provider.as_ref().filter(|_| !provided) {
+                    node.def.providers.push(provider.clone());
+                }
+            }
+            let mut keys = HashMap::new();
+            for provider in &node.def.providers {
+                if keys.insert(provider.key.clone(), providers.len()).is_some() {
+                    problems.push(Problem::new(
+                        format!("`{}` provides {} twice", node.def.name, provider.key),
+                        &node.path,
+                        Some("keep one of them, or give one a name".into()),
+                    ));
+                }
+                providers.push((module, provider.clone()));
+            }
+            own.push(keys);
+        }
+
+        let exports = exports(&nodes, &finished, &own, problems);
+        let views = views(&nodes, &own, &exports, &providers);
+        Self { views, nodes, providers, exports }
+    }
+}
+
+/// What each module lets others use; `finished` has imported modules first.
+fn exports(
+    nodes: &[Node],
+    finished: &[usize],
+    own: &[HashMap<Key, usize>],
+    problems: &mut Vec<Problem>,
+) -> Vec<Exports> {
+    let mut exports: Vec<Option<Exports>> = vec![None; nodes.len()];
+    let mut unknown = Vec::new();
+    for &module in finished {
+        let node = &nodes[module];
+        // Its own providers go before those that it passes on, as they do in its own sight.
+        let mut passed_on = Exports::new();
+        let mut mine = Exports::new();
+        // Modules in an import circle are not finished yet: what they export is not known, and the circle is reported.
+        let imports =
+            || node.imports.iter().filter_map(|imported| Some((&nodes[*imported], exports[*imported].as_ref()?)));
+        for export in &node.def.exports {
+            let mut known = imports().count() < node.imports.len();
+            match export {
+                Export::Type(key) => {
+                    if let Some(provider) = own[module].get(key) {
+                        mine.insert(key.clone(), [*provider].into());
+                        continue;
+                    }
+                    for (imported, theirs) in imports() {
+                        if imported.def.type_id == key.type_id() {
+                            known = true;
+                            pass_on(&mut passed_on, theirs);
+                        } else if let Some(providers) = theirs.get(key) {
+                            known = true;
+                            pass_on(&mut passed_on, [(key, providers)]);
+                        }
+                    }
+                }
+                Export::Name(name) => {
+                    let named = |key: &Key| key.name() == Some(name);
+                    for (key, provider) in own[module].iter().filter(|(key, _)| named(key)) {
+                        known = true;
+                        mine.insert(key.clone(), [*provider].into());
+                    }
+                    for theirs in imports().flat_map(|(_, theirs)| theirs).filter(|(key, _)| named(key)) {
+                        known = true;
+                        pass_on(&mut passed_on, [theirs]);
+                    }
+                }
+            }
+            if !known {
+                unknown.push((module, unknown_export(node, export, own[module].keys())));
+            }
+        }
+        passed_on.extend(mine);
+        exports[module] = Some(passed_on);
+    }
+    // In module order, like all others.
+    unknown.sort_by_key(|(module, _)| *module);
+    problems.extend(unknown.into_iter().map(|(_, problem)| problem));
+    exports.into_iter().map(Option::unwrap_or_default).collect()
+}
+
+fn pass_on<'a>(exports: &mut Exports, others: impl IntoIterator<Item = (&'a Key, &'a BTreeSet<usize>)>) {
+    for (key, providers) in others {
+        exports.entry(key.clone()).or_default().extend(providers);
+    }
+}
+
+fn unknown_export<'a>(node: &Node, export: &Export, mut own: impl Iterator<Item = &'a Key>) -> Problem {
+    let module = &node.def.name;
+    let (what, name) = match export {
+        Export::Type(key) => (format!("`{}`", key.short_type()), own.find(|own| own.type_id() == key.type_id())),
+        Export::Name(name) => (format!("the name `{name}`"), None),
+    };
+    let cure = match name.and_then(Key::name) {
+        Some(name) => format!("`{module}` provides it by name: export the name `{name}`"),
+        None => format!("add it to `providers` of `{module}`, or import a module that exports it"),
+    };
+    Problem::new(format!("`{module}` exports {what}, which it neither provides nor imports"), &node.path, Some(cure))
+}
+
+/// What each module sees: its own, then what it imports, then what is global.
+fn views(
+    nodes: &[Node],
+    own: &[HashMap<Key, usize>],
+    exports: &[Exports],
+    providers: &[(usize, Provider)],
+) -> Vec<View> {
+    let sight = |modules: &[usize]| {
+        let mut seen = Exports::new();
+        for module in modules {
+            pass_on(&mut seen, &exports[*module]);
+        }
+        let visible = |found: BTreeSet<usize>| match found.first() {
+            Some(one) if found.len() == 1 => Visible::One(*one),
+            _ => Visible::Several(found.iter().map(|found| nodes[providers[*found].0].def.name.clone()).collect()),
+        };
+        seen.into_iter().map(move |(key, found)| (key, visible(found))).collect::<HashMap<_, _>>()
+    };
+    let globals: Vec<usize> = (0..nodes.len()).filter(|module| nodes[*module].def.global).collect();
+    let everywhere = sight(&globals);
+    nodes
+        .iter()
+        .enumerate()
+        .map(|(index, node)| {
+            let mut visible = everywhere.clone();
+            visible.extend(sight(&node.imports));
+            visible.extend(own[index].iter().map(|(key, provider)| (key.clone(), Visible::One(*provider))));
+            View { index, name: node.def.name.clone(), path: node.path.clone(), visible }
+        })
+        .collect()
+}

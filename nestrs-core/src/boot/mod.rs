@@ -1,0 +1,176 @@
+//! From a module graph to a container and its routes, with every problem reported at once.
+
+mod check;
+mod graph;
+mod mounts;
+mod report;
+mod walk;
+
+use std::any::TypeId;
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::container::{Container, Scope, View};
+use crate::handler::Route;
+use crate::injectable::{Dependency, Instance, Resolver, StageCache};
+use crate::module::{DynamicModule, ModuleDef};
+use crate::provider::{Build, FactoryError, Provider};
+
+use graph::Graph;
+use mounts::Mounts;
+pub use report::{BootError, Problem};
+
+/// What an application adds to its module graph.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct BootOptions {
+    /// Modules whose exports every module sees, global or not: the event bus, the application's own options.
+    pub globals: Vec<DynamicModule>,
+    /// Tells whether a listed controller has routes that are not messages; without it only message handlers count.
+    pub has_http_routes: Option<fn(TypeId) -> bool>,
+}
+
+/// A booted application: everything is built, nothing listens yet.
+#[derive(Debug)]
+pub struct Application {
+    /// Every provider.
+    pub container: Arc<Container>,
+    /// Every message, event and bus handler, in module order.
+    pub routes: Vec<Route>,
+    /// Every listed controller, for whoever serves its other routes.
+    pub controllers: Vec<Controller>,
+    /// The root module's view of the container.
+    pub root: Scope,
+}
+
+/// One type listed in some module's `controllers`.
+#[derive(Clone)]
+pub struct Controller {
+    /// The type.
+    pub type_id: TypeId,
+    /// Its name.
+    pub name: String,
+    /// The module that lists it, as a view of the container.
+    pub scope: Scope,
+}
+
+impl fmt::Debug for Controller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Controller({} in {})", self.name, self.scope.module())
+    }
+}
+
+/// Builds an application from its root module.
+///
+/// The whole graph is checked before anything is built: imports, exports, every dependency of every provider, every
+/// handler and every stage. Then providers are built, each after what it needs, async factories awaited one by one.
+///
+/// ```
+/// use std::sync::Arc;
+/// use nestrs_core::{BootOptions, Module, ModuleDef, Provider, boot};
+///
+/// struct AppModule;
+/// impl Module for AppModule {
+///     fn define() -> ModuleDef {
+///         ModuleDef::new::<Self>()
+///             .provide(Provider::value(20_u32))
+///             .provide(Provider::factory(|half: Arc<u32>| format!("{}", *half * 2)))
+///     }
+/// }
+///
+/// # futures_util::FutureExt::now_or_never(async {
+/// let app = boot(AppModule::define(), BootOptions::default()).await.unwrap();
+/// assert_eq!(*app.root.get::<String>().unwrap(), "40");
+/// # }).unwrap();
+/// ```
+///
+/// # Errors
+/// [`BootError`] with every problem of the first phase that has any: the graph, then building. What could not be built
+/// for want of something else that could not be built is not a problem of its own.
+pub async fn boot(root: ModuleDef, options: BootOptions) -> Result<Application, BootError> {
+    let mut problems = Vec::new();
+    let graph = Graph::collect(root, &options.globals, &mut problems);
+    let order = graph.check_dependencies(&mut problems);
+    let mounts = Mounts::plan(&graph, &options, &mut problems);
+    if !problems.is_empty() {
+        return Err(BootError::new(problems));
+    }
+
+    let container = Arc::new(build(graph, &order).await?);
+    let routes = mounts.mount(&container)?;
+    mounts.report_unmounted();
+    Ok(Application {
+        controllers: mounts
+            .controllers
+            .into_iter()
+            .map(|(type_id, name, module)| Controller {
+                type_id,
+                name,
+                scope: Scope { container: Arc::clone(&container), module },
+            })
+            .collect(),
+        root: Scope { container: Arc::clone(&container), module: 0 },
+        routes,
+        container,
+    })
+}
+
+async fn build(graph: Graph, order: &[usize]) -> Result<Container, BootError> {
+    let Graph { views, providers, .. } = graph;
+    let stages = StageCache::default();
+    let mut instances: Vec<Option<Instance>> = vec![None; providers.len()];
+    let mut problems = Vec::new();
+    for &index in order {
+        let (module, provider) = &providers[index];
+        let view = &views[*module];
+        match build_one(provider, view, &instances, &stages).await {
+            Ok(instance) => instances[index] = Some(instance),
+            // What needs it fails too, for want of it: the first cause is the one to report.
+            Err(None) => {}
+            Err(Some(cause)) => problems.push(Problem::new(
+                format!("{} cannot be built: {}", provider.title(), with_causes(&*cause)),
+                &view.path,
+                None,
+            )),
+        }
+    }
+    if problems.is_empty() { Ok(Container { views, instances, stages }) } else { Err(BootError::new(problems)) }
+}
+
+/// Builds one provider; `Err(None)` when something it needs could not be built.
+async fn build_one(
+    provider: &Provider,
+    view: &View,
+    instances: &[Option<Instance>],
+    stages: &StageCache,
+) -> Result<Instance, Option<FactoryError>> {
+    let missing = |dependency: &Dependency| view.find(&dependency.key).is_some_and(|index| instances[index].is_none());
+    if provider.dependencies.iter().any(missing) {
+        return Err(None);
+    }
+    let resolver = Resolver { view, instances, stages, declared: Some(&provider.dependencies) };
+    let build = (provider.build)(&resolver).map_err(|error| Some(error.into()))?;
+    match build {
+        Build::Ready(instance) => Ok(instance),
+        Build::Failed(error) => Err(Some(error)),
+        Build::Later(future) => future.await.map_err(Some),
+    }
+}
+
+/// The text of an error and of what caused it, each once.
+fn with_causes(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;

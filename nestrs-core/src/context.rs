@@ -1,0 +1,337 @@
+//! One call, as its stages and its handler see it.
+
+use std::any::{Any, TypeId};
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Instant;
+
+use crate::error::TransportError;
+use crate::payload::Payload;
+
+/// What a call came in by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ContextKind {
+    /// A message or an event from a transport; NestJS's `getType() === 'rpc'`.
+    Message,
+    /// An HTTP request.
+    Http,
+    /// An event of the in-process `EventBus`.
+    EventBus,
+}
+
+/// Read-only view of one call: NestJS's `ExecutionContext`, with Rust's types.
+///
+/// Guards, interceptors, pipes and handlers get it by reference. It does not change while the call runs; what a guard
+/// wants to leave for the handler goes into [`ExecutionContext::extensions`]. Cloning shares those.
+///
+/// ```
+/// use nestrs_core::{ContextKind, ExecutionContext, Payload};
+///
+/// let cx = ExecutionContext::new(ContextKind::Message, "math.add", Payload::from_json("[1,2]"));
+/// assert_eq!(cx.pattern(), "math.add");
+/// cx.extensions().insert(42_u32);
+/// assert_eq!(cx.extensions().get::<u32>(), Some(42));
+/// ```
+#[derive(Clone)]
+pub struct ExecutionContext {
+    kind: ContextKind,
+    pattern: Arc<str>,
+    handler: &'static str,
+    payload: Payload,
+    metadata: Option<Metadata>,
+    deadline: Option<Instant>,
+    transport: Option<Arc<dyn Any + Send + Sync>>,
+    extensions: Extensions,
+}
+
+impl ExecutionContext {
+    /// A context with nothing but the call itself in it; transports add the rest by the `with_` methods.
+    #[must_use]
+    pub fn new(kind: ContextKind, pattern: impl Into<Arc<str>>, payload: Payload) -> Self {
+        Self {
+            kind,
+            pattern: pattern.into(),
+            handler: "",
+            payload,
+            metadata: None,
+            deadline: None,
+            transport: None,
+            extensions: Extensions::default(),
+        }
+    }
+
+    /// Names the handler, as `Type::method`.
+    #[must_use]
+    pub fn with_handler(mut self, handler: &'static str) -> Self {
+        self.handler = handler;
+        self
+    }
+
+    /// Adds the packet's metadata.
+    #[must_use]
+    pub fn with_metadata(mut self, metadata: Option<Metadata>) -> Self {
+        self.metadata = metadata;
+        self
+    }
+
+    /// Sets when the caller stops waiting.
+    #[must_use]
+    pub fn with_deadline(mut self, deadline: Option<Instant>) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// Adds what the transport knows of the call, to be read by [`ExecutionContext::transport`].
+    #[must_use]
+    pub fn with_transport(mut self, transport: Arc<dyn Any + Send + Sync>) -> Self {
+        self.transport = Some(transport);
+        self
+    }
+
+    /// What the call came in by.
+    #[must_use]
+    pub fn kind(&self) -> ContextKind {
+        self.kind
+    }
+
+    /// The route that was called, in canonical form.
+    #[must_use]
+    pub fn pattern(&self) -> &str {
+        &self.pattern
+    }
+
+    /// The handler that will run or runs, as `Type::method`; empty when none was found yet.
+    #[must_use]
+    pub fn handler(&self) -> &'static str {
+        self.handler
+    }
+
+    /// The payload as it was received, before any pipe.
+    #[must_use]
+    pub fn payload(&self) -> &Payload {
+        &self.payload
+    }
+
+    /// The packet's metadata (NestJS 12's `getMetadata()`); empty when it had none.
+    #[must_use]
+    pub fn metadata(&self) -> &Metadata {
+        static NONE: Metadata = Metadata(BTreeMap::new());
+        self.metadata.as_ref().unwrap_or(&NONE)
+    }
+
+    /// When the caller stops waiting, if it said so.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// What the transport knows of the call, if it is of that type.
+    #[must_use]
+    pub fn transport<T: Send + Sync + 'static>(&self) -> Option<&T> {
+        self.transport.as_deref()?.downcast_ref()
+    }
+
+    /// What stages leave for later stages and for the handler.
+    #[must_use]
+    pub fn extensions(&self) -> &Extensions {
+        &self.extensions
+    }
+}
+
+/// Names the call, never its payload.
+impl fmt::Debug for ExecutionContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ExecutionContext")
+            .field("kind", &self.kind)
+            .field("pattern", &self.pattern)
+            .field("handler", &self.handler)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Strings beside the payload of a packet (NestJS fact sheet, section 1): `"metadata":{"x-version":"1"}`.
+///
+/// ```
+/// use nestrs_core::Metadata;
+///
+/// let mut metadata: Metadata = [("x-version", "1")].into_iter().collect();
+/// metadata.insert("x-tenant", "acme");
+/// assert_eq!(metadata.get("x-version"), Some("1"));
+/// assert_eq!(metadata.iter().count(), 2);
+/// ```
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Metadata(BTreeMap<String, String>);
+
+impl Metadata {
+    /// The value of `key`. Keys are compared as written, case and all.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.0.get(key).map(String::as_str)
+    }
+
+    /// Sets `key`, replacing what it was.
+    pub fn insert(&mut self, key: impl Into<String>, value: impl Into<String>) {
+        self.0.insert(key.into(), value.into());
+    }
+
+    /// True when there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// All pairs, sorted by key.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(key, value)| (key.as_str(), value.as_str()))
+    }
+}
+
+/// Metadata often holds tokens: `Debug` shows the keys only.
+impl fmt::Debug for Metadata {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Metadata")?;
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+impl<K: Into<String>, V: Into<String>> FromIterator<(K, V)> for Metadata {
+    fn from_iter<I: IntoIterator<Item = (K, V)>>(pairs: I) -> Self {
+        Self(pairs.into_iter().map(|(key, value)| (key.into(), value.into())).collect())
+    }
+}
+
+/// A value per type, left by one stage for another; a guard's way to hand the user it found to the handler.
+///
+/// Values are cloned out, so put an [`Arc`] in for anything large. Clones of an `Extensions` share their content.
+///
+/// A call that leaves nothing pays nothing: the map is made by the first `insert` or clone.
+///
+/// ```
+/// use std::sync::Arc;
+/// use nestrs_core::Extensions;
+///
+/// struct User(&'static str);
+///
+/// let extensions = Extensions::default();
+/// extensions.insert(Arc::new(User("ali")));
+/// assert_eq!(extensions.get::<Arc<User>>().unwrap().0, "ali");
+/// ```
+#[derive(Default)]
+pub struct Extensions(OnceLock<Arc<Values>>);
+
+type Values = Mutex<HashMap<TypeId, Box<dyn Any + Send + Sync>>>;
+
+impl Extensions {
+    /// Puts `value` in, in place of one of the same type.
+    pub fn insert<T: Send + Sync + 'static>(&self, value: T) {
+        let values = self.0.get_or_init(Arc::default);
+        values.lock().unwrap_or_else(PoisonError::into_inner).insert(TypeId::of::<T>(), Box::new(value));
+    }
+
+    /// A clone of the value of this type.
+    #[must_use]
+    pub fn get<T: Clone + 'static>(&self) -> Option<T> {
+        let values = self.0.get()?.lock().unwrap_or_else(PoisonError::into_inner);
+        values.get(&TypeId::of::<T>())?.downcast_ref().cloned()
+    }
+}
+
+impl Clone for Extensions {
+    fn clone(&self) -> Self {
+        Self(OnceLock::from(Arc::clone(self.0.get_or_init(Arc::default))))
+    }
+}
+
+impl fmt::Debug for Extensions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Extensions")
+    }
+}
+
+/// An argument of a handler that comes from the context, not from the payload.
+///
+/// The first argument of a handler is its payload; each later one is made by this trait. Implement it to give handlers
+/// an argument of your own, for example the user that a guard left in the extensions.
+///
+/// ```
+/// use nestrs_core::{ErrorKind, ExecutionContext, FromContext, TransportError};
+///
+/// #[derive(Clone)]
+/// struct User(String);
+///
+/// impl<'a> FromContext<'a> for User {
+///     fn from_context(cx: &'a ExecutionContext) -> Result<Self, TransportError> {
+///         let user = cx.extensions().get::<Self>();
+///         user.ok_or_else(|| TransportError::new("who are you?").with_kind(ErrorKind::Unauthorized))
+///     }
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a context argument",
+    label = "not the payload, and not something a call's context gives",
+    note = "the first argument of a handler is its payload; later ones, and those marked `#[ctx]`, implement `FromContext`",
+    note = "for several payload values, take one struct that derives `Deserialize`"
+)]
+pub trait FromContext<'a>: Sized {
+    /// Makes the argument for one call.
+    ///
+    /// # Errors
+    /// The error becomes the call's answer, and the handler does not run.
+    fn from_context(cx: &'a ExecutionContext) -> Result<Self, TransportError>;
+}
+
+impl<'a> FromContext<'a> for &'a ExecutionContext {
+    fn from_context(cx: &'a ExecutionContext) -> Result<Self, TransportError> {
+        Ok(cx)
+    }
+}
+
+impl<'a> FromContext<'a> for &'a Metadata {
+    fn from_context(cx: &'a ExecutionContext) -> Result<Self, TransportError> {
+        Ok(cx.metadata())
+    }
+}
+
+impl FromContext<'_> for ExecutionContext {
+    fn from_context(cx: &ExecutionContext) -> Result<Self, TransportError> {
+        Ok(cx.clone())
+    }
+}
+
+impl FromContext<'_> for Metadata {
+    fn from_context(cx: &ExecutionContext) -> Result<Self, TransportError> {
+        Ok(cx.metadata().clone())
+    }
+}
+
+/// The route that was called, as a handler argument.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CalledPattern(pub Arc<str>);
+
+impl FromContext<'_> for CalledPattern {
+    fn from_context(cx: &ExecutionContext) -> Result<Self, TransportError> {
+        Ok(Self(cx.pattern.clone()))
+    }
+}
+
+/// When the caller stops waiting, as a handler argument; `None` when it did not say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deadline(pub Option<Instant>);
+
+impl FromContext<'_> for Deadline {
+    fn from_context(cx: &ExecutionContext) -> Result<Self, TransportError> {
+        Ok(Self(cx.deadline))
+    }
+}
+
+/// An argument that may be missing: a failure to make it is `None`.
+impl<'a, T: FromContext<'a>> FromContext<'a> for Option<T> {
+    fn from_context(cx: &'a ExecutionContext) -> Result<Self, TransportError> {
+        Ok(T::from_context(cx).ok())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,328 @@
+//! What a message carries: JSON as bytes, parsed at most once, cheap to clone.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+use serde::ser::Error as _;
+use serde::{Serialize, Serializer};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::error::{ErrorKind, TransportError};
+
+/// The user's JSON, on its way to a handler or back.
+///
+/// A payload read from the wire is a slice of the received frame: making one copies nothing, and cloning it counts a
+/// reference. A typed handler decodes straight from those bytes; a [`Value`] is only built when a stage asks for one
+/// through [`Payload::value`], and then once for the whole call.
+///
+/// An *absent* payload (NestJS's `undefined`: the packet has no `data`) is told apart from `null` by
+/// [`Payload::is_absent`], and decodes like `null`.
+///
+/// ```
+/// use nestrs_core::Payload;
+///
+/// let payload = Payload::from_json(r#"{"a":1,"b":2}"#);
+/// assert_eq!(payload.value().unwrap()["b"], 2);
+/// let pair: std::collections::BTreeMap<String, i64> = payload.decode().unwrap();
+/// assert_eq!(pair["a"], 1);
+/// assert_eq!(Payload::absent().decode::<Option<i64>>().unwrap(), None);
+/// ```
+#[derive(Clone, Default)]
+pub struct Payload {
+    source: Source,
+    /// Filled by the first call of `value` on a payload that came as text.
+    parsed: OnceLock<Arc<Value>>,
+}
+
+#[derive(Clone, Default)]
+enum Source {
+    #[default]
+    Absent,
+    Json(Bytes),
+    Value(Arc<Value>),
+}
+
+impl Payload {
+    /// No payload at all, as when a packet has no `data`.
+    #[must_use]
+    pub const fn absent() -> Self {
+        Self { source: Source::Absent, parsed: OnceLock::new() }
+    }
+
+    /// A payload from JSON text. The text is checked when it is first decoded, not here.
+    #[must_use]
+    pub fn from_json(text: impl Into<Bytes>) -> Self {
+        Self { source: Source::Json(text.into()), parsed: OnceLock::new() }
+    }
+
+    /// A payload from a value that is already parsed.
+    #[must_use]
+    pub fn from_value(value: Value) -> Self {
+        Self { source: Source::Value(Arc::new(value)), parsed: OnceLock::new() }
+    }
+
+    /// Serialises `value`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Internal`] when serde refuses the value, for example a map whose keys are no strings. The reason
+    /// is kept as the error's source and never sent to a caller.
+    pub fn from_serialize<T: Serialize + ?Sized>(value: &T) -> Result<Self, TransportError> {
+        let text = serde_json::to_vec(value)
+            .map_err(|error| TransportError::internal("value cannot be serialised as JSON").with_source(error))?;
+        Ok(Self::from_json(text))
+    }
+
+    /// True when the packet had no `data`.
+    #[must_use]
+    pub const fn is_absent(&self) -> bool {
+        matches!(self.source, Source::Absent)
+    }
+
+    /// The payload as a JSON value; an absent one is `null`. Parses on the first call only.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidPayload`] when the text is not JSON, or nests deeper than 127 levels.
+    pub fn value(&self) -> Result<&Value, TransportError> {
+        static NULL: Value = Value::Null;
+        match &self.source {
+            Source::Absent => Ok(&NULL),
+            Source::Value(value) => Ok(value),
+            Source::Json(text) => {
+                if let Some(value) = self.parsed.get() {
+                    return Ok(value);
+                }
+                let value = Arc::new(parse(text)?);
+                Ok(self.parsed.get_or_init(|| value))
+            }
+        }
+    }
+
+    /// The payload as a JSON value of the caller's own.
+    ///
+    /// # Errors
+    /// As [`Payload::value`].
+    pub fn into_value(self) -> Result<Value, TransportError> {
+        self.value()?;
+        let shared = match self.source {
+            Source::Absent => return Ok(Value::Null),
+            Source::Value(value) => Some(value),
+            Source::Json(_) => self.parsed.into_inner(),
+        };
+        Ok(shared.map_or(Value::Null, |value| Arc::try_unwrap(value).unwrap_or_else(|shared| (*shared).clone())))
+    }
+
+    /// Decodes the payload into `T`, straight from the received bytes where they are still text.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidPayload`] when the payload does not fit `T`; the message says where and why.
+    pub fn decode<T: DeserializeOwned>(&self) -> Result<T, TransportError> {
+        match &self.source {
+            Source::Json(text) => parse(text),
+            Source::Value(value) => T::deserialize(&**value).map_err(|error| misfit(&error)),
+            Source::Absent => T::deserialize(Value::Null).map_err(|error| misfit(&error)),
+        }
+    }
+
+    /// The payload as JSON text: the received bytes themselves, or the value written out. Absent is `null`.
+    #[must_use]
+    pub fn json(&self) -> Cow<'_, [u8]> {
+        match &self.source {
+            Source::Absent => Cow::Borrowed(b"null"),
+            Source::Json(text) => Cow::Borrowed(text),
+            // A `Value` has string keys only, so writing it cannot fail.
+            Source::Value(value) => Cow::Owned(value.to_string().into_bytes()),
+        }
+    }
+}
+
+/// Two payloads are equal when they are the same JSON value; texts that are no JSON are equal to nothing.
+impl PartialEq for Payload {
+    fn eq(&self, other: &Self) -> bool {
+        self.is_absent() == other.is_absent()
+            && matches!((self.value(), other.value()), (Ok(mine), Ok(theirs)) if mine == theirs)
+    }
+}
+
+/// Writes the payload as it is: its text is passed on untouched by serde_json's serialisers, digits and order of members
+/// included. An absent one is `null`.
+impl Serialize for Payload {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.source {
+            Source::Absent => serializer.serialize_unit(),
+            Source::Value(value) => value.serialize(serializer),
+            Source::Json(text) => {
+                let raw: &RawValue = serde_json::from_slice(text).map_err(S::Error::custom)?;
+                raw.serialize(serializer)
+            }
+        }
+    }
+}
+
+/// Payloads are users' data: `Debug` gives the size, never the content.
+impl fmt::Debug for Payload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.source {
+            Source::Absent => f.write_str("Payload(absent)"),
+            Source::Json(text) => write!(f, "Payload({} bytes)", text.len()),
+            Source::Value(_) => f.write_str("Payload(value)"),
+        }
+    }
+}
+
+impl From<Value> for Payload {
+    fn from(value: Value) -> Self {
+        Self::from_value(value)
+    }
+}
+
+fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, TransportError> {
+    serde_json::from_slice(text).or_else(|error| match mend_surrogates(text) {
+        Some(mended) => serde_json::from_slice(&mended).map_err(|error| misfit(&error)),
+        None => Err(misfit(&error)),
+    })
+}
+
+fn misfit(error: &serde_json::Error) -> TransportError {
+    TransportError::new(format!("invalid payload: {error}")).with_kind(ErrorKind::InvalidPayload)
+}
+
+/// Replaces every `\uD800`–`\uDFFF` escape that has no partner by `\ufffd`; `None` when there is none.
+///
+/// JavaScript strings may be cut inside an emoji, and `JSON.stringify` writes the half that is left as an escape,
+/// which Rust strings cannot hold. Only run after a decode has failed, so ordinary payloads never pay for it.
+pub(crate) fn mend_surrogates(text: &[u8]) -> Option<Vec<u8>> {
+    let unit_at = |at: usize| -> Option<u16> {
+        let digits = text.get(at..at + 6)?.strip_prefix(br"\u")?;
+        u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
+    };
+    let mut mended: Option<Vec<u8>> = None;
+    let mut at = 0;
+    while at < text.len() {
+        if text[at] != b'\\' {
+            at += 1;
+            continue;
+        }
+        match unit_at(at) {
+            Some(0xD800..=0xDBFF) if matches!(unit_at(at + 6), Some(0xDC00..=0xDFFF)) => at += 12,
+            Some(0xD800..=0xDFFF) => {
+                mended.get_or_insert_with(|| text.to_vec())[at..at + 6].copy_from_slice(br"\ufffd");
+                at += 6;
+            }
+            // Any other escape: step over the escaped byte too, so that `\\ud83d` is left alone.
+            _ => at += 2,
+        }
+    }
+    mended
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn fr_7_a_lone_surrogate_is_read_as_the_replacement_character() {
+        let text = |json: &'static str| Payload::from_json(json).decode::<String>().unwrap();
+        assert_eq!(text(r#""\ud83d""#), "\u{fffd}");
+        assert_eq!(text(r#""\udc00x\ud83d""#), "\u{fffd}x\u{fffd}");
+        assert_eq!(text(r#""\ud83d\ude00""#), "😀");
+        assert_eq!(text(r#""\ud83d\ud83d\ude00""#), "\u{fffd}😀");
+        assert_eq!(text(r#""\\ud83d""#), r"\ud83d");
+        assert_eq!(Payload::from_json(r#"{"\ud83d":1}"#).value().unwrap(), &json!({"\u{fffd}": 1}));
+    }
+
+    #[test]
+    fn absent_differs_from_null_and_decodes_like_it() {
+        assert!(Payload::absent().is_absent());
+        assert!(!Payload::from_json("null").is_absent());
+        assert_ne!(Payload::absent(), Payload::from_json("null"));
+        assert_eq!(Payload::absent().decode::<Option<u8>>().unwrap(), None);
+        assert_eq!(Payload::absent().into_value().unwrap(), Value::Null);
+        assert_eq!(Payload::absent().json().as_ref(), b"null");
+        assert!(Payload::absent().decode::<u8>().is_err());
+    }
+
+    #[test]
+    fn a_value_is_parsed_once_and_shared_by_clones_made_later() {
+        let payload = Payload::from_json("[1,2]");
+        let first: *const Value = payload.value().unwrap();
+        let clone = payload.clone();
+        assert!(std::ptr::eq(first, clone.value().unwrap()));
+        assert_eq!(clone.into_value().unwrap(), json!([1, 2]));
+    }
+
+    #[test]
+    fn a_misfit_says_where_and_is_an_invalid_payload() {
+        let error = Payload::from_json(r#"{"a":"x"}"#).decode::<std::collections::BTreeMap<String, u8>>().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidPayload);
+        assert!(error.message.contains("line 1"), "{error}");
+        assert!(Payload::from_json("{bad").value().is_err());
+    }
+
+    #[test]
+    fn a_payload_is_serialised_as_it_was_received() {
+        let check = |text: &'static str| {
+            let again = Payload::from_serialize(&Payload::from_json(text)).unwrap();
+            assert_eq!(again.json(), text.as_bytes());
+        };
+        check(r#"{"b":1,"a":12345678901234567890123}"#);
+        check(r#""\ud83d""#);
+        assert_eq!(serde_json::to_string(&vec![Payload::absent(), json!(1).into()]).unwrap(), "[null,1]");
+        assert!(Payload::from_serialize(&Payload::from_json("{bad")).is_err());
+    }
+
+    #[test]
+    fn debug_shows_no_content() {
+        assert_eq!(format!("{:?}", Payload::from_json(r#""secret""#)), "Payload(8 bytes)");
+        assert_eq!(format!("{:?}", Payload::from_value(json!("secret"))), "Payload(value)");
+    }
+
+    #[test]
+    fn received_bytes_are_decoded_and_passed_on_untouched() {
+        let frame = Bytes::from_static(br#"xx{"a": 1}xx"#);
+        let payload = Payload::from_json(frame.slice(2..10));
+        assert_eq!(payload.json().as_ref(), br#"{"a": 1}"#, "spaces and all");
+        assert_eq!(payload.json().as_ptr(), frame[2..].as_ptr(), "no copy was made");
+        assert_eq!(payload.into_value().unwrap(), json!({"a": 1}));
+    }
+
+    #[test]
+    fn a_value_is_taken_without_a_copy_unless_someone_else_holds_it() {
+        let payload = Payload::from(json!(["x"]));
+        let other = payload.clone();
+        assert_eq!(payload.into_value().unwrap(), json!(["x"]));
+        assert_eq!(other.decode::<Vec<String>>().unwrap(), ["x"]);
+        assert_eq!(other.json().as_ref(), br#"["x"]"#);
+        assert_eq!(other.decode::<u8>().unwrap_err().kind(), ErrorKind::InvalidPayload);
+    }
+
+    #[test]
+    fn payloads_are_equal_as_json_values() {
+        assert_eq!(Payload::from_json(r#"{"a":1,"b":2}"#), Payload::from_value(json!({"b": 2, "a": 1})));
+        assert_ne!(Payload::from_json("1"), Payload::from_json("2"));
+        assert_ne!(Payload::from_json("{bad"), Payload::from_json("{bad"));
+        assert_eq!(Payload::default(), Payload::absent());
+    }
+
+    #[test]
+    fn rq_4_what_serde_refuses_keeps_its_reason_for_the_log() {
+        let refused = std::collections::BTreeMap::from([((1, 2), 3)]);
+        let error = Payload::from_serialize(&refused).unwrap_err();
+        assert_eq!((error.kind(), error.is_withheld()), (ErrorKind::Internal, true));
+        assert!(std::error::Error::source(&error).is_some());
+        assert_eq!(Payload::from_serialize("x").unwrap(), Payload::from_json(r#""x""#));
+    }
+
+    #[test]
+    fn text_that_nests_too_deep_is_invalid_and_not_the_end_of_the_process() {
+        let deep = |levels| Payload::from_json(format!("{}{}", "[".repeat(levels), "]".repeat(levels)));
+        assert!(deep(127).value().is_ok());
+        assert_eq!(deep(128).value().unwrap_err().kind(), ErrorKind::InvalidPayload);
+        assert!(deep(1_000_000).decode::<Value>().is_err());
+    }
+}

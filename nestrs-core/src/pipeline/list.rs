@@ -1,0 +1,93 @@
+//! Typed lists of built stages: `(first, (second, ()))`. Composing them costs one future, whatever their number.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use crate::context::ExecutionContext;
+use crate::error::TransportError;
+use crate::payload::Payload;
+use crate::pipeline::{CanActivate, Interceptor, PipeTransform};
+
+/// Zero or more interceptors, the outermost first.
+pub trait InterceptorList: Send + Sync + 'static {
+    /// True for the empty list.
+    const EMPTY: bool;
+    /// Runs `next` inside all of them.
+    fn wrap<T: Send>(
+        &self,
+        cx: &ExecutionContext,
+        next: impl Future<Output = Result<T, TransportError>> + Send,
+    ) -> impl Future<Output = Result<T, TransportError>> + Send;
+}
+
+/// Zero or more guards.
+pub trait GuardList: Send + Sync + 'static {
+    /// True for the empty list.
+    const EMPTY: bool;
+    /// Asks each in order, up to the first that refuses.
+    fn check(&self, cx: &ExecutionContext) -> impl Future<Output = Result<(), TransportError>> + Send;
+}
+
+/// Zero or more pipes.
+pub trait PipeList: Send + Sync + 'static {
+    /// True for the empty list.
+    const EMPTY: bool;
+    /// Hands the payload through each in order.
+    fn transform(
+        &self,
+        cx: &ExecutionContext,
+        payload: Payload,
+    ) -> impl Future<Output = Result<Payload, TransportError>> + Send;
+}
+
+impl InterceptorList for () {
+    const EMPTY: bool = true;
+    async fn wrap<T: Send>(
+        &self,
+        _: &ExecutionContext,
+        next: impl Future<Output = Result<T, TransportError>> + Send,
+    ) -> Result<T, TransportError> {
+        next.await
+    }
+}
+
+impl<I: Interceptor, Rest: InterceptorList> InterceptorList for (Arc<I>, Rest) {
+    const EMPTY: bool = false;
+    async fn wrap<T: Send>(
+        &self,
+        cx: &ExecutionContext,
+        next: impl Future<Output = Result<T, TransportError>> + Send,
+    ) -> Result<T, TransportError> {
+        self.0.intercept(cx, self.1.wrap(cx, next)).await
+    }
+}
+
+impl GuardList for () {
+    const EMPTY: bool = true;
+    async fn check(&self, _: &ExecutionContext) -> Result<(), TransportError> {
+        Ok(())
+    }
+}
+
+impl<G: CanActivate, Rest: GuardList> GuardList for (Arc<G>, Rest) {
+    const EMPTY: bool = false;
+    async fn check(&self, cx: &ExecutionContext) -> Result<(), TransportError> {
+        self.0.can_activate(cx).await?;
+        self.1.check(cx).await
+    }
+}
+
+impl PipeList for () {
+    const EMPTY: bool = true;
+    async fn transform(&self, _: &ExecutionContext, payload: Payload) -> Result<Payload, TransportError> {
+        Ok(payload)
+    }
+}
+
+impl<P: PipeTransform, Rest: PipeList> PipeList for (Arc<P>, Rest) {
+    const EMPTY: bool = false;
+    async fn transform(&self, cx: &ExecutionContext, payload: Payload) -> Result<Payload, TransportError> {
+        let payload = self.0.transform(cx, payload).await?;
+        self.1.transform(cx, payload).await
+    }
+}

@@ -1,0 +1,268 @@
+//! The ways to provide something: by class, value, factory or alias.
+
+use std::any::type_name;
+use std::borrow::Cow;
+use std::error::Error;
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+
+use crate::injectable::{Dependency, Injectable, Instance, Key, ResolveError, Resolver, short_type_name};
+use crate::reply::BoxFuture;
+
+/// Whatever a factory failed with.
+pub type FactoryError = Box<dyn Error + Send + Sync>;
+
+/// Something a module provides: how it is built, and what it is asked for by.
+///
+/// In `#[module(providers = [..])]` a bare type is [`Provider::class`], `PgRepo as dyn Repo` is
+/// [`Provider::class_as`], and any other expression is a `Provider` of your own making.
+///
+/// ```
+/// use std::sync::Arc;
+/// use nestrs_core::Provider;
+///
+/// struct Config { url: String }
+/// struct Pool(String);
+///
+/// let by_value = Provider::value(Config { url: "db".into() });
+/// let by_factory = Provider::factory(|config: Arc<Config>| Pool(config.url.clone()));
+/// let by_name = Provider::value(8_u32).named("WORKERS");
+/// let by_async_factory = Provider::async_factory(|config: Arc<Config>| async move {
+///     Ok::<_, std::io::Error>(Pool(config.url.clone()))
+/// });
+/// let alias = Provider::alias(|pool: Arc<Pool>| pool as Arc<dyn Send + Sync>);
+/// # let _ = (by_value, by_factory, by_name, by_async_factory, alias);
+/// ```
+#[derive(Clone)]
+pub struct Provider {
+    pub(crate) key: Key,
+    /// The type that is built, for messages.
+    pub(crate) label: String,
+    pub(crate) dependencies: Vec<Dependency>,
+    pub(crate) build: Arc<BuildFn>,
+}
+
+type BuildFn = dyn Fn(&Resolver<'_>) -> Result<Build, ResolveError> + Send + Sync;
+
+/// What building gives: at once, or after a while.
+pub(crate) enum Build {
+    Ready(Instance),
+    Failed(FactoryError),
+    Later(BoxFuture<'static, Result<Instance, FactoryError>>),
+}
+
+impl Provider {
+    fn new<T: ?Sized + Send + Sync + 'static>(
+        dependencies: Vec<Dependency>,
+        build: impl Fn(&Resolver<'_>) -> Result<Build, ResolveError> + Send + Sync + 'static,
+    ) -> Self {
+        Self { key: Key::of::<T>(), label: short_type_name(type_name::<T>()), dependencies, build: Arc::new(build) }
+    }
+
+    /// One `T`, built by the container.
+    #[must_use]
+    pub fn class<T: Injectable>() -> Self {
+        Self::new::<T>(T::dependencies(), |resolver| {
+            T::construct(resolver).map(|value| Build::Ready(Instance::new(Arc::new(value))))
+        })
+    }
+
+    /// One `T`, built by the container and asked for as `Arc<As>`, usually a trait object.
+    #[must_use]
+    pub fn class_as<T: Injectable, As: ?Sized + Send + Sync + 'static>(cast: fn(Arc<T>) -> Arc<As>) -> Self {
+        let mut provider = Self::new::<As>(T::dependencies(), move |resolver| {
+            T::construct(resolver).map(|value| Build::Ready(Instance::new(cast(Arc::new(value)))))
+        });
+        provider.label = short_type_name(type_name::<T>());
+        provider
+    }
+
+    /// A value made beforehand.
+    #[must_use]
+    pub fn value<T: Send + Sync + 'static>(value: T) -> Self {
+        Self::shared(Arc::new(value))
+    }
+
+    /// A value made beforehand that others hold too; `T` may be a trait object.
+    #[must_use]
+    pub fn shared<T: ?Sized + Send + Sync + 'static>(value: Arc<T>) -> Self {
+        Self::new::<T>(Vec::new(), move |_| Ok(Build::Ready(Instance::new(Arc::clone(&value)))))
+    }
+
+    /// What a function makes of its injected arguments, each an `Arc<T>` or `Option<Arc<T>>`, up to six.
+    #[must_use]
+    pub fn factory<Args, F: Factory<Args, Output: Send + Sync + 'static>>(factory: F) -> Self {
+        Self::new::<F::Output>(F::dependencies(), move |resolver| {
+            factory.call(resolver).map(|value| Build::Ready(Instance::new(Arc::new(value))))
+        })
+    }
+
+    /// Like [`Provider::factory`], for a function that may fail: its error is one of boot's problems.
+    #[must_use]
+    pub fn try_factory<Args, F, T, E>(factory: F) -> Self
+    where
+        F: Factory<Args, Output = Result<T, E>>,
+        T: Send + Sync + 'static,
+        E: Into<FactoryError>,
+    {
+        Self::new::<T>(F::dependencies(), move |resolver| {
+            Ok(match factory.call(resolver)? {
+                Ok(value) => Build::Ready(Instance::new(Arc::new(value))),
+                Err(error) => Build::Failed(error.into()),
+            })
+        })
+    }
+
+    /// Like [`Provider::try_factory`], for an async function. Boot awaits it before it builds what depends on it.
+    #[must_use]
+    pub fn async_factory<Args, F, Fut, T, E>(factory: F) -> Self
+    where
+        F: Factory<Args, Output = Fut>,
+        Fut: Future<Output = Result<T, E>> + Send + 'static,
+        T: Send + Sync + 'static,
+        E: Into<FactoryError>,
+    {
+        Self::new::<T>(F::dependencies(), move |resolver| {
+            let future = factory.call(resolver)?;
+            Ok(Build::Later(Box::pin(async move {
+                future.await.map(|value| Instance::new(Arc::new(value))).map_err(Into::into)
+            })))
+        })
+    }
+
+    /// Another way to ask for what is already provided: a trait object for a type, or, with [`Provider::named`], a
+    /// name for it.
+    #[must_use]
+    pub fn alias<From, To>(cast: fn(Arc<From>) -> Arc<To>) -> Self
+    where
+        From: ?Sized + Send + Sync + 'static,
+        To: ?Sized + Send + Sync + 'static,
+    {
+        Self::new::<To>(vec![Dependency::required::<From>("the alias")], move |resolver| {
+            resolver.required::<From>().map(|value| Build::Ready(Instance::new(cast(value))))
+        })
+    }
+
+    /// What is provided under `name`, asked for by type alone too.
+    #[must_use]
+    pub fn existing<T: ?Sized + Send + Sync + 'static>(name: &'static str) -> Self {
+        Self::new::<T>(vec![Dependency::named::<T>("the alias", name)], move |resolver| {
+            resolver.named::<T>(name).map(|value| Build::Ready(Instance::new(value)))
+        })
+    }
+
+    /// What a function makes of dependencies that its signature does not show: named ones, or a number of them that is
+    /// only known at run time.
+    ///
+    /// ```
+    /// use nestrs_core::{Dependency, Provider};
+    ///
+    /// let total = Provider::dynamic(
+    ///     vec![Dependency::named::<u32>("the total", "LEFT"), Dependency::named::<u32>("the total", "RIGHT")],
+    ///     |resolver| Ok(*resolver.named::<u32>("LEFT")? + *resolver.named::<u32>("RIGHT")?),
+    /// );
+    /// # let _ = total;
+    /// ```
+    #[must_use]
+    pub fn dynamic<T: Send + Sync + 'static>(
+        dependencies: Vec<Dependency>,
+        build: impl Fn(&Resolver<'_>) -> Result<T, ResolveError> + Send + Sync + 'static,
+    ) -> Self {
+        Self::new::<T>(dependencies, move |resolver| {
+            build(resolver).map(|value| Build::Ready(Instance::new(Arc::new(value))))
+        })
+    }
+
+    /// Makes it one that is asked for by name: `#[inject("NAME")]`.
+    #[must_use]
+    pub fn named(mut self, name: impl Into<Cow<'static, str>>) -> Self {
+        self.key = self.key.with_name(name.into());
+        self
+    }
+
+    /// How messages call it.
+    pub(crate) fn title(&self) -> String {
+        match self.key.name() {
+            None => format!("`{}`", self.label),
+            Some(name) => format!("`{}` named `{name}`", self.label),
+        }
+    }
+
+    /// What it is asked for by.
+    #[must_use]
+    pub fn key(&self) -> &Key {
+        &self.key
+    }
+}
+
+impl fmt::Debug for Provider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Provider").field("key", &self.key).field("dependencies", &self.dependencies).finish()
+    }
+}
+
+/// A function whose arguments the container can supply. Implemented for functions of up to six arguments.
+#[diagnostic::on_unimplemented(
+    message = "the arguments of this factory cannot be injected",
+    note = "a factory takes up to six arguments, each an `Arc<T>` or an `Option<Arc<T>>`"
+)]
+pub trait Factory<Args>: Send + Sync + 'static {
+    /// What it makes.
+    type Output;
+    /// What its arguments are.
+    fn dependencies() -> Vec<Dependency>;
+    /// Calls it.
+    ///
+    /// # Errors
+    /// When an argument is not there.
+    fn call(&self, resolver: &Resolver<'_>) -> Result<Self::Output, ResolveError>;
+}
+
+/// An argument of a factory.
+pub trait Injected: Sized {
+    /// What it asks for.
+    fn dependency() -> Dependency;
+    /// Takes it.
+    ///
+    /// # Errors
+    /// When it is not there.
+    fn take(resolver: &Resolver<'_>) -> Result<Self, ResolveError>;
+}
+
+impl<T: ?Sized + Send + Sync + 'static> Injected for Arc<T> {
+    fn dependency() -> Dependency {
+        Dependency::required::<T>("the factory")
+    }
+    fn take(resolver: &Resolver<'_>) -> Result<Self, ResolveError> {
+        resolver.required()
+    }
+}
+
+impl<T: ?Sized + Send + Sync + 'static> Injected for Option<Arc<T>> {
+    fn dependency() -> Dependency {
+        Dependency::required::<T>("the factory").optional()
+    }
+    fn take(resolver: &Resolver<'_>) -> Result<Self, ResolveError> {
+        Ok(resolver.optional())
+    }
+}
+
+macro_rules! factories {
+    ($(($($arg:ident),*))*) => {$(
+        impl<Func, Out, $($arg: Injected),*> Factory<($($arg,)*)> for Func
+        where
+            Func: Fn($($arg),*) -> Out + Send + Sync + 'static,
+        {
+            type Output = Out;
+            fn dependencies() -> Vec<Dependency> {
+                vec![$($arg::dependency()),*]
+            }
+            fn call(&self, _resolver: &Resolver<'_>) -> Result<Out, ResolveError> {
+                Ok(self($($arg::take(_resolver)?),*))
+            }
+        }
+    )*};
+}
+
+factories!(()(A)(A, B)(A, B, C)(A, B, C, D)(A, B, C, D, E)(A, B, C, D, E, F));

@@ -1,0 +1,31 @@
+//! The index of all handler tables that are linked into the program.
+
+use std::any::TypeId;
+use std::collections::HashMap;
+
+use linkme::distributed_slice;
+
+use crate::handler::HandlerSet;
+
+/// Every `#[micro_routes]` and `#[event_routes]` block of every linked crate.
+///
+/// A crate that is only listed in `Cargo.toml` and never named in code contributes nothing; `use that_crate as _;` is
+/// enough to bring it in.
+#[distributed_slice]
+pub static HANDLERS: [HandlerSet];
+
+/// All sets, sorted by the name of their service: link order is nobody's business.
+pub(crate) fn all() -> Vec<&'static HandlerSet> {
+    let mut sets: Vec<_> = HANDLERS.iter().collect();
+    sets.sort_by_key(|set| (set.service_name(), set.handlers().first().map(crate::HandlerDef::name)));
+    sets
+}
+
+/// The same, by service.
+pub(crate) fn by_service() -> HashMap<TypeId, Vec<&'static HandlerSet>> {
+    let mut sets: HashMap<_, Vec<_>> = HashMap::new();
+    for set in all() {
+        sets.entry(set.service()).or_default().push(set);
+    }
+    sets
+}
