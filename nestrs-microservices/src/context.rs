@@ -1,0 +1,120 @@
+//! What a handler can learn about the connection a message came over.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use nestrs_core::{ErrorKind, ExecutionContext, FromContext, TransportError};
+use tokio_util::sync::CancellationToken;
+
+/// The connection a message came over: NestJS's `TcpContext`, whatever the transport.
+///
+/// A handler takes it as an argument after its payload. It is an error, answered to the caller, where a handler is
+/// called without a connection, as the event bus does; `Option<ConnectionContext>` is `None` there.
+#[derive(Clone, Debug)]
+pub struct ConnectionContext(Arc<Connection>);
+
+#[derive(Debug)]
+struct Connection {
+    transport: &'static str,
+    id: ConnectionId,
+    peer_addr: Option<SocketAddr>,
+    gone: CancellationToken,
+}
+
+/// Numbers a connection within its process; never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ConnectionId(pub u64);
+
+impl fmt::Display for ConnectionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl ConnectionContext {
+    /// A context for a connection that `gone` is cancelled with.
+    pub(crate) fn new(
+        transport: &'static str,
+        id: ConnectionId,
+        peer_addr: Option<SocketAddr>,
+        gone: CancellationToken,
+    ) -> Self {
+        Self(Arc::new(Connection { transport, id, peer_addr, gone }))
+    }
+
+    /// `"tcp"`.
+    #[must_use]
+    pub fn transport(&self) -> &'static str {
+        self.0.transport
+    }
+
+    /// Which connection it is.
+    #[must_use]
+    pub fn id(&self) -> ConnectionId {
+        self.0.id
+    }
+
+    /// The other end's address, where the transport has one.
+    #[must_use]
+    pub fn peer_addr(&self) -> Option<SocketAddr> {
+        self.0.peer_addr
+    }
+}
+
+impl FromContext<'_> for ConnectionContext {
+    fn from_context(cx: &ExecutionContext) -> Result<Self, TransportError> {
+        cx.transport::<Self>().cloned().ok_or_else(|| {
+            TransportError::withheld(
+                ErrorKind::Internal,
+                format!("`{}` was not called over a connection", cx.handler()),
+            )
+        })
+    }
+}
+
+/// The address of the caller, as a handler argument.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer(pub Option<SocketAddr>);
+
+impl FromContext<'_> for Peer {
+    fn from_context(cx: &ExecutionContext) -> Result<Self, TransportError> {
+        Ok(Self(cx.transport::<ConnectionContext>().and_then(ConnectionContext::peer_addr)))
+    }
+}
+
+/// Tells a handler that nobody waits for its answer any more: the caller's connection is gone, or the server gave up
+/// waiting at shutdown. A hint; the handler is not stopped by it.
+///
+/// ```
+/// use nestrs_microservices::Cancellation;
+///
+/// async fn search(cancellation: Cancellation) -> u32 {
+///     tokio::select! {
+///         () = cancellation.cancelled() => 0,
+///         found = async { 42 } => found,
+///     }
+/// }
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Cancellation(CancellationToken);
+
+impl Cancellation {
+    /// Completes when the caller is gone.
+    pub async fn cancelled(&self) {
+        self.0.cancelled().await;
+    }
+
+    /// Whether the caller is gone.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.0.is_cancelled()
+    }
+}
+
+/// One that never fires, where there is no connection.
+impl FromContext<'_> for Cancellation {
+    fn from_context(cx: &ExecutionContext) -> Result<Self, TransportError> {
+        Ok(cx.transport::<ConnectionContext>().map_or_else(Self::default, |connection| Self(connection.0.gone.clone())))
+    }
+}

@@ -1,0 +1,295 @@
+//! From an inbound message to its answer: look up, run, fence off panics.
+
+use std::any::Any;
+use std::borrow::Cow;
+use std::fmt;
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures_util::{FutureExt, StreamExt, future::join_all};
+use nestrs_core::{
+    Application, BoxFuture, ContextKind, ErrorKind, ExecutionContext, HandlerKind, HandlerResult, Metadata, Payload,
+    Reply, ReplyStream, Route, TransportError,
+};
+use serde_json::{Value, json};
+
+use crate::packet::Answer;
+use crate::route_table::{RouteEntry, RouteTable};
+
+/// The member of a packet's metadata in which a nestrs client says how long it waits, in milliseconds.
+pub const TIMEOUT_METADATA: &str = "nestrs-timeout-ms";
+
+/// At most this many items of a streaming reply are taken at once before they are handed to the socket.
+const STREAM_BUFFER: usize = 16;
+
+/// Runs handlers for every transport of an application. Cheap to clone.
+#[derive(Clone)]
+pub struct Dispatcher {
+    table: Arc<RouteTable>,
+}
+
+/// One message, as a transport hands it over.
+#[derive(Debug)]
+pub struct Inbound<'a> {
+    /// The canonical pattern; `None` when the packet names none that could exist.
+    pub route: Option<Cow<'a, str>>,
+    /// A request's id, echoed in its answer; `None` makes it an event.
+    pub id: Option<Bytes>,
+    /// What it carries.
+    pub payload: Payload,
+    /// What it carries beside that.
+    pub metadata: Option<Metadata>,
+    /// What the transport knows of the call; handlers read it by [`ExecutionContext::transport`].
+    pub transport: Arc<dyn Any + Send + Sync>,
+}
+
+/// A call under way: the next packets of its answer, once they are there.
+pub struct Call(BoxFuture<'static, Progress>);
+
+/// What a call has come to.
+#[derive(Debug)]
+pub struct Progress {
+    /// The id to answer under; `None` for an event, whose answers nobody reads.
+    pub id: Option<Bytes>,
+    /// The packets to send now, in order.
+    pub answers: Vec<Answer>,
+    /// What follows them, for a streaming reply.
+    pub rest: Option<Call>,
+}
+
+impl fmt::Debug for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Call")
+    }
+}
+
+impl Future for Call {
+    type Output = Progress;
+    fn poll(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Progress> {
+        self.0.as_mut().poll(task)
+    }
+}
+
+impl Dispatcher {
+    /// A dispatcher for the message and event handlers of an application.
+    #[must_use]
+    pub fn new(application: &Application) -> Self {
+        Self::from_routes(application.routes.iter().filter(|route| route.kind != HandlerKind::Bus))
+    }
+
+    /// A dispatcher for these routes.
+    #[must_use]
+    pub fn from_routes<'a>(routes: impl IntoIterator<Item = &'a Route>) -> Self {
+        Self { table: Arc::new(RouteTable::new(routes)) }
+    }
+
+    /// The routes it serves.
+    #[must_use]
+    pub fn routes(&self) -> &RouteTable {
+        &self.table
+    }
+
+    /// Runs a request or an event. The future owns all it needs; dropping it drops the handler.
+    ///
+    /// A request without a handler is answered as NestJS does; an event without one is logged. Kinds are not enforced,
+    /// as in NestJS (fact sheet, section 5): an event for a message handler runs it and forgets the result, a request
+    /// for event handlers runs them and is answered.
+    #[must_use]
+    pub fn dispatch(&self, inbound: Inbound<'_>) -> Call {
+        let entry = inbound.route.as_deref().and_then(|route| self.table.get(route)).cloned();
+        let Some(entry) = entry else {
+            return Call(Box::pin(std::future::ready(unhandled(inbound))));
+        };
+        let received = Instant::now();
+        let deadline = inbound.metadata.as_ref().and_then(|metadata| deadline(metadata, received));
+        let Inbound { id, payload, metadata, transport, .. } = inbound;
+        let cx = ExecutionContext::new(ContextKind::Message, Arc::clone(&entry.pattern), payload)
+            .with_metadata(metadata)
+            .with_deadline(deadline)
+            .with_transport(transport);
+        Call(Box::pin(run(entry, cx, id, deadline)))
+    }
+}
+
+impl fmt::Debug for Dispatcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dispatcher").field("routes", &self.table).finish()
+    }
+}
+
+/// Counted from receipt, so that clocks need not agree.
+fn deadline(metadata: &Metadata, received: Instant) -> Option<Instant> {
+    let milliseconds = metadata.get(TIMEOUT_METADATA)?.parse().ok()?;
+    received.checked_add(Duration::from_millis(milliseconds))
+}
+
+fn unhandled(inbound: Inbound<'_>) -> Progress {
+    let answers = if inbound.id.is_some() {
+        vec![Answer::NoHandler]
+    } else {
+        let pattern: String = inbound.route.as_deref().unwrap_or("undefined").escape_debug().take(128).collect();
+        tracing::warn!(pattern, "there is no handler for this event; dropped");
+        Vec::new()
+    };
+    Progress { id: inbound.id, answers, rest: None }
+}
+
+async fn run(entry: Arc<RouteEntry>, cx: ExecutionContext, id: Option<Bytes>, deadline: Option<Instant>) -> Progress {
+    let is_request = id.is_some();
+    let answering = answer(&entry, cx, is_request);
+    let outcome = match deadline {
+        None => answering.await,
+        Some(deadline) => tokio::time::timeout_at(deadline.into(), answering)
+            .await
+            .unwrap_or_else(|_| Err(TransportError::new("Request timed out").with_kind(ErrorKind::Timeout))),
+    };
+    if !is_request {
+        // What failed has been logged where it failed.
+        if let Ok(Reply::Stream(items)) = outcome {
+            items.for_each(|_| std::future::ready(())).await;
+        }
+        return Progress { id, answers: Vec::new(), rest: None };
+    }
+    match outcome {
+        Ok(Reply::Value(payload)) => Progress { id, answers: vec![Answer::Value { payload, last: true }], rest: None },
+        Ok(Reply::Empty) => Progress { id, answers: vec![Answer::End], rest: None },
+        Ok(Reply::Stream(items)) => next_items(items, None, Arc::clone(&entry.pattern), id).await,
+        Err(error) => Progress { id, answers: vec![Answer::Error(error)], rest: None },
+    }
+}
+
+/// Runs whoever answers to the pattern.
+async fn answer(entry: &RouteEntry, cx: ExecutionContext, is_request: bool) -> HandlerResult {
+    match (&entry.message, entry.events.as_slice()) {
+        (Some(route), _) if is_request => call(route, cx, true).await,
+        (Some(route), []) => call(route, cx, false).await,
+        (_, [route]) => call(route, cx, is_request).await,
+        (_, routes) => {
+            let outcomes = join_all(routes.iter().map(|route| call(route, cx.clone(), is_request))).await;
+            if is_request { join(outcomes).await } else { Ok(Reply::Empty) }
+        }
+    }
+}
+
+/// Runs one handler inside its stages; whatever it does, the caller gets an answer.
+async fn call(route: &Route, cx: ExecutionContext, is_request: bool) -> HandlerResult {
+    let cx = cx.with_handler(route.handler);
+    let calling = AssertUnwindSafe(async { route.endpoint.call(&cx, cx.payload().clone()).await });
+    let outcome = calling.catch_unwind().await.unwrap_or_else(|panic| Err(panicked(&*panic)));
+    if let Err(error) = &outcome {
+        log_failure(error, cx.handler(), cx.pattern(), is_request);
+    }
+    outcome
+}
+
+/// What is withheld from the caller goes to the log; what the application said is the caller's business.
+fn log_failure(error: &TransportError, handler: &str, pattern: &str, is_request: bool) {
+    if error.is_withheld() {
+        tracing::error!(handler, pattern, error = %error, source = error_source(error), "handler failed");
+    } else if is_request {
+        tracing::debug!(handler, pattern, error = %error, "handler answered with an error");
+    } else {
+        tracing::warn!(handler, pattern, error = %error, "event handler failed");
+    }
+}
+
+fn error_source(error: &TransportError) -> Option<String> {
+    std::error::Error::source(error).map(ToString::to_string)
+}
+
+/// A panic becomes one error reply.
+pub(crate) fn panicked(panic: &(dyn Any + Send)) -> TransportError {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    TransportError::internal(format!("panicked: {}", text.unwrap_or("(no message)")))
+}
+
+/// What NestJS answers to a request that several event handlers take: their last values, nested two by two, after all
+/// have run; the first error, if any failed; nothing, if any gave no value at all.
+async fn join(outcomes: Vec<HandlerResult>) -> HandlerResult {
+    let mut values = Vec::new();
+    let mut incomplete = false;
+    for outcome in outcomes {
+        match outcome? {
+            Reply::Value(payload) => values.push(Some(payload.into_value()?)),
+            Reply::Empty => values.push(None),
+            Reply::Stream(mut items) => {
+                let mut last = None;
+                while let Some(item) = items.next().await {
+                    last = Some(item?.into_value()?);
+                }
+                incomplete |= last.is_none();
+                values.push(last);
+            }
+        }
+    }
+    if incomplete {
+        return Ok(Reply::Empty);
+    }
+    let joined = values.into_iter().rev().reduce(|next, current| {
+        let mut pair = serde_json::Map::new();
+        pair.extend(current.map(|current| ("current".to_owned(), current)));
+        pair.extend(next.map(|next| ("next".to_owned(), next)));
+        Some(Value::Object(pair))
+    });
+    Ok(Reply::Value(Payload::from_value(joined.flatten().unwrap_or_else(|| json!({})))))
+}
+
+/// Takes the items that are ready; waits for the first only. The end rides on the last item when both are ready
+/// together, and comes alone otherwise, as in NestJS.
+fn next_items(
+    items: ReplyStream,
+    first: Option<Item>,
+    pattern: Arc<str>,
+    id: Option<Bytes>,
+) -> BoxFuture<'static, Progress> {
+    Box::pin(take_items(items, first, pattern, id))
+}
+
+type Item = Result<Payload, TransportError>;
+
+async fn take_items(mut items: ReplyStream, first: Option<Item>, pattern: Arc<str>, id: Option<Bytes>) -> Progress {
+    let mut answers = Vec::new();
+    let mut next = match first {
+        Some(first) => Some(first),
+        None => fenced_next(&mut items).await,
+    };
+    loop {
+        match next {
+            // Taken one too early, to see whether the one before it was the last.
+            Some(item) if answers.len() == STREAM_BUFFER => {
+                let rest = Some(Call(next_items(items, Some(item), pattern, id.clone())));
+                return Progress { id, answers, rest };
+            }
+            Some(Ok(payload)) => answers.push(Answer::Value { payload, last: false }),
+            Some(Err(error)) => {
+                log_failure(&error, "(stream)", &pattern, true);
+                answers.push(Answer::Error(error));
+                return Progress { id, answers, rest: None };
+            }
+            None => {
+                match answers.last_mut() {
+                    Some(Answer::Value { last, .. }) => *last = true,
+                    _ => answers.push(Answer::End),
+                }
+                return Progress { id, answers, rest: None };
+            }
+        }
+        match fenced_next(&mut items).now_or_never() {
+            Some(ready) => next = ready,
+            None => {
+                let rest = Some(Call(next_items(items, None, pattern, id.clone())));
+                return Progress { id, answers, rest };
+            }
+        }
+    }
+}
+
+/// The next item; a panic while making it is the last one.
+async fn fenced_next(items: &mut ReplyStream) -> Option<Result<Payload, TransportError>> {
+    AssertUnwindSafe(items.next()).catch_unwind().await.unwrap_or_else(|panic| Some(Err(panicked(&*panic))))
+}

@@ -1,0 +1,33 @@
+//! Message transports of nestrs: from bytes to a handler and back.
+//!
+//! Applications use the `nestrs` crate with feature `microservices`, which re-exports all of this as
+//! `nestrs::microservices`. In reading order, one message meets:
+//!
+//! - [`net`]: the socket and the codec that finds frames in its bytes;
+//! - [`Packet`]: what is inside a frame;
+//! - [`Dispatcher`], with its [`RouteTable`]: who handles it, and what is answered;
+//! - [`TcpServer`] and [`TcpTransport`]: both ends of a transport, behind [`TransportServer`] and [`Transport`];
+//! - [`ClientProxy`], [`ClientsModule`] and [`EventBus`]: what applications call.
+
+mod client;
+mod context;
+mod dispatcher;
+mod event_bus;
+pub mod net;
+mod packet;
+mod route_table;
+mod serializer;
+mod shutdown;
+mod tcp;
+mod transport;
+
+pub use client::{AsyncClientConfig, ClientConfig, ClientProxy, ClientsModule, ClientsService, ReplyItems};
+pub use context::{Cancellation, ConnectionContext, ConnectionId, Peer};
+pub use dispatcher::{Call, Dispatcher, Inbound, Progress, TIMEOUT_METADATA};
+pub use event_bus::{EventBus, Published};
+pub use packet::{Answer, Packet, PacketError};
+pub use route_table::{RouteEntry, RouteTable};
+pub use serializer::{PacketDeserializer, PacketSerializer};
+pub use shutdown::Shutdown;
+pub use tcp::{TcpMicroserviceOptions, TcpServer, TcpTransport, TcpTransportOptions, default_host};
+pub use transport::{Bound, CallOptions, ClientStatus, MicroserviceOptions, Transport, TransportServer};

@@ -1,0 +1,5 @@
+//! How bytes on a stream become frames, and frames bytes.
+
+pub mod nest;
+
+pub use nest::{FrameError, NestDecoder, utf16_len, write_frame_header};

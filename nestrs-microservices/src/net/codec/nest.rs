@@ -1,0 +1,224 @@
+//! NestJS's frames: `<length>#<JSON text>` (NestJS fact sheet, section 6.1).
+//!
+//! ```text
+//! 69#{"pattern":{"cmd":"sum"},"data":[1,2,3],"id":"2aebb95c9883b1b9b009c"}
+//! ┬─ ┬──────────────────────────────────────────────────────────────────
+//! │  └ the body, UTF-8
+//! └ how many UTF-16 code units the body has, in ASCII digits
+//! ```
+
+use bytes::{Buf, Bytes, BytesMut};
+use thiserror::Error;
+
+/// A header is optional white space, digits and `#`, in no more bytes than this.
+const HEADER_LEN_MAX: usize = 16;
+const DIGITS_MAX: usize = 10;
+
+/// Why bytes are no frame. After any of these the stream has lost its place and must be closed.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FrameError {
+    /// A byte that does not belong into a header, or a header that does not end.
+    #[error("malformed frame header")]
+    Header,
+    /// The header announces more than the limit, or the body has more bytes than it.
+    #[error("frame of {announced} units exceeds the limit of {max} bytes")]
+    TooLarge {
+        /// The announced length, in UTF-16 code units.
+        announced: usize,
+        /// The limit, in bytes.
+        max: usize,
+    },
+    /// The announced length ends between the two halves of a surrogate pair.
+    #[error("frame length ends inside a character")]
+    InsideCharacter,
+    /// The body is not UTF-8.
+    #[error("frame body is not UTF-8")]
+    Utf8,
+}
+
+/// Finds frames in a growing buffer, however the bytes arrive.
+///
+/// Work is linear in the bytes received, whatever their fragments: what has been counted is not counted again. No
+/// storage is allocated for an announced length; the buffer grows by what has really arrived.
+///
+/// ```
+/// use bytes::BytesMut;
+/// use nestrs_microservices::net::codec::NestDecoder;
+///
+/// let mut decoder = NestDecoder::new(1024);
+/// let mut buffer = BytesMut::from(r#"6#"abcd"8#"é漢"#);
+/// assert_eq!(decoder.decode(&mut buffer).unwrap().as_deref(), Some(r#""abcd""#.as_bytes()));
+/// assert_eq!(decoder.decode(&mut buffer).unwrap(), None);
+/// ```
+#[derive(Debug)]
+pub struct NestDecoder {
+    max_frame_bytes: usize,
+    body: Option<Body>,
+}
+
+/// A body whose header has been taken off the buffer.
+#[derive(Debug)]
+struct Body {
+    announced: usize,
+    /// Units not seen yet.
+    missing: usize,
+    /// Bytes of the buffer that have been counted.
+    counted: usize,
+    /// Bytes of the last counted character that are still to come.
+    tail: usize,
+}
+
+impl NestDecoder {
+    /// A decoder that refuses bodies of more than `max_frame_bytes` bytes.
+    #[must_use]
+    pub const fn new(max_frame_bytes: usize) -> Self {
+        Self { max_frame_bytes, body: None }
+    }
+
+    /// True when the last bytes seen left a frame unfinished, given what is still buffered.
+    #[must_use]
+    pub fn is_inside_frame(&self, buffer: &[u8]) -> bool {
+        self.body.is_some() || buffer.iter().any(|byte| !byte.is_ascii_whitespace())
+    }
+
+    /// Takes the next complete body off `buffer`, or `None` when more bytes are needed. The body is valid UTF-8.
+    ///
+    /// # Errors
+    /// [`FrameError`], as soon as the bytes show it: a bad header at its first wrong byte, a body that is too large
+    /// before any of it is kept.
+    pub fn decode(&mut self, buffer: &mut BytesMut) -> Result<Option<Bytes>, FrameError> {
+        let mut body = match self.body.take() {
+            Some(body) => body,
+            None => match self.take_header(buffer)? {
+                Some(body) => body,
+                None => return Ok(None),
+            },
+        };
+        if !body.advance(buffer, self.max_frame_bytes)? {
+            self.body = Some(body);
+            return Ok(None);
+        }
+        let text = buffer.split_to(body.counted).freeze();
+        if std::str::from_utf8(&text).is_err() {
+            return Err(FrameError::Utf8);
+        }
+        Ok(Some(text))
+    }
+
+    fn take_header(&self, buffer: &mut BytesMut) -> Result<Option<Body>, FrameError> {
+        let start = buffer.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+        let mut announced: usize = 0;
+        for (digits, byte) in buffer.iter().skip(start).enumerate() {
+            match byte {
+                _ if start + digits >= HEADER_LEN_MAX => return Err(FrameError::Header),
+                b'0'..=b'9' if digits < DIGITS_MAX => {
+                    // Ten digits fit into 64 bits.
+                    announced = announced.saturating_mul(10).saturating_add(usize::from(byte - b'0'));
+                }
+                b'#' if digits > 0 => {
+                    // An empty body is no JSON; it is refused there.
+                    if announced > self.max_frame_bytes {
+                        return Err(FrameError::TooLarge { announced, max: self.max_frame_bytes });
+                    }
+                    buffer.advance(start + digits + 1);
+                    return Ok(Some(Body { announced, missing: announced, counted: 0, tail: 0 }));
+                }
+                _ => return Err(FrameError::Header),
+            }
+        }
+        if start >= HEADER_LEN_MAX { Err(FrameError::Header) } else { Ok(None) }
+    }
+}
+
+impl Body {
+    /// Counts what has arrived; true when the body is complete.
+    fn advance(&mut self, buffer: &[u8], max_bytes: usize) -> Result<bool, FrameError> {
+        loop {
+            let rest = buffer.get(self.counted..).unwrap_or_default();
+            if self.missing == 0 {
+                if rest.len() < self.tail {
+                    return Ok(false);
+                }
+                self.counted += std::mem::take(&mut self.tail);
+                return self.check_bytes(max_bytes).map(|()| true);
+            }
+            if rest.is_empty() {
+                return Ok(false);
+            }
+            // No byte begins more than one unit but the first of four, so this much cannot run past the end by more
+            // than half a surrogate pair.
+            let chunk = rest.get(..self.missing).unwrap_or(rest);
+            let units = units_begun(chunk);
+            self.missing = self.missing.checked_sub(units).ok_or(FrameError::InsideCharacter)?;
+            self.counted += chunk.len();
+            self.tail = bytes_to_come(chunk, self.tail);
+            self.check_bytes(max_bytes)?;
+        }
+    }
+
+    /// Valid UTF-8 has at most three bytes a unit; anything longer is neither text nor within the limit.
+    fn check_bytes(&self, max_bytes: usize) -> Result<(), FrameError> {
+        if self.counted > max_bytes {
+            return Err(FrameError::TooLarge { announced: self.announced, max: max_bytes });
+        }
+        if self.counted > self.announced.saturating_mul(3) { Err(FrameError::Utf8) } else { Ok(()) }
+    }
+}
+
+/// How many UTF-16 code units the characters take whose first byte is in `bytes`.
+fn units_begun(bytes: &[u8]) -> usize {
+    // Two sums over bytes, which the compiler turns into vector instructions.
+    let characters = bytes.iter().filter(|byte| **byte & 0xC0 != 0x80).count();
+    let pairs = bytes.iter().filter(|byte| (0xF0..=0xF4).contains(*byte)).count();
+    characters + pairs
+}
+
+/// How many bytes of the last character of `chunk` are missing; `before` were missing when it began.
+fn bytes_to_come(chunk: &[u8], before: usize) -> usize {
+    let continued = chunk.iter().rev().take(3).take_while(|byte| **byte & 0xC0 == 0x80).count();
+    match chunk.len().checked_sub(continued + 1).and_then(|at| chunk.get(at)) {
+        Some(first) => {
+            let length = match first {
+                0xC0..=0xDF => 2,
+                0xE0..=0xEF => 3,
+                0xF0..=0xF4 => 4,
+                _ => 1,
+            };
+            usize::saturating_sub(length, continued + 1)
+        }
+        // The chunk is all continuation bytes.
+        None => before.saturating_sub(chunk.len()),
+    }
+}
+
+/// The length of `text` as NestJS counts it: UTF-16 code units, as JavaScript's `string.length`.
+///
+/// ```
+/// use nestrs_microservices::net::codec::utf16_len;
+/// assert_eq!(utf16_len("é漢😀".as_bytes()), 4);
+/// ```
+#[must_use]
+pub fn utf16_len(text: &[u8]) -> usize {
+    units_begun(text)
+}
+
+/// Writes the header of a frame whose body has `units` UTF-16 code units.
+pub fn write_frame_header(out: &mut Vec<u8>, units: usize) {
+    let mut digits = [0_u8; 20];
+    let mut at = digits.len();
+    let mut rest = units;
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[at..]);
+    out.push(b'#');
+}
+
+#[cfg(test)]
+mod tests;

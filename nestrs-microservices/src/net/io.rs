@@ -1,0 +1,178 @@
+//! Sockets of any kind: what a server accepts from and a client dials with.
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+
+/// A byte stream in both directions: a TCP socket, a TLS session, one half of [`tokio::io::duplex`].
+pub trait Io: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Io for T {}
+
+/// Any [`Io`], which its owner may have to get rid of at once.
+pub(crate) trait Socket: Io {
+    /// Lets closing throw away what the peer has not taken, instead of keeping it for a peer that does not read.
+    fn close_abruptly(&self) {}
+}
+
+/// Any [`Socket`].
+pub(crate) type BoxIo = Box<dyn Socket>;
+
+impl Socket for TcpStream {
+    fn close_abruptly(&self) {
+        // A socket that is already broken has nothing left to throw away.
+        let _ = socket2::SockRef::from(self).set_linger(Some(std::time::Duration::ZERO));
+    }
+}
+
+/// A stream of which nothing more is known.
+pub(crate) struct Plain<T>(pub(crate) T);
+
+impl<T: Io> Socket for Plain<T> {}
+
+impl<T: Io> AsyncRead for Plain<T> {
+    fn poll_read(mut self: Pin<&mut Self>, task: &mut Context<'_>, chunk: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(task, chunk)
+    }
+}
+
+impl<T: Io> AsyncWrite for Plain<T> {
+    fn poll_write(mut self: Pin<&mut Self>, task: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(task, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(task)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(task)
+    }
+}
+
+/// One accepted byte stream.
+pub struct Accepted {
+    pub(crate) io: BoxIo,
+    pub(crate) peer_addr: Option<SocketAddr>,
+}
+
+impl Accepted {
+    /// A stream of unknown origin.
+    #[must_use]
+    pub fn new(io: impl Io) -> Self {
+        Self { io: Box::new(Plain(io)), peer_addr: None }
+    }
+
+    /// A TCP connection; it gets the settings of every TCP socket of ours.
+    ///
+    /// # Errors
+    /// When the connection is already broken.
+    pub fn tcp(stream: TcpStream, peer_addr: SocketAddr) -> io::Result<Self> {
+        Ok(Self { io: Box::new(tuned(stream)?), peer_addr: Some(peer_addr) })
+    }
+
+    /// Says where it comes from.
+    #[must_use]
+    pub fn with_peer_addr(mut self, peer_addr: SocketAddr) -> Self {
+        self.peer_addr = Some(peer_addr);
+        self
+    }
+}
+
+impl fmt::Debug for Accepted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Accepted").field("peer_addr", &self.peer_addr).finish_non_exhaustive()
+    }
+}
+
+/// Where a server's connections come from. A [`TcpListener`] is one; so is a channel of streams, which is how one
+/// address is shared between two servers, and how tests do without sockets.
+pub trait Listener: Send + 'static {
+    /// The next connection; `None` when there will be no more.
+    ///
+    /// # Errors
+    /// Those of the socket. The server goes on after a transient one.
+    ///
+    /// # Cancel safety
+    /// Dropping the future must lose no connection.
+    fn accept(&mut self) -> Pin<Box<dyn Future<Output = io::Result<Option<Accepted>>> + Send + '_>>;
+
+    /// Where it listens, when that is an IP address.
+    fn local_addr(&self) -> Option<SocketAddr> {
+        None
+    }
+}
+
+impl Listener for TcpListener {
+    fn accept(&mut self) -> Pin<Box<dyn Future<Output = io::Result<Option<Accepted>>> + Send + '_>> {
+        Box::pin(async {
+            let (stream, peer_addr) = Self::accept(self).await?;
+            Accepted::tcp(stream, peer_addr).map(Some)
+        })
+    }
+
+    fn local_addr(&self) -> Option<SocketAddr> {
+        Self::local_addr(self).ok()
+    }
+}
+
+impl Listener for tokio::sync::mpsc::Receiver<Accepted> {
+    fn accept(&mut self) -> Pin<Box<dyn Future<Output = io::Result<Option<Accepted>>> + Send + '_>> {
+        Box::pin(async { Ok(self.recv().await) })
+    }
+}
+
+/// Sets what every TCP socket of ours has: no delay, and probes that find a dead peer within 30 s.
+pub(crate) fn tuned(stream: TcpStream) -> io::Result<TcpStream> {
+    stream.set_nodelay(true)?;
+    let keepalive = socket2::TcpKeepalive::new()
+        .with_time(std::time::Duration::from_secs(15))
+        .with_interval(std::time::Duration::from_secs(5));
+    let socket = socket2::SockRef::from(&stream);
+    socket.set_tcp_keepalive(&keepalive)?;
+    Ok(stream)
+}
+
+/// How a client gets its byte stream; called for each new connection.
+#[derive(Clone)]
+pub struct Connector(Arc<dyn Fn() -> Dial + Send + Sync>);
+
+type Dial = Pin<Box<dyn Future<Output = io::Result<BoxIo>> + Send>>;
+
+impl Connector {
+    /// A connector from an async function.
+    ///
+    /// ```
+    /// use nestrs_microservices::net::io::Connector;
+    /// let connector = Connector::new(|| async { tokio::net::TcpStream::connect("127.0.0.1:3000").await });
+    /// ```
+    pub fn new<F, Fut, S>(dial: F) -> Self
+    where
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = io::Result<S>> + Send + 'static,
+        S: Io,
+    {
+        Self(Arc::new(move || {
+            let dialled = dial();
+            Box::pin(async move { Ok(Box::new(Plain(dialled.await?)) as BoxIo) })
+        }))
+    }
+
+    /// Dials once.
+    pub(crate) fn dial(&self) -> Dial {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for Connector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Connector")
+    }
+}

@@ -1,0 +1,368 @@
+//! Packets on the wire: borrowed when read, appended when written (NestJS fact sheet, sections 1 to 3).
+
+use std::borrow::Cow;
+use std::fmt;
+
+use bytes::Bytes;
+use nestrs_core::{Metadata, Payload, TransportError};
+use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::net::codec::{utf16_len, write_frame_header};
+
+/// What NestJS answers when nobody handles a pattern. A plain string, unlike every other error.
+pub(crate) const NO_HANDLER: &str = "There is no matching message handler defined in the remote service.";
+
+/// An `id` may be any JSON value up to this many bytes.
+const ID_LEN_MAX: usize = 1024;
+
+/// A request or an event, as it arrived.
+#[derive(Debug)]
+pub struct Packet {
+    /// The JSON text of `pattern`; `None` when the packet has none, and for whatever is no packet at all.
+    pub pattern: Option<Bytes>,
+    /// `data`, a slice of the frame.
+    pub payload: Payload,
+    /// The JSON text of `id`, echoed as it came. With one it is a request, without one an event.
+    pub id: Option<Bytes>,
+    /// `metadata`, when there is any.
+    pub metadata: Option<Metadata>,
+}
+
+/// Why a frame's body is no packet.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PacketError {
+    /// It is not JSON.
+    #[error("frame body is not JSON")]
+    Json(#[source] serde_json::Error),
+    /// Its `id` is longer than 1 KiB.
+    #[error("packet id is longer than 1024 bytes")]
+    IdTooLong,
+}
+
+impl Packet {
+    /// Reads a frame's body. JSON that is no packet is an event for no pattern, as NestJS has it.
+    ///
+    /// # Errors
+    /// [`PacketError`] when the body is not JSON.
+    pub fn read(frame: &Bytes) -> Result<Self, PacketError> {
+        let members: Members<'_> = serde_json::from_slice(frame).map_err(PacketError::Json)?;
+        let own = |raw: &RawValue| frame.slice_ref(raw.get().as_bytes());
+        // Neither `pattern` nor `data`: a foreign message, which has no id whatever it contains.
+        let foreign = members.pattern.is_none() && members.data.is_none();
+        let id = members.id.filter(|_| !foreign);
+        if id.is_some_and(|id| id.get().len() > ID_LEN_MAX) {
+            return Err(PacketError::IdTooLong);
+        }
+        Ok(Self {
+            pattern: members.pattern.map(own),
+            payload: members.data.map_or_else(Payload::absent, |data| Payload::from_json(own(data))),
+            id: id.map(own),
+            metadata: members.metadata.and_then(|raw| read_metadata(raw.get())),
+        })
+    }
+}
+
+/// Metadata that is no flat object of strings is worth nothing; single members that are no strings are left out.
+fn read_metadata(json: &str) -> Option<Metadata> {
+    let members: std::collections::BTreeMap<String, serde_json::Value> = serde_json::from_str(json).ok()?;
+    let strings = members.into_iter().filter_map(|(key, value)| match value {
+        serde_json::Value::String(text) => Some((key, text)),
+        _ => None,
+    });
+    Some(strings.collect())
+}
+
+/// The members of a packet as JSON text; a repeated one counts as last written, as `JSON.parse` has it.
+#[derive(Default)]
+struct Members<'a> {
+    pattern: Option<&'a RawValue>,
+    data: Option<&'a RawValue>,
+    id: Option<&'a RawValue>,
+    metadata: Option<&'a RawValue>,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+
+        impl<'de> Visitor<'de> for Reader {
+            type Value = Members<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a packet")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = Members::default();
+                while let Some(key) = map.next_key::<Text<'de>>()? {
+                    match &*key.0 {
+                        "pattern" => members.pattern = Some(map.next_value()?),
+                        "data" => members.data = Some(map.next_value()?),
+                        "id" => members.id = Some(map.next_value()?),
+                        "metadata" => members.metadata = Some(map.next_value()?),
+                        _ => _ = map.next_value::<&RawValue>()?,
+                    }
+                }
+                Ok(members)
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+                while seq.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(Members::default())
+            }
+
+            fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+                Ok(Members::default())
+            }
+
+            fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
+                Ok(Members::default())
+            }
+
+            fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
+                Ok(Members::default())
+            }
+
+            fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
+                Ok(Members::default())
+            }
+
+            fn visit_str<E>(self, _: &str) -> Result<Self::Value, E> {
+                Ok(Members::default())
+            }
+
+            fn visit_unit<E>(self) -> Result<Self::Value, E> {
+                Ok(Members::default())
+            }
+        }
+
+        deserializer.deserialize_any(Reader)
+    }
+}
+
+/// A key, borrowed unless it has escapes.
+struct Text<'a>(Cow<'a, str>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+
+        impl<'de> Visitor<'de> for Reader {
+            type Value = Text<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a key")
+            }
+
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(Text(Cow::Borrowed(text)))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Text(Cow::Owned(text.to_owned())))
+            }
+        }
+
+        deserializer.deserialize_str(Reader)
+    }
+}
+
+/// One response packet, without its `id`.
+#[derive(Debug)]
+pub enum Answer {
+    /// A value; `last` says that nothing follows.
+    Value {
+        /// The value.
+        payload: Payload,
+        /// Writes `isDisposed` beside it.
+        last: bool,
+    },
+    /// The end, with no value.
+    End,
+    /// An error, which is also the end.
+    Error(TransportError),
+    /// Nobody handles the pattern.
+    NoHandler,
+}
+
+impl Answer {
+    /// Appends the packet to `out` as a NestJS frame. Never a key more than NestJS knows: its clients take a response
+    /// with a foreign key for something else. Returns the length of the body in bytes.
+    pub(crate) fn write_frame(&self, out: &mut Vec<u8>, id: &[u8]) -> usize {
+        let err;
+        let value;
+        // In pieces, so that the length is known before the first byte is written.
+        let pieces: [&[u8]; 5] = match self {
+            // An absent payload is NestJS's `undefined`, which JSON leaves out.
+            Self::Value { payload, last: true } if payload.is_absent() => {
+                [b"{\"isDisposed\":true,\"id\":", id, b"}", b"", b""]
+            }
+            Self::Value { payload, last: false } if payload.is_absent() => [b"{\"id\":", id, b"}", b"", b""],
+            Self::Value { payload, last } => {
+                value = payload.json();
+                let after: &[u8] = if *last { b",\"isDisposed\":true,\"id\":" } else { b",\"id\":" };
+                [b"{\"response\":", &value, after, id, b"}"]
+            }
+            Self::End => [b"{\"isDisposed\":true,\"id\":", id, b"}", b"", b""],
+            Self::Error(error) => {
+                err = error.to_wire_json();
+                [b"{\"err\":", err.as_bytes(), b",\"isDisposed\":true,\"id\":", id, b"}"]
+            }
+            Self::NoHandler => [b"{\"id\":", id, b",\"status\":\"error\",\"err\":\"", NO_HANDLER.as_bytes(), b"\"}"],
+        };
+        write_frame_header(out, pieces.iter().map(|piece| utf16_len(piece)).sum());
+        let len = pieces.iter().map(|piece| piece.len()).sum();
+        out.reserve(len);
+        for piece in pieces {
+            out.extend_from_slice(piece);
+        }
+        len
+    }
+
+    /// The packet as a JSON value, for a serializer of the user's.
+    pub(crate) fn to_packet(&self, id: &[u8]) -> serde_json::Value {
+        let mut packet = serde_json::Map::new();
+        let id = serde_json::from_slice(id).unwrap_or(serde_json::Value::Null);
+        match self {
+            Self::Value { payload, last } => {
+                if let (false, Ok(value)) = (payload.is_absent(), payload.value()) {
+                    packet.insert("response".into(), value.clone());
+                }
+                if *last {
+                    packet.insert("isDisposed".into(), true.into());
+                }
+            }
+            Self::End => _ = packet.insert("isDisposed".into(), true.into()),
+            Self::Error(error) => {
+                packet.insert("err".into(), error.to_wire());
+                packet.insert("isDisposed".into(), true.into());
+            }
+            Self::NoHandler => {
+                packet.insert("status".into(), "error".into());
+                packet.insert("err".into(), NO_HANDLER.into());
+            }
+        }
+        packet.insert("id".into(), id);
+        packet.into()
+    }
+}
+
+/// Appends a request or event as a NestJS frame, its members in NestJS's order.
+/// Returns the length of the body in bytes.
+pub(crate) fn write_request(
+    out: &mut Vec<u8>,
+    pattern: &str,
+    data: &[u8],
+    metadata: Option<&str>,
+    id: Option<&str>,
+) -> usize {
+    let pieces: [&[u8]; 9] = [
+        b"{\"pattern\":",
+        pattern.as_bytes(),
+        b",\"data\":",
+        data,
+        if metadata.is_some() { b",\"metadata\":" } else { b"" },
+        metadata.unwrap_or_default().as_bytes(),
+        if id.is_some() { b",\"id\":\"" } else { b"" },
+        id.unwrap_or_default().as_bytes(),
+        if id.is_some() { b"\"}" } else { b"}" },
+    ];
+    write_frame_header(out, pieces.iter().map(|piece| utf16_len(piece)).sum());
+    for piece in pieces {
+        out.extend_from_slice(piece);
+    }
+    pieces.iter().map(|piece| piece.len()).sum()
+}
+
+/// A response as a client reads it.
+#[derive(Debug)]
+pub(crate) struct Response {
+    /// The JSON text of `id`.
+    pub(crate) id: Option<Bytes>,
+    /// What it brings.
+    pub(crate) event: ResponseEvent,
+}
+
+/// What one response packet means to the one who waits for it (NestJS fact sheet, section 3).
+#[derive(Debug)]
+pub(crate) enum ResponseEvent {
+    /// A value, and perhaps the end.
+    Value { payload: Payload, last: bool },
+    /// The end, with no value.
+    End,
+    /// An error, which is also the end.
+    Error(serde_json::Value),
+}
+
+impl Response {
+    /// Reads a frame's body. An object without `err`, `response` and `isDisposed` is a foreign message and as a whole
+    /// the value; keys that NestJS does not know are ignored beside them, as NestJS 11 does. (NestJS 12 would take the
+    /// whole packet for the value, even where it holds an error.)
+    pub(crate) fn read(frame: &Bytes) -> Result<Self, PacketError> {
+        let members: ResponseMembers<'_> = serde_json::from_slice(frame).map_err(PacketError::Json)?;
+        let own = |raw: &RawValue| frame.slice_ref(raw.get().as_bytes());
+        let truthy = |raw: &&RawValue| !matches!(raw.get(), "null" | "false" | "0" | "-0" | "\"\"" | "0.0");
+        let event = if let Some(err) = members.err.filter(truthy) {
+            let err = Payload::from_json(own(err)).into_value();
+            ResponseEvent::Error(err.unwrap_or(serde_json::Value::Null))
+        } else if members.err.is_none() && members.response.is_none() && members.is_disposed.is_none() {
+            ResponseEvent::Value { payload: Payload::from_json(frame.clone()), last: true }
+        } else {
+            let last = members.is_disposed.is_some_and(|raw| truthy(&raw));
+            match members.response {
+                None if last => ResponseEvent::End,
+                response => {
+                    let payload = response.map_or_else(Payload::absent, |raw| Payload::from_json(own(raw)));
+                    ResponseEvent::Value { payload, last }
+                }
+            }
+        };
+        Ok(Self { id: members.id.map(own), event })
+    }
+}
+
+/// The members of a response as JSON text.
+#[derive(Default)]
+struct ResponseMembers<'a> {
+    id: Option<&'a RawValue>,
+    err: Option<&'a RawValue>,
+    response: Option<&'a RawValue>,
+    is_disposed: Option<&'a RawValue>,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for ResponseMembers<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+
+        impl<'de> Visitor<'de> for Reader {
+            type Value = ResponseMembers<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a response packet")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = ResponseMembers::default();
+                while let Some(key) = map.next_key::<Text<'de>>()? {
+                    let value: &RawValue = map.next_value()?;
+                    match &*key.0 {
+                        "id" => members.id = Some(value),
+                        "err" => members.err = Some(value),
+                        "response" => members.response = Some(value),
+                        "isDisposed" => members.is_disposed = Some(value),
+                        _ => {}
+                    }
+                }
+                Ok(members)
+            }
+        }
+
+        deserializer.deserialize_map(Reader)
+    }
+}
+
+#[cfg(test)]
+mod tests;

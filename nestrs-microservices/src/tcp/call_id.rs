@@ -1,0 +1,55 @@
+//! The ids of calls: as long as NestJS's, unique within and across processes.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Ids are never used twice in a process.
+pub(super) fn next_id() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+/// 21 lower-case hex digits, as NestJS's own ids are: five of this process, sixteen of the call.
+pub(super) fn id_text(id: u64) -> String {
+    format!("{:05x}{id:016x}", process_prefix())
+}
+
+/// The call that an id, as JSON text, belongs to, if it is one of this process.
+pub(super) fn id_of(json: &[u8]) -> Option<u64> {
+    let text = std::str::from_utf8(json).ok()?.strip_prefix('"')?.strip_suffix('"')?;
+    let (prefix, id) = (text.get(..5)?, text.get(5..21)?);
+    if text.len() != 21 || u32::from_str_radix(prefix, 16).ok()? != process_prefix() {
+        return None;
+    }
+    u64::from_str_radix(id, 16).ok()
+}
+
+/// Tells the ids of this process from those of others; no secret.
+fn process_prefix() -> u32 {
+    static PREFIX: OnceLock<u32> = OnceLock::new();
+    *PREFIX.get_or_init(|| (RandomState::new().hash_one(0_u8) & 0xf_ffff) as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_21_hex_digits_and_is_known_again() {
+        let id = next_id();
+        let text = id_text(id);
+        assert_eq!(text.len(), 21);
+        assert!(text.bytes().all(|digit| digit.is_ascii_hexdigit() && !digit.is_ascii_uppercase()));
+        assert_eq!(id_of(format!("\"{text}\"").as_bytes()), Some(id));
+        assert_ne!(next_id(), id);
+    }
+
+    #[test]
+    fn other_ids_are_nobody_s() {
+        let other = format!("{:05x}{:016x}", process_prefix() ^ 1, 1);
+        for json in ["", "7", "null", "\"\"", "\"abc\"", &format!("\"{other}\""), "\"é234567890123456789é\""] {
+            assert_eq!(id_of(json.as_bytes()), None, "{json}");
+        }
+    }
+}

@@ -1,0 +1,424 @@
+//! One accepted connection, served by one task.
+//!
+//! The task reads a batch of frames, polls each handler once in place, and answers the batch with one write. A handler
+//! that is not done at once moves aside, and the rest go on; replies leave in the order in which they are ready.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use nestrs_core::{Pattern, TransportError};
+use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::context::{ConnectionContext, ConnectionId};
+use crate::dispatcher::{Call, Dispatcher, Inbound, Progress};
+use crate::net::codec::{FrameError, NestDecoder, utf16_len, write_frame_header};
+use crate::net::io::BoxIo;
+use crate::packet::{Answer, Packet};
+use crate::shutdown::Shutdown;
+
+use super::fault::Fault;
+use super::options::TcpMicroserviceOptions;
+use super::out::Out;
+
+/// How much one read takes at most. The buffer belongs to the thread: an idle connection holds none.
+const READ_MAX: usize = 64 * 1024;
+/// After a fault, calls under way may still answer for this long, and input is discarded for as long.
+const FAULT_GRACE: Duration = Duration::from_secs(1);
+/// How much input is discarded before a faulty connection is closed.
+const DISCARD_MAX: usize = 64 * 1024;
+
+thread_local! {
+    static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_MAX].into_boxed_slice());
+}
+
+/// What the connections of one server share.
+pub(super) struct Limits {
+    pub(super) options: TcpMicroserviceOptions,
+    pub(super) connections: Arc<Semaphore>,
+    pub(super) in_flight: Arc<Semaphore>,
+}
+
+/// Serves one connection to its end.
+pub(super) async fn serve_connection(
+    io: BoxIo,
+    id: ConnectionId,
+    peer_addr: Option<SocketAddr>,
+    limits: Arc<Limits>,
+    dispatcher: Dispatcher,
+    shutdown: Shutdown,
+) {
+    let gone = CancellationToken::new();
+    let connection = Connection {
+        buffer: BytesMut::new(),
+        decoder: NestDecoder::new(limits.options.max_frame_bytes),
+        out: Out::default(),
+        context: Arc::new(ConnectionContext::new("tcp", id, peer_addr, gone.clone())),
+        io,
+        limits,
+        dispatcher,
+        peer_addr,
+        gone,
+        parked: Vec::new(),
+        progress: Instant::now(),
+    };
+    tracing::debug!(connection = %id, ?peer_addr, "connected");
+    let reason = connection.serve(&shutdown).await;
+    tracing::debug!(connection = %id, ?peer_addr, ?reason, "disconnected");
+}
+
+struct Connection {
+    io: BoxIo,
+    /// Received and not yet decoded; empty and without storage between messages.
+    buffer: BytesMut,
+    decoder: NestDecoder,
+    out: Out,
+    limits: Arc<Limits>,
+    dispatcher: Dispatcher,
+    /// Handed to every call.
+    context: Arc<ConnectionContext>,
+    peer_addr: Option<SocketAddr>,
+    /// Cancelled when nobody will read an answer any more.
+    gone: CancellationToken,
+    /// Streams of replies that wait for the peer to take what is queued.
+    parked: Vec<Flight>,
+    /// When the peer last took something, or was first given something to take.
+    progress: Instant,
+}
+
+/// Why a connection ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Close {
+    PeerClosed,
+    PeerReset,
+    Fault,
+    SlowConsumer,
+    Shutdown,
+}
+
+/// How far a connection is on its way to its end.
+enum Phase {
+    Open,
+    /// No more is read; calls under way are answered until the deadline, then it closes.
+    Draining(Close, Option<Instant>),
+}
+
+/// A call that moved aside, with its share of the server's limit.
+struct Flight {
+    call: Call,
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Future for Flight {
+    type Output = (Progress, Option<OwnedSemaphorePermit>);
+    fn poll(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
+        let progress = ready!(Pin::new(&mut self.call).poll(task));
+        Poll::Ready((progress, self.permit.take()))
+    }
+}
+
+impl Connection {
+    async fn serve(mut self, shutdown: &Shutdown) -> Close {
+        let mut flights: FuturesUnordered<Flight> = FuturesUnordered::new();
+        let mut phase = Phase::Open;
+        let mut expired = pin!(shutdown.expired());
+        loop {
+            if let Phase::Draining(reason, _) = &phase
+                && flights.is_empty()
+                && self.parked.is_empty()
+                && self.out.is_empty()
+            {
+                let reason = reason.clone();
+                self.say_goodbye().await;
+                return reason;
+            }
+            if self.out.queued() <= self.limits.options.send_queue_high / 2 {
+                flights.extend(self.parked.drain(..));
+            }
+            let open = matches!(phase, Phase::Open);
+            let room = flights.len() < self.limits.options.max_in_flight_per_conn;
+            let starved = open && self.limits.in_flight.available_permits() == 0;
+            let reading = open && room && !starved && self.out.queued() <= self.limits.options.send_queue_high;
+            // What was left in the buffer when a limit was reached comes first.
+            if reading && !self.buffer.is_empty() {
+                match self.run_batch(&mut flights).await {
+                    Ok(true) => continue,
+                    Ok(false) => {}
+                    Err(fault) => {
+                        phase = self.fault(&fault);
+                        continue;
+                    }
+                }
+            }
+            let deadline = match &phase {
+                Phase::Draining(_, deadline) => *deadline,
+                Phase::Open => None,
+            };
+            let stalled = (self.out.queued() > 0).then(|| self.progress + self.limits.options.write_stall_timeout);
+            let limits = Arc::clone(&self.limits);
+            // In random order, so that neither busy handlers nor a busy peer keeps the other waiting.
+            tokio::select! {
+                () = shutdown.begun(), if open => phase = Phase::Draining(Close::Shutdown, None),
+                () = &mut expired => return Close::Shutdown,
+                () = sleep_until(deadline), if deadline.is_some() => {
+                    let Phase::Draining(reason, _) = phase else { unreachable!("only draining has a deadline") };
+                    // Handlers run to their end; nobody waits for what they answer.
+                    self.parked.clear();
+                    self.gone.cancel();
+                    tokio::join!(self.say_goodbye(), run_to_end(flights));
+                    return reason;
+                }
+                Some((progress, permit)) = flights.next(), if !flights.is_empty() => {
+                    self.answer(progress, permit, &mut flights);
+                    // Whatever else is ready goes into the same write.
+                    while let Poll::Ready(Some((progress, permit))) = futures_util::poll!(flights.next()) {
+                        self.answer(progress, permit, &mut flights);
+                    }
+                }
+                _ = limits.in_flight.acquire(), if starved => {}
+                () = sleep_until(stalled), if stalled.is_some() => return self.give_up(flights).await,
+                event = poll_fn(|task| self.poll_io(task, reading)) => match event {
+                    Ok(IoEvent::Wrote) => {}
+                    Ok(IoEvent::Read) => match self.run_batch(&mut flights).await {
+                        Ok(_) => {}
+                        Err(fault) => phase = self.fault(&fault),
+                    },
+                    Ok(IoEvent::End) => {
+                        if self.decoder.is_inside_frame(&self.buffer) {
+                            tracing::warn!(peer_addr = ?self.peer_addr, "connection ended inside a frame");
+                        }
+                        self.gone.cancel();
+                        phase = Phase::Draining(Close::PeerClosed, Some(Instant::now() + self.limits.options.grace_period));
+                    }
+                    Err(error) => {
+                        tracing::debug!(peer_addr = ?self.peer_addr, %error, "connection lost");
+                        return self.abandon(flights).await;
+                    }
+                },
+            }
+            if self.out.queued() > self.limits.options.send_queue_max {
+                return self.give_up(flights).await;
+            }
+        }
+    }
+
+    /// Decodes what is buffered and starts a call for each frame, up to a limit. True when frames may be left.
+    async fn run_batch(&mut self, flights: &mut FuturesUnordered<Flight>) -> Result<bool, Fault> {
+        while flights.len() < self.limits.options.max_in_flight_per_conn
+            && self.limits.in_flight.available_permits() > 0
+            && self.out.queued() <= self.limits.options.send_queue_high
+        {
+            let Some(frame) = self.decoder.decode(&mut self.buffer).map_err(Fault::Frame)? else {
+                if self.buffer.is_empty() {
+                    self.buffer = BytesMut::new();
+                }
+                return Ok(false);
+            };
+            let Some(packet) = self.read_packet(frame)? else { continue };
+            let mut call = self.start(&packet);
+            match poll_fn(|task| Poll::Ready(Pin::new(&mut call).poll(task))).await {
+                Poll::Ready(progress) => self.answer(progress, None, flights),
+                Poll::Pending => {
+                    // Under a race for the last permit a call runs without one: each connection may have one such.
+                    let permit = Arc::clone(&self.limits.in_flight).try_acquire_owned().ok();
+                    flights.push(Flight { call, permit });
+                }
+            }
+        }
+        Ok(!self.buffer.is_empty())
+    }
+
+    /// The packet in a frame; `None` when a deserializer of the user's refuses it.
+    fn read_packet(&self, frame: Bytes) -> Result<Option<Packet>, Fault> {
+        let frame = match &self.limits.options.deserializer {
+            None => frame,
+            Some(deserializer) => {
+                let wire = serde_json::from_slice(&frame).map_err(|_| Fault::Json)?;
+                match deserializer.deserialize(wire) {
+                    Ok(packet) => Bytes::from(packet.to_string()),
+                    Err(error) => {
+                        tracing::warn!(peer_addr = ?self.peer_addr, %error, "the deserializer refused a packet; dropped");
+                        return Ok(None);
+                    }
+                }
+            }
+        };
+        Packet::read(&frame).map(Some).map_err(|_| Fault::Json)
+    }
+
+    fn start(&self, packet: &Packet) -> Call {
+        // The frame was checked to be UTF-8, and its members are slices of it.
+        let pattern = packet.pattern.as_deref().and_then(|json| std::str::from_utf8(json).ok());
+        self.dispatcher.dispatch(Inbound {
+            route: pattern.and_then(Pattern::route_of),
+            id: packet.id.clone(),
+            payload: packet.payload.clone(),
+            metadata: packet.metadata.clone(),
+            transport: Arc::clone(&self.context) as _,
+        })
+    }
+
+    /// Queues what a call has come to, and keeps it going if more follows.
+    fn answer(
+        &mut self,
+        progress: Progress,
+        permit: Option<OwnedSemaphorePermit>,
+        flights: &mut FuturesUnordered<Flight>,
+    ) {
+        let Progress { id, answers, rest } = progress;
+        if let Some(id) = &id {
+            for answer in &answers {
+                self.queue(answer, id);
+            }
+        }
+        if let Some(call) = rest {
+            let flight = Flight { call, permit };
+            if self.out.queued() > self.limits.options.send_queue_high {
+                self.parked.push(flight);
+            } else {
+                flights.push(flight);
+            }
+        }
+    }
+
+    /// Appends one packet; one above the limit is replaced by an error, so that its caller is not left waiting.
+    fn queue(&mut self, answer: &Answer, id: &[u8]) {
+        let start = self.out.bytes.len();
+        if self.out.queued() == 0 {
+            self.progress = Instant::now();
+        }
+        if let Err(error) = self.write(answer, id) {
+            tracing::error!(peer_addr = ?self.peer_addr, %error, "reply cannot be sent");
+            self.out.bytes.truncate(start);
+            Answer::Error(error).write_frame(&mut self.out.bytes, id);
+        }
+    }
+
+    fn write(&mut self, answer: &Answer, id: &[u8]) -> Result<(), TransportError> {
+        let len = match &self.limits.options.serializer {
+            None => answer.write_frame(&mut self.out.bytes, id),
+            Some(serializer) => {
+                let wire = serializer.serialize(answer.to_packet(id))?.to_string();
+                write_frame_header(&mut self.out.bytes, utf16_len(wire.as_bytes()));
+                self.out.bytes.extend_from_slice(wire.as_bytes());
+                wire.len()
+            }
+        };
+        let max = self.limits.options.max_frame_bytes;
+        if len > max {
+            return Err(TransportError::internal(format!("reply of {len} bytes exceeds the limit of {max} bytes")));
+        }
+        Ok(())
+    }
+
+    /// Writes what is queued, then reads if there is room for more.
+    fn poll_io(&mut self, task: &mut Context<'_>, reading: bool) -> Poll<io::Result<IoEvent>> {
+        if !self.out.is_empty() {
+            let before = self.out.queued();
+            let outcome = self.out.poll_write(&mut self.io, task);
+            if self.out.queued() < before {
+                self.progress = Instant::now();
+            }
+            if let Poll::Ready(outcome) = outcome {
+                return Poll::Ready(outcome.map(|()| IoEvent::Wrote));
+            }
+        }
+        if !reading {
+            return Poll::Pending;
+        }
+        SCRATCH.with_borrow_mut(|scratch| {
+            let mut chunk = ReadBuf::new(scratch);
+            ready!(Pin::new(&mut self.io).poll_read(task, &mut chunk))?;
+            if chunk.filled().is_empty() {
+                return Poll::Ready(Ok(IoEvent::End));
+            }
+            self.buffer.extend_from_slice(chunk.filled());
+            Poll::Ready(Ok(IoEvent::Read))
+        })
+    }
+
+    /// The stream has lost its place: nothing more is read, and the peer is told nothing about it.
+    fn fault(&mut self, fault: &Fault) -> Phase {
+        // Up to the `#`: what follows is a body, and bodies are not logged.
+        let header: String = match fault {
+            Fault::Frame(FrameError::Header) => {
+                let header = self.buffer.iter().take(16).take_while(|byte| **byte != b'#');
+                header.copied().flat_map(std::ascii::escape_default).map(char::from).collect()
+            }
+            _ => String::new(),
+        };
+        tracing::warn!(peer_addr = ?self.peer_addr, %fault, header, hint = fault.hint(&self.buffer), "protocol fault; closing");
+        Phase::Draining(Close::Fault, Some(Instant::now() + FAULT_GRACE))
+    }
+
+    /// Says FIN and lets the peer take what it was sent: closing with input unread would reset it away.
+    async fn say_goodbye(&mut self) {
+        let farewell = async {
+            self.io.shutdown().await?;
+            let mut discarded = 0;
+            while discarded < DISCARD_MAX {
+                let read = poll_fn(|task| {
+                    SCRATCH.with_borrow_mut(|scratch| {
+                        let mut chunk = ReadBuf::new(scratch);
+                        ready!(Pin::new(&mut self.io).poll_read(task, &mut chunk))?;
+                        Poll::Ready(io::Result::Ok(chunk.filled().len()))
+                    })
+                });
+                match read.await? {
+                    0 => break,
+                    read => discarded += read,
+                }
+            }
+            io::Result::Ok(())
+        };
+        // A peer that is gone already needs no farewell.
+        let _ = tokio::time::timeout(FAULT_GRACE, farewell).await;
+        self.gone.cancel();
+    }
+
+    /// The peer does not read what it is sent.
+    async fn give_up(self, flights: FuturesUnordered<Flight>) -> Close {
+        tracing::warn!(peer_addr = ?self.peer_addr, queued = self.out.queued(), "peer does not read; closed");
+        self.io.close_abruptly();
+        self.abandon(flights).await;
+        Close::SlowConsumer
+    }
+
+    /// The peer is gone: handlers run to their end, and nobody reads what they answer.
+    async fn abandon(self, flights: FuturesUnordered<Flight>) -> Close {
+        self.gone.cancel();
+        drop(self.io);
+        run_to_end(flights).await;
+        Close::PeerReset
+    }
+}
+
+async fn run_to_end(mut flights: FuturesUnordered<Flight>) {
+    // A stream of replies ends here: its `rest` is dropped.
+    while flights.next().await.is_some() {}
+}
+
+async fn sleep_until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
+enum IoEvent {
+    Wrote,
+    Read,
+    /// The peer has said FIN.
+    End,
+}

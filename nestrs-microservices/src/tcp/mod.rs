@@ -1,0 +1,14 @@
+//! NestJS's TCP transport, both ends (NestJS fact sheet, section 6).
+
+mod call_id;
+mod client;
+mod connection;
+mod fault;
+mod link;
+mod options;
+mod out;
+mod server;
+
+pub use client::TcpTransport;
+pub use options::{TcpMicroserviceOptions, TcpTransportOptions, default_host};
+pub use server::TcpServer;

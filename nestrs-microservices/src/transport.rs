@@ -1,0 +1,183 @@
+//! The two halves of a transport: calls out, and messages in.
+
+use std::fmt;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
+use nestrs_core::{ErrorKind, Metadata, Pattern, Payload, TransportError};
+use serde_json::Value;
+
+use crate::dispatcher::Dispatcher;
+use crate::net::io::Listener;
+use crate::shutdown::Shutdown;
+
+/// Client half of a transport: one call out. What a [`ClientProxy`](crate::ClientProxy) wraps.
+///
+/// Two methods make a transport. The others have defaults that are built on these; a transport that can do better
+/// overrides them.
+///
+/// ```
+/// use nestrs_core::{TransportError, async_trait};
+/// use nestrs_microservices::Transport;
+/// use serde_json::Value;
+///
+/// struct Loopback;
+///
+/// #[async_trait]
+/// impl Transport for Loopback {
+///     async fn send_json(&self, _pattern: &str, payload: Value) -> Result<Value, TransportError> {
+///         Ok(payload)
+///     }
+///     async fn emit_json(&self, _pattern: &str, _payload: Value) -> Result<(), TransportError> {
+///         Ok(())
+///     }
+/// }
+/// ```
+#[async_trait]
+pub trait Transport: Send + Sync + 'static {
+    /// Sends a request to a canonical pattern and waits for its answer.
+    async fn send_json(&self, pattern: &str, payload: Value) -> Result<Value, TransportError>;
+
+    /// Emits an event to a canonical pattern.
+    async fn emit_json(&self, pattern: &str, payload: Value) -> Result<(), TransportError>;
+
+    /// [`Transport::send_json`] without the detour through values. An absent payload is an answer without a value.
+    async fn send_payload(
+        &self,
+        pattern: &Pattern,
+        payload: Payload,
+        _options: &CallOptions,
+    ) -> Result<Payload, TransportError> {
+        self.send_json(pattern.route(), payload.into_value()?).await.map(Payload::from_value)
+    }
+
+    /// [`Transport::emit_json`] without the detour through values.
+    async fn emit_payload(
+        &self,
+        pattern: &Pattern,
+        payload: Payload,
+        _options: &CallOptions,
+    ) -> Result<(), TransportError> {
+        self.emit_json(pattern.route(), payload.into_value()?).await
+    }
+
+    /// Sends a request that may be answered by any number of values.
+    async fn send_stream(
+        &self,
+        pattern: &Pattern,
+        payload: Payload,
+        options: &CallOptions,
+    ) -> Result<BoxStream<'static, Result<Payload, TransportError>>, TransportError> {
+        let answer = self.send_payload(pattern, payload, options).await;
+        Ok(futures_util::stream::once(std::future::ready(answer)).boxed())
+    }
+
+    /// Connects now rather than at the first call.
+    async fn connect(&self) -> Result<(), TransportError> {
+        Ok(())
+    }
+
+    /// Closes for good: calls under way and later ones fail.
+    async fn close(&self) {}
+
+    /// What state the connection is in, from now on.
+    fn status(&self) -> BoxStream<'static, ClientStatus> {
+        futures_util::stream::empty().boxed()
+    }
+}
+
+/// How one call differs from the client's defaults.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct CallOptions {
+    /// How long to wait for the answer; `None` is the client's default.
+    pub timeout: Option<Duration>,
+    /// Strings to send beside the payload.
+    pub metadata: Metadata,
+}
+
+/// What state a client's connection is in (NestJS fact sheet, section 16, `status`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ClientStatus {
+    /// No call has needed a connection yet.
+    Idle,
+    /// A connection is being made.
+    Connecting,
+    /// Calls go out at once.
+    Connected,
+    /// There is no connection, for this reason; the next call dials anew.
+    Disconnected(ErrorKind),
+    /// Closed by its owner, for good.
+    Closed,
+}
+
+impl fmt::Display for ClientStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Idle => "idle",
+            Self::Connecting => "connecting",
+            Self::Connected => "connected",
+            Self::Disconnected(_) => "disconnected",
+            Self::Closed => "closed",
+        })
+    }
+}
+
+/// Server half of a transport: feeds inbound messages to the dispatcher until shutdown, then drains.
+#[async_trait]
+pub trait TransportServer: Send + 'static {
+    /// Takes its address, or whatever else must be had before the application can be said to run. Called once, before
+    /// `serve`; when any transport of an application fails here, none of them serves.
+    ///
+    /// # Errors
+    /// When the address cannot be had; the message names it.
+    async fn bind(&mut self) -> Result<Bound, TransportError>;
+
+    /// The TCP address it is about to listen on, when another server could accept connections for it there.
+    fn shareable_address(&self) -> Option<(String, u16)> {
+        None
+    }
+
+    /// Accepts from `listener` instead of its own address. Only called, before `bind`, where
+    /// [`TransportServer::shareable_address`] gave one.
+    fn share(&mut self, _listener: Box<dyn Listener>) {}
+
+    /// How long it lets calls under way finish.
+    fn grace_period(&self) -> Duration {
+        Duration::from_secs(10)
+    }
+
+    /// Serves until `shutdown`, then finishes what is under way.
+    ///
+    /// # Errors
+    /// When it had to stop by itself.
+    async fn serve(self: Box<Self>, dispatcher: Dispatcher, shutdown: Shutdown) -> Result<(), TransportError>;
+}
+
+/// What a server holds once it is bound.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bound {
+    /// `"tcp"`.
+    pub transport: &'static str,
+    /// Where it can be reached, in the transport's own words: `127.0.0.1:3000`.
+    pub address: String,
+}
+
+/// What a microservice is made from: the options of any transport.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not describe a microservice",
+    note = "pass the options of a transport, for example `TcpMicroserviceOptions`, or a `Box<dyn TransportServer>`"
+)]
+pub trait MicroserviceOptions {
+    /// The server they describe. Nothing is opened yet.
+    fn into_server(self) -> Box<dyn TransportServer>;
+}
+
+impl MicroserviceOptions for Box<dyn TransportServer> {
+    fn into_server(self) -> Box<dyn TransportServer> {
+        self
+    }
+}
