@@ -1,0 +1,127 @@
+//! A function that makes an axum route, and a row, per route; one table per block.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{format_ident, quote, quote_spanned};
+use syn::ext::IdentExt;
+use syn::{LitStr, Type};
+
+use super::model::{Controller, Method, Route};
+use crate::attrs;
+use crate::block::handler_name;
+use crate::paths::located;
+use crate::signature;
+use crate::types::{Returned, spot, without_self};
+
+pub(crate) fn expand(controller: &Controller) -> TokenStream {
+    let service = &*controller.item.self_ty;
+    let prefix = text(controller.prefix.as_ref());
+    let routes = || controller.methods.iter().flat_map(|method| method.routes.iter().map(move |route| (method, route)));
+    let makers = routes().map(|(method, route)| maker(method, route, service));
+    let rows = routes().map(|(method, route)| row(method, route, service));
+    let items = quote! {
+        use __nest::http::{
+            AxumError as _, AxumResponse as _, CallError as _, EmptyResponse as _, FallibleResponse as _,
+            JsonResponse as _, PlainResponse as _,
+        };
+
+        #(#makers)*
+
+        struct __Block;
+
+        #[automatically_derived]
+        impl __nest::http::HttpRoutes for __Block {
+            type Service = #service;
+            const PREFIX: &'static str = #prefix;
+            const ROUTES: &'static [__nest::http::RouteDef<#service>] = &[#(#rows),*];
+        }
+
+        #[__nest::linkme::distributed_slice(__nest::http::ROUTES)]
+        #[linkme(crate = __nest::linkme)]
+        static __SET: __nest::http::RouteSet = __nest::http::RouteSet::of::<__Block>();
+    };
+    controller.nest.scope(&controller.item.attrs, &items)
+}
+
+fn text(path: Option<&LitStr>) -> String {
+    path.map(LitStr::value).unwrap_or_default()
+}
+
+/// `Method::Get` of `get`.
+fn variant(verb: &str) -> Ident {
+    let mut name = verb.to_owned();
+    name[..1].make_ascii_uppercase();
+    Ident::new(&name, Span::call_site())
+}
+
+/// A method may answer several verbs, so its name alone does not name its route.
+fn maker_name(method: &Method, route: &Route) -> Ident {
+    format_ident!("{}_{}", route.verb, method.signature.ident.unraw())
+}
+
+fn row(method: &Method, route: &Route, service: &Type) -> TokenStream {
+    let cfgs = attrs::cfgs(&method.others);
+    let verb = variant(&route.verb);
+    let path = text(route.path.as_ref());
+    let name = handler_name(service, &method.signature.ident);
+    let maker = maker_name(method, route);
+    quote!(#(#cfgs)* __nest::http::RouteDef::new(__nest::http::Method::#verb, #path, #name, #maker))
+}
+
+/// The method as an axum handler: its arguments are extractors, its value becomes a response.
+fn maker(method: &Method, route: &Route, service: &Type) -> TokenStream {
+    let cfgs = attrs::cfgs(&method.others);
+    let name = maker_name(method, route);
+    let verb = variant(&route.verb);
+    let ident = &method.signature.ident;
+    let arguments = || signature::arguments(&method.signature).enumerate();
+    let names: Vec<_> = arguments().map(|(index, _)| format_ident!("arg{index}")).collect();
+    let parameters = arguments().map(|(index, argument)| {
+        let name = &names[index];
+        let ty = without_self(&argument.ty, service);
+        quote_spanned!(spot(&argument.ty)=> #name: #ty)
+    });
+    let dot_await = method.signature.asyncness.map(|_| quote!(.await));
+    let call = quote!(<#service>::#ident(&svc #(, #names)*) #dot_await);
+    let body = response(&Returned::of(&method.signature.output), &call);
+    // A method whose future is not `Send`, or an argument that is no extractor, is an error on its name.
+    let made = quote_spanned! {located(ident.span())=>
+        __nest::http::route(__nest::http::Method::#verb, move |#(#parameters),*| {
+            let svc = ::core::clone::Clone::clone(&svc);
+            async move { #body }
+        })
+    };
+    quote! {
+        #(#cfgs)*
+        fn #name(svc: ::std::sync::Arc<#service>) -> __nest::http::MethodRouter {
+            #made
+        }
+    }
+}
+
+fn response(returned: &Returned<'_>, call: &TokenStream) -> TokenStream {
+    let span = returned.value.map_or_else(Span::call_site, spot);
+    let respond = quote_spanned! {span=>
+        let kind = (&&&__nest::http::ResponseOf(&value)).kind();
+        kind.respond(value)
+    };
+    let error_span = returned.error.map_or(span, spot);
+    let respond_error = quote_spanned! {error_span=>
+        let kind = (&&__nest::http::ErrorOf(&error)).kind();
+        kind.respond(error)
+    };
+    let outcome = match returned.error {
+        Some(_) => call.clone(),
+        // The type may be an alias of a `Result`, which its values know.
+        None => quote_spanned! {span=> {
+            let outcome = #call;
+            let kind = (&&__nest::http::ResponseOutcomeOf(&outcome)).kind();
+            kind.split(outcome)
+        }},
+    };
+    quote! {
+        match #outcome {
+            ::core::result::Result::Ok(value) => { #respond }
+            ::core::result::Result::Err(error) => { #respond_error }
+        }
+    }
+}

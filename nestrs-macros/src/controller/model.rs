@@ -1,0 +1,101 @@
+//! The block as data: a prefix, and a method, a verb and a path per route.
+
+use proc_macro2::TokenStream;
+use syn::parse::{ParseStream, Parser};
+use syn::{Attribute, ImplItem, ImplItemFn, ItemImpl, LitStr, Meta, Signature};
+
+use crate::attrs;
+use crate::block;
+use crate::diag::Errors;
+use crate::paths::{self, Nest};
+
+#[derive(Debug)]
+pub(crate) struct Controller {
+    pub(crate) nest: Nest,
+    /// The user's block, without the attributes that were read.
+    pub(crate) item: ItemImpl,
+    /// Before every path of the block; `None` when it is not given.
+    pub(crate) prefix: Option<LitStr>,
+    pub(crate) methods: Vec<Method>,
+    /// Stage attributes that stand where an HTTP route would need them.
+    pub(crate) unread: Vec<Attribute>,
+}
+
+/// A method that answers requests, to one path or several.
+#[derive(Debug)]
+pub(crate) struct Method {
+    pub(crate) signature: Signature,
+    /// The attributes that stayed on the method.
+    pub(crate) others: Vec<Attribute>,
+    pub(crate) routes: Vec<Route>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Route {
+    pub(crate) attribute: Attribute,
+    /// `get`, `post`, …
+    pub(crate) verb: String,
+    /// `None` for the prefix itself.
+    pub(crate) path: Option<LitStr>,
+}
+
+impl Controller {
+    /// Reads a block. What reads as an impl block is always returned, so that the user's methods survive any error.
+    pub(crate) fn parse(args: TokenStream, item: TokenStream, errors: &mut Errors) -> Option<Self> {
+        let (nest, arguments) = paths::arguments(args, errors);
+        let mut prefix = None;
+        for argument in arguments {
+            match syn::parse2::<LitStr>(argument.clone()) {
+                Ok(path) if prefix.is_none() => prefix = Some(path),
+                _ => errors.on(argument, "`#[controller]` takes one path, as in `#[controller(\"/math\")]`"),
+            }
+        }
+        let mut item = block::parse_impl("controller", item, errors)?;
+        let mut unread = attrs::take(&mut item.attrs, attrs::STAGES);
+        let mut methods = Vec::new();
+        for part in &mut item.items {
+            if let ImplItem::Fn(method) = part {
+                methods.extend(Method::take(method, &mut unread, errors));
+            }
+        }
+        Some(Self { nest, item, prefix, methods, unread })
+    }
+}
+
+impl Method {
+    /// Reads a method and takes its verbs away; `None` for a method that answers no requests.
+    fn take(method: &mut ImplItemFn, unread: &mut Vec<Attribute>, errors: &mut Errors) -> Option<Self> {
+        let verbs = attrs::take(&mut method.attrs, attrs::VERBS);
+        if verbs.is_empty() {
+            return None;
+        }
+        unread.extend(attrs::take(&mut method.attrs, attrs::STAGES));
+        let routes = verbs.into_iter().map(|attribute| Route {
+            verb: attrs::name(&attribute),
+            path: path(&attribute, errors),
+            attribute,
+        });
+        Some(Self { routes: routes.collect(), signature: method.sig.clone(), others: method.attrs.clone() })
+    }
+}
+
+/// The path in `#[get("/sum")]`.
+fn path(attribute: &Attribute, errors: &mut Errors) -> Option<LitStr> {
+    let expected = || format!("expected a path: `#[{}(\"/sum\")]`", attrs::name(attribute));
+    let list = match &attribute.meta {
+        Meta::Path(_) => return None,
+        Meta::List(list) => list,
+        Meta::NameValue(_) => {
+            errors.on(&attribute.meta, expected());
+            return None;
+        }
+    };
+    if list.tokens.is_empty() {
+        return None;
+    }
+    let path = |input: ParseStream<'_>| {
+        let path: LitStr = input.parse().map_err(|error| syn::Error::new(error.span(), expected()))?;
+        if input.is_empty() { Ok(path) } else { Err(input.error(expected())) }
+    };
+    errors.keep(path.parse2(list.tokens.clone()))
+}

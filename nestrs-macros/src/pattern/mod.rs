@@ -1,0 +1,166 @@
+//! Patterns as they stand in `#[message_pattern(…)]` and `pattern!(…)`: JSON in Rust's clothes.
+//!
+//! Reading checks the grammar only. What a pattern may mean is [`check()`]'s business, and [`Pattern::route`] tells which
+//! patterns are the same one.
+
+mod check;
+mod expand;
+#[cfg(test)]
+mod tests;
+
+use proc_macro2::{Span, TokenStream};
+use quote::ToTokens;
+use syn::buffer::Cursor;
+use syn::ext::IdentExt;
+use syn::parse::{Parse, ParseStream};
+use syn::{Error, Ident, Lit, LitBool, LitStr, Path, Token, braced, bracketed, token};
+
+use crate::diag::Errors;
+use crate::paths;
+
+pub(crate) use check::{check, check_list};
+
+/// One pattern, or a value inside one.
+#[derive(Debug)]
+pub(crate) struct Pattern {
+    /// As it is written, for errors to point at.
+    pub(crate) tokens: TokenStream,
+    pub(crate) value: Value,
+}
+
+#[derive(Debug)]
+pub(crate) enum Value {
+    Null,
+    Bool(bool),
+    Number(f64),
+    Text(String),
+    Array(Vec<Pattern>),
+    Object(Vec<Member>),
+    /// A constant string, known to the compiler but not to us.
+    Constant(Path),
+}
+
+#[derive(Debug)]
+pub(crate) struct Member {
+    pub(crate) key: String,
+    pub(crate) key_span: Span,
+    pub(crate) value: Pattern,
+}
+
+impl Parse for Pattern {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let start = input.cursor();
+        let value = if input.peek(token::Brace) {
+            object(input)?
+        } else if input.peek(token::Bracket) {
+            Value::Array(list(input)?)
+        } else if input.peek(Ident::peek_any) && !input.peek(LitBool) || input.peek(Token![::]) {
+            match input.parse::<Path>()? {
+                path if path.is_ident("null") => Value::Null,
+                path => Value::Constant(path),
+            }
+        } else {
+            literal(input)?
+        };
+        Ok(Self { tokens: between(start, input.cursor()), value })
+    }
+}
+
+fn between(mut start: Cursor<'_>, end: Cursor<'_>) -> TokenStream {
+    let mut tokens = TokenStream::new();
+    while start != end
+        && let Some((token, rest)) = start.token_tree()
+    {
+        tokens.extend([token]);
+        start = rest;
+    }
+    tokens
+}
+
+/// `[…]` with whatever patterns are in it.
+fn list(input: ParseStream<'_>) -> syn::Result<Vec<Pattern>> {
+    let content;
+    bracketed!(content in input);
+    Ok(content.parse_terminated(Pattern::parse, Token![,])?.into_iter().collect())
+}
+
+/// `{ key: value, "other key": value }`
+fn object(input: ParseStream<'_>) -> syn::Result<Value> {
+    let content;
+    braced!(content in input);
+    Ok(Value::Object(content.parse_terminated(member, Token![,])?.into_iter().collect()))
+}
+
+fn member(input: ParseStream<'_>) -> syn::Result<Member> {
+    let key_span = input.span();
+    let key = if input.peek(LitStr) {
+        input.parse::<LitStr>()?.value()
+    } else if input.peek(Ident::peek_any) {
+        input.call(Ident::parse_any)?.unraw().to_string()
+    } else {
+        return Err(input.error("expected a key: a name or a string"));
+    };
+    input.parse::<Token![:]>()?;
+    Ok(Member { key, key_span, value: input.parse()? })
+}
+
+fn literal(input: ParseStream<'_>) -> syn::Result<Value> {
+    const EXPECTED: &str =
+        "expected a string, a number, an object like `{ cmd: \"sum\" }`, or the name of a constant string";
+    let sign = input.parse::<Option<Token![-]>>()?;
+    let literal: Lit = input.parse().map_err(|error| Error::new(error.span(), EXPECTED))?;
+    let (digits, suffix) = match &literal {
+        Lit::Int(number) => (number.base10_digits(), number.suffix()),
+        Lit::Float(number) => (number.base10_digits(), number.suffix()),
+        Lit::Str(text) if sign.is_none() => return Ok(Value::Text(text.value())),
+        Lit::Bool(truth) if sign.is_none() => return Ok(Value::Bool(truth.value)),
+        _ => return Err(Error::new_spanned(literal, EXPECTED)),
+    };
+    if !suffix.is_empty() {
+        return Err(Error::new_spanned(&literal, format_args!("a number in a pattern has no type: drop `{suffix}`")));
+    }
+    match digits.parse::<f64>() {
+        Ok(number) if number.is_finite() => Ok(Value::Number(if sign.is_some() { -number } else { number })),
+        _ => Err(Error::new_spanned(&literal, "this number is out of the range of JSON numbers")),
+    }
+}
+
+/// The patterns of one handler: one, or several in a list.
+pub(crate) fn of_handler(input: ParseStream<'_>) -> syn::Result<Vec<Pattern>> {
+    let patterns = if input.peek(token::Bracket) {
+        let start = input.cursor();
+        let patterns = list(input)?;
+        if patterns.is_empty() {
+            return Err(Error::new_spanned(between(start, input.cursor()), "an empty list names no pattern"));
+        }
+        patterns
+    } else {
+        vec![input.parse()?]
+    };
+    if input.peek(Token![,]) {
+        return Err(input.error("several patterns stand in a list: `[\"math.add\", \"math.sum\"]`"));
+    }
+    if !input.is_empty() {
+        return Err(input.error("a pattern is one literal or one name, and nothing comes after it"));
+    }
+    Ok(patterns)
+}
+
+/// `pattern!(…)`: the tokens of an expression of type `Pattern`.
+pub(crate) fn macro_call(input: TokenStream) -> (TokenStream, Errors) {
+    let mut errors = Errors::default();
+    let (nest, input) = paths::leading_crate(input, &mut errors);
+    if !errors.is_empty() {
+        return (TokenStream::new(), errors);
+    }
+    let Some(pattern) = errors.keep(syn::parse2::<Pattern>(input)) else { return (TokenStream::new(), errors) };
+    check(&pattern, &mut errors);
+    let import = nest.import();
+    let literal = pattern.to_token_stream();
+    let expression = quote::quote!({
+        #import
+        const __LITERAL: __nest::PatternLiteral = #literal;
+        __nest::literal_pattern(&__LITERAL)
+    });
+    (expression, errors)
+}

@@ -1,0 +1,157 @@
+use super::*;
+use crate::diag::assert_errors;
+
+/// Expands a block of messages and expects these errors.
+#[track_caller]
+fn check(block: &str, expected: &[(&str, &str)]) {
+    check_as(Family::Micro, "", block, expected);
+}
+
+#[track_caller]
+fn check_as(family: Family, args: &str, block: &str, expected: &[(&str, &str)]) {
+    let (output, errors) = routes(family, args.parse().unwrap(), block.parse().unwrap());
+    assert_errors(errors, expected);
+    // With errors or without, the user's block is there, and nothing in it is left for others to trip over.
+    let first = syn::parse2::<syn::File>(output).unwrap().items.into_iter().next().unwrap();
+    let first = first.to_token_stream().to_string();
+    assert!(!first.contains("_pattern"), "{first}");
+}
+
+/// Expands a block with one handler of this signature and body.
+#[track_caller]
+fn check_handler(method: &str, expected: &[(&str, &str)]) {
+    check(&format!("impl Math {{ #[message_pattern(\"a\")] {method} {{}} }}"), expected);
+}
+
+#[test]
+fn a_block_without_handlers_serves_nothing() {
+    check("impl Math { fn helper(&self) {} }", &[("Math", "no method is marked `#[message_pattern")]);
+    check_as(Family::Bus, "", "impl Math {}", &[("Math", "no method is marked `#[on_event")]);
+}
+
+#[test]
+fn only_the_path_to_nestrs_is_an_argument() {
+    let block = r#"impl Math { #[message_pattern("a")] fn a(&self) {} }"#;
+    check_as(Family::Micro, "crate = frame", block, &[]);
+    check_as(Family::Micro, "prefix = \"x\"", block, &[("prefix = \"x\"", "takes no argument but `crate")]);
+}
+
+#[test]
+fn a_pattern_attribute_says_one_thing_once() {
+    let twice = r#"impl Math { #[message_pattern("a")] #[message_pattern("b")] fn a(&self) {} }"#;
+    check(twice, &[("#[message_pattern(\"b\")]", "in one list")]);
+    let both = r#"impl Math { #[event_pattern("a")] #[message_pattern("a")] fn a(&self) {} }"#;
+    check(both, &[("#[message_pattern(\"a\")]", "not both")]);
+    check("impl Math { #[message_pattern] fn a(&self) {} }", &[("message_pattern", "expected `#[message_pattern(")]);
+    check("impl Math { #[event_pattern()] fn a(&self) {} }", &[("event_pattern()", "expected `#[event_pattern(")]);
+    check(
+        r#"impl Math { #[message_pattern = "a"] fn a(&self) {} }"#,
+        &[("message_pattern = \"a\"", "expected `#[message_pattern(")],
+    );
+}
+
+#[test]
+fn a_message_is_handled_once_and_an_event_as_often_as_one_likes() {
+    check(
+        r#"impl Math {
+            #[message_pattern({ cmd: "sum", v: 1 })] fn add(&self) {}
+            #[message_pattern(["b", { v: 1.0, cmd: "sum" }])] fn sum(&self) {}
+        }"#,
+        &[("{ v: 1.0, cmd: \"sum\" }", "handled twice in this block, first by `add`")],
+    );
+    check(
+        r#"impl Math { #[message_pattern(["a", "a"])] fn add(&self) {} }"#,
+        &[("\"a\"", "`a` is given twice for this handler")],
+    );
+    check(r#"impl Math { #[event_pattern("a")] fn one(&self) {} #[event_pattern("a")] fn two(&self) {} }"#, &[]);
+    check(r#"impl Math { #[message_pattern("a")] fn one(&self) {} #[event_pattern("a")] fn two(&self) {} }"#, &[]);
+    check(
+        r#"impl Math {
+            #[cfg(unix)] #[message_pattern("a")] fn one(&self) {}
+            #[message_pattern("a")] fn two(&self) {}
+            #[message_pattern("a")] fn three(&self) {}
+        }"#,
+        &[("\"a\"", "first by `two`")],
+    );
+}
+
+#[test]
+fn a_stage_runs_around_a_handler_or_not_at_all() {
+    check(
+        r#"impl Math { #[use_micro_guards(A)] fn helper(&self) {} #[message_pattern("a")] fn a(&self) {} }"#,
+        &[("#[use_micro_guards(A)]", "`helper` is no handler")],
+    );
+    check_as(
+        Family::Bus,
+        "",
+        r#"impl Math { #[use_micro_pipes(A)] fn helper(&self) {} #[on_event("a")] fn a(&self) {} }"#,
+        &[("#[use_micro_pipes(A)]", "add `#[on_event(")],
+    );
+}
+
+#[test]
+fn a_guard_that_http_would_pass_by_is_an_error() {
+    let block = r#"#[use_micro_guards(A)] #[controller] impl Math { #[message_pattern("a")] fn a(&self) {} }"#;
+    check(block, &[("#[controller]", "not read on HTTP routes yet")]);
+    let method = r#"#[controller] impl Math { #[message_pattern("a")] #[use_micro_guards(A)] #[get] fn a(&self) {} }"#;
+    check(method, &[("#[get]", "not read on HTTP routes yet")]);
+    // A method that only answers HTTP keeps its stages for the controller to refuse.
+    let other = r#"#[controller] impl Math { #[message_pattern("a")] fn a(&self) {} #[get] #[use_micro_guards(A)] fn b(&self) {} }"#;
+    check(other, &[]);
+}
+
+#[test]
+fn two_blocks_in_one_both_get_the_stages() {
+    let block = r#"#[use_micro_guards(A)] #[event_routes] impl Math {
+        #[message_pattern("a")] #[on_event("b")] #[use_micro_pipes(B)] fn a(&self, #[ctx] a: A) {}
+    }"#;
+    let (output, errors) = routes(Family::Micro, TokenStream::new(), block.parse().unwrap());
+    assert!(errors.is_empty());
+    let output = output.to_string();
+    assert!(output.starts_with("# [event_routes] # [use_micro_guards (A)] impl Math"), "{output}");
+    assert!(output.contains(r#"# [on_event ("b")] # [use_micro_pipes (B)] fn a (& self , # [ctx] a : A)"#), "{output}");
+}
+
+#[test]
+fn a_payload_is_owned() {
+    check_handler("fn a(&self, name: &str)", &[("&str", "take `String`")]);
+    check_handler("fn a(&self, names: &[Name])", &[("&[Name]", "take `Vec<Name>`")]);
+    check_handler("fn a(&self, cx: &ExecutionContext, order: &Order)", &[("&Order", "take `Order`")]);
+    check_handler("fn a(&self, #[payload] cx: &ExecutionContext)", &[("&ExecutionContext", "belongs to the handler")]);
+    check_handler("fn a(&self, order: Order, tenant: &Tenant)", &[]);
+}
+
+#[test]
+fn markers_agree_with_each_other() {
+    check_handler("fn a(&self, #[payload] a: A, #[payload] b: B)", &[("#[payload]", "one payload")]);
+    check_handler("fn a(&self, #[payload] #[ctx] a: A)", &[("#[payload]", "not both")]);
+    check_handler("fn a(&self, #[ctx(user)] a: A)", &[("ctx(user)", "takes no arguments")]);
+    check_handler("fn a(&self, #[ctx] a: A, #[ctx] b: B)", &[]);
+}
+
+#[test]
+fn every_mistake_of_a_block_is_reported_at_once() {
+    check(
+        r#"impl<T> Math<T> {
+            #[message_pattern("")] #[use_micro_guards()] fn a(self, payload: &str) {}
+            #[message_pattern(true)] fn b<U>(&self) {}
+        }"#,
+        &[
+            ("T", "generic impl block"),
+            ("use_micro_guards()", "expected"),
+            ("\"\"", "empty"),
+            ("self", "`fn a(&self, payload: &str)`"),
+            ("&str", "take `String`"),
+            ("true", "no pattern"),
+            ("U", "not generic"),
+        ],
+    );
+}
+
+#[test]
+fn an_item_that_is_no_block_stays_as_it_is() {
+    let item = "struct Math ;";
+    let (output, errors) = routes(Family::Micro, TokenStream::new(), item.parse().unwrap());
+    assert_eq!(output.to_string(), item);
+    assert_errors(errors, &[("struct", "stands on an impl block")]);
+}
