@@ -1,0 +1,296 @@
+//! A running application: everything opened together, closed together.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nestrs_core::{
+    Application, BootOptions, DynamicModule, ErrorKind, HandlerKind, ModuleDef, Provider, TransportError,
+};
+use nestrs_microservices::{Bound, Dispatcher, EventBus, Shutdown, TransportServer};
+use tokio::task::JoinSet;
+
+use crate::error::ListenError;
+#[cfg(feature = "http")]
+use crate::http::{HttpApp, build_router, has_routes};
+#[cfg(feature = "http")]
+use crate::share;
+
+/// What is to run.
+pub(crate) struct Plan {
+    root: fn() -> ModuleDef,
+    pub(crate) servers: Vec<Box<dyn TransportServer>>,
+    #[cfg(feature = "http")]
+    pub(crate) http: HttpApp,
+    #[cfg(feature = "http")]
+    http_address: Option<(String, u16)>,
+    pub(crate) shutdown_hooks: bool,
+}
+
+impl fmt::Debug for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Plan").field("transports", &self.servers.len()).finish_non_exhaustive()
+    }
+}
+
+impl Plan {
+    pub(crate) fn new(root: fn() -> ModuleDef) -> Self {
+        Self {
+            root,
+            servers: Vec::new(),
+            #[cfg(feature = "http")]
+            http: HttpApp::default(),
+            #[cfg(feature = "http")]
+            http_address: None,
+            shutdown_hooks: false,
+        }
+    }
+
+    #[cfg(feature = "http")]
+    pub(crate) fn listen_http(&mut self, address: impl crate::http::HttpAddress) {
+        self.http_address = Some(address.host_and_port());
+    }
+
+    pub(crate) async fn listen(self) -> Result<(), ListenError> {
+        let outcome = async { self.start().await?.wait().await }.await;
+        if let Err(error) = &outcome {
+            error.announce();
+        }
+        outcome
+    }
+
+    pub(crate) async fn start(mut self) -> Result<RunningApp, ListenError> {
+        let bus = EventBus::new();
+        let application = Arc::new(self.boot(&bus).await?);
+        bus.attach(&application);
+
+        let grace = self.servers.iter().map(|server| server.grace_period()).max().unwrap_or(DEFAULT_GRACE);
+        let shutdown = Shutdown::new(grace);
+        let mut listening = Vec::new();
+        let mut tasks: JoinSet<Result<(), TransportError>> = JoinSet::new();
+
+        // Everything is bound before anything is served: a half that fails takes the other with it.
+        #[cfg(feature = "http")]
+        let http = match self.http_address.clone() {
+            None => None,
+            Some(address) => {
+                let http = std::mem::take(&mut self.http);
+                let (router, list) = build_router(&application, http).map_err(ListenError::Routes)?;
+                let bound = share::bind_http(&address, &mut self.servers, &shutdown).await?;
+                Some((router, list, bound))
+            }
+        };
+        for server in &mut self.servers {
+            let Bound { transport, address } = server.bind().await?;
+            listening.push(Listening { transport, address });
+        }
+        #[cfg(feature = "http")]
+        if let Some((router, list, bound)) = http {
+            if bound.shared {
+                // The transport accepts through us; its own address is the HTTP half's.
+                for entry in listening.iter_mut().filter(|entry| entry.address == share::CHANNEL) {
+                    entry.address = bound.address.to_string();
+                }
+                tracing::info!(address = %bound.address, "HTTP and messages share one address, told apart by the first byte");
+            }
+            listening.push(Listening { transport: "http", address: bound.address.to_string() });
+            for route in list {
+                tracing::info!("{route}");
+            }
+            tasks.spawn(share::serve_http(bound.listener, router, shutdown.clone(), grace));
+        }
+        let dispatcher = Dispatcher::new(&application);
+        for server in self.servers {
+            tasks.spawn(server.serve(dispatcher.clone(), shutdown.clone()));
+        }
+        log_start(&application, &listening);
+        if self.shutdown_hooks {
+            on_signals(shutdown.clone());
+        }
+        Ok(RunningApp { application, listening, shutdown, tasks })
+    }
+
+    async fn boot(&self, bus: &EventBus) -> Result<Application, ListenError> {
+        /// Hosts what every application has.
+        struct Nest;
+        let builtin = DynamicModule::new::<Nest>().provide(Provider::value(bus.clone())).export::<EventBus>().global();
+        let mut options = BootOptions::default();
+        options.globals.push(builtin);
+        #[cfg(feature = "http")]
+        {
+            options.has_http_routes = Some(has_routes);
+        }
+        Ok(nestrs_core::boot((self.root)(), options).await?)
+    }
+}
+
+/// How long a shutdown may take where no transport says.
+const DEFAULT_GRACE: Duration = Duration::from_secs(10);
+
+fn log_start(application: &Application, listening: &[Listening]) {
+    for route in &application.routes {
+        let kind = match route.kind {
+            HandlerKind::Message => "message",
+            HandlerKind::Event => "event",
+            _ => "bus event",
+        };
+        tracing::info!("{kind} {} → {}", route.pattern, route.handler);
+    }
+    for Listening { transport, address } in listening {
+        let exposed = address.parse::<SocketAddr>().is_ok_and(|address| !address.ip().is_loopback());
+        let reach = if exposed { "reachable from other machines" } else { "this machine only" };
+        tracing::info!("listening on {transport}://{address} ({reach})");
+    }
+    tracing::info!("Nest application successfully started");
+}
+
+/// Begins a graceful shutdown at the first signal and ends the process at the second.
+fn on_signals(shutdown: Shutdown) {
+    tokio::spawn(async move {
+        let Some(mut signals) = Signals::watch() else {
+            tracing::error!("signals cannot be watched; shutdown hooks are off");
+            return;
+        };
+        let number = signals.next().await;
+        tracing::info!(signal = number, "shutting down");
+        shutdown.begin();
+        let number = signals.next().await;
+        std::process::exit(128 + number);
+    });
+}
+
+/// SIGTERM and SIGINT.
+#[cfg(unix)]
+struct Signals([tokio::signal::unix::Signal; 2]);
+
+#[cfg(unix)]
+impl Signals {
+    const KINDS: [tokio::signal::unix::SignalKind; 2] =
+        [tokio::signal::unix::SignalKind::terminate(), tokio::signal::unix::SignalKind::interrupt()];
+
+    fn watch() -> Option<Self> {
+        let [terminate, interrupt] = Self::KINDS.map(tokio::signal::unix::signal);
+        Some(Self([terminate.ok()?, interrupt.ok()?]))
+    }
+
+    async fn next(&mut self) -> i32 {
+        let [terminate, interrupt] = &mut self.0;
+        let kind = tokio::select! {
+            _ = terminate.recv() => Self::KINDS[0],
+            _ = interrupt.recv() => Self::KINDS[1],
+        };
+        kind.as_raw_value()
+    }
+}
+
+/// Ctrl-C.
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn watch() -> Option<Self> {
+        Some(Self)
+    }
+
+    async fn next(&mut self) -> i32 {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        2
+    }
+}
+
+/// One address an application listens on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listening {
+    /// `"tcp"` or `"http"`.
+    pub transport: &'static str,
+    /// `127.0.0.1:3000`.
+    pub address: String,
+}
+
+/// An application that runs. Dropping it stops it without grace; [`RunningApp::close`] lets it finish.
+pub struct RunningApp {
+    application: Arc<Application>,
+    listening: Vec<Listening>,
+    shutdown: Shutdown,
+    tasks: JoinSet<Result<(), TransportError>>,
+}
+
+impl RunningApp {
+    /// Where it listens, in the order in which the transports were given, HTTP last.
+    #[must_use]
+    pub fn listening(&self) -> &[Listening] {
+        &self.listening
+    }
+
+    /// The address of the first transport of that name: `"tcp"`, `"http"`.
+    #[must_use]
+    pub fn address(&self, transport: &str) -> Option<&str> {
+        self.listening.iter().find(|entry| entry.transport == transport).map(|entry| entry.address.as_str())
+    }
+
+    /// A provider, as the root module sees it.
+    #[must_use]
+    pub fn get<T: ?Sized + Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        self.application.root.get()
+    }
+
+    /// A provider by name, as the root module sees it.
+    #[must_use]
+    pub fn get_named<T: ?Sized + Send + Sync + 'static>(&self, name: &str) -> Option<Arc<T>> {
+        self.application.root.get_named(name)
+    }
+
+    /// Runs until it is shut down by a signal, or until nothing is served any more.
+    ///
+    /// # Errors
+    /// When every transport has ended by itself: the first one's reason. One that ends while others go on is logged.
+    pub async fn wait(mut self) -> Result<(), ListenError> {
+        let mut first_error = None;
+        loop {
+            let ended = tokio::select! {
+                biased;
+                () = self.shutdown.begun() => break,
+                ended = self.tasks.join_next() => ended,
+            };
+            match ended {
+                Some(Ok(Ok(()))) => {}
+                Some(Ok(Err(error))) => {
+                    tracing::error!(%error, "a transport has ended");
+                    first_error.get_or_insert(error);
+                }
+                Some(Err(panic)) => {
+                    tracing::error!(%panic, "a transport has panicked");
+                    first_error.get_or_insert_with(|| {
+                        TransportError::withheld(ErrorKind::Internal, "a transport has panicked")
+                    });
+                }
+                None => break,
+            }
+        }
+        self.close().await;
+        first_error.map_or(Ok(()), |error| Err(error.into()))
+    }
+
+    /// Stops listening, lets calls under way finish for the grace period, and returns when all has ended.
+    pub async fn close(mut self) {
+        self.shutdown.begin();
+        self.shutdown.finish().await;
+        while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+impl Drop for RunningApp {
+    fn drop(&mut self) {
+        self.shutdown.abort();
+    }
+}
+
+impl fmt::Debug for RunningApp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunningApp").field("listening", &self.listening).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,61 @@
+//! Why an application does not listen.
+
+use std::error::Error;
+use std::fmt;
+
+use nestrs_core::{BootError, TransportError};
+
+/// Why `listen` or `start` failed. Whatever had been opened is closed again.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ListenError {
+    /// The module graph is wrong.
+    Boot(BootError),
+    /// A transport or the HTTP half cannot have its address, or lost it.
+    Transport(TransportError),
+    /// Two HTTP handlers want one path.
+    Routes(String),
+}
+
+impl fmt::Display for ListenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Boot(error) => error.fmt(f),
+            Self::Transport(error) => error.fmt(f),
+            Self::Routes(problem) => f.write_str(problem),
+        }
+    }
+}
+
+impl Error for ListenError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Boot(error) => error.source(),
+            Self::Transport(error) => error.source(),
+            Self::Routes(_) => None,
+        }
+    }
+}
+
+impl From<BootError> for ListenError {
+    fn from(error: BootError) -> Self {
+        Self::Boot(error)
+    }
+}
+
+impl From<TransportError> for ListenError {
+    fn from(error: TransportError) -> Self {
+        Self::Transport(error)
+    }
+}
+
+impl ListenError {
+    /// Says it where it will be seen: a caller may ignore what `listen` returns, and a program may have no subscriber.
+    pub(crate) fn announce(&self) {
+        if tracing::dispatcher::has_been_set() {
+            tracing::error!(error = %self, "the application cannot start");
+        } else {
+            eprintln!("nestrs: {self}");
+        }
+    }
+}

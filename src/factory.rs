@@ -1,0 +1,179 @@
+//! How applications are made (NestJS's `NestFactory`).
+
+use std::marker::PhantomData;
+
+use nestrs_core::Module;
+#[cfg(feature = "microservices")]
+use nestrs_microservices::MicroserviceOptions;
+
+use crate::app::Plan;
+#[cfg(feature = "microservices")]
+use crate::app::RunningApp;
+#[cfg(feature = "microservices")]
+use crate::error::ListenError;
+#[cfg(feature = "http")]
+use crate::http::{HttpAddress, HttpApp};
+
+/// Makes applications from their root module.
+#[derive(Debug)]
+pub struct NestFactory;
+
+impl NestFactory {
+    /// An HTTP application. Transports may be added by [`NestApplication::connect_microservice`].
+    ///
+    /// ```no_run
+    /// use nestrs::prelude::*;
+    ///
+    /// #[module]
+    /// struct AppModule;
+    ///
+    /// # async fn example() -> Result<(), ListenError> {
+    /// NestFactory::create::<AppModule>().listen(3000).await
+    /// # }
+    /// ```
+    #[cfg(feature = "http")]
+    pub fn create<M: Module>() -> NestApplication<M> {
+        NestApplication { plan: Plan::new(M::define), module: PhantomData }
+    }
+
+    /// A microservice, listening on the transport whose options are given; others may be added, and HTTP beside them.
+    ///
+    /// ```no_run
+    /// use nestrs::microservices::TcpMicroserviceOptions;
+    /// use nestrs::prelude::*;
+    ///
+    /// #[module]
+    /// struct AppModule;
+    ///
+    /// # async fn example() -> Result<(), ListenError> {
+    /// NestFactory::create_microservice::<AppModule>(TcpMicroserviceOptions::bind("127.0.0.1:3001")).listen().await
+    /// # }
+    /// ```
+    #[cfg(feature = "microservices")]
+    pub fn create_microservice<M: Module>(options: impl MicroserviceOptions) -> NestMicroservice<M> {
+        let mut plan = Plan::new(M::define);
+        plan.servers.push(options.into_server());
+        NestMicroservice { plan, module: PhantomData }
+    }
+}
+
+/// A microservice that does not run yet.
+#[cfg(feature = "microservices")]
+#[derive(Debug)]
+#[must_use = "nothing listens before `listen` or `start` is awaited"]
+pub struct NestMicroservice<M> {
+    plan: Plan,
+    module: PhantomData<fn() -> M>,
+}
+
+#[cfg(feature = "microservices")]
+impl<M: Module> NestMicroservice<M> {
+    /// Serves the same handlers over one more transport.
+    pub fn connect_microservice(mut self, options: impl MicroserviceOptions) -> Self {
+        self.plan.servers.push(options.into_server());
+        self
+    }
+
+    /// Serves HTTP too: a port, on this machine only unless the environment variable `NESTRS_HOST` says otherwise, or
+    /// an address such as `"0.0.0.0:3000"`. The same address as a TCP transport's is shared with it.
+    #[cfg(feature = "http")]
+    pub fn also_listen_http(mut self, address: impl HttpAddress) -> Self {
+        self.plan.listen_http(address);
+        self
+    }
+
+    /// Sets up the HTTP half. Has no effect without [`NestMicroservice::also_listen_http`].
+    #[cfg(feature = "http")]
+    pub fn configure_http(mut self, configure: impl FnOnce(HttpApp) -> HttpApp) -> Self {
+        self.plan.http = configure(self.plan.http);
+        self
+    }
+
+    /// Ends gracefully on SIGTERM and SIGINT; a second signal ends at once. Without this, signals are left alone.
+    pub fn enable_shutdown_hooks(mut self) -> Self {
+        self.plan.shutdown_hooks = true;
+        self
+    }
+
+    /// Builds the application, opens everything, and runs until it is shut down.
+    ///
+    /// # Errors
+    /// [`ListenError`], when the module graph is wrong, when any address cannot be had, or when every transport has
+    /// ended by itself. The error is also logged, or printed where there is no log, so ignoring it hides nothing.
+    pub async fn listen(self) -> Result<(), ListenError> {
+        self.plan.listen().await
+    }
+
+    /// Builds the application, opens everything, and returns while it runs.
+    ///
+    /// # Errors
+    /// As [`NestMicroservice::listen`], but not announced.
+    pub async fn start(self) -> Result<RunningApp, ListenError> {
+        self.plan.start().await
+    }
+}
+
+/// An HTTP application that does not run yet.
+#[cfg(feature = "http")]
+#[derive(Debug)]
+#[must_use = "nothing listens before `listen` or `start` is awaited"]
+pub struct NestApplication<M> {
+    plan: Plan,
+    module: PhantomData<fn() -> M>,
+}
+
+#[cfg(feature = "http")]
+impl<M: Module> NestApplication<M> {
+    /// Puts every controller under `prefix`; see [`HttpApp::set_global_prefix`].
+    pub fn set_global_prefix(self, prefix: &str) -> Self {
+        self.configure_http(|http| http.set_global_prefix(prefix))
+    }
+
+    /// Answers at `path` while the application runs; see [`HttpApp::enable_health_check`].
+    pub fn enable_health_check(self, path: &str) -> Self {
+        self.configure_http(|http| http.enable_health_check(path))
+    }
+
+    /// Lets pages of other origins call.
+    pub fn enable_cors(self, options: crate::http::CorsOptions) -> Self {
+        self.configure_http(|http| http.enable_cors(options))
+    }
+
+    /// Sets up the HTTP half.
+    pub fn configure_http(mut self, configure: impl FnOnce(HttpApp) -> HttpApp) -> Self {
+        self.plan.http = configure(self.plan.http);
+        self
+    }
+
+    /// Serves the message handlers of the same modules over a transport.
+    #[cfg(feature = "microservices")]
+    pub fn connect_microservice(mut self, options: impl MicroserviceOptions) -> Self {
+        self.plan.servers.push(options.into_server());
+        self
+    }
+
+    /// Ends gracefully on SIGTERM and SIGINT; a second signal ends at once. Without this, signals are left alone.
+    pub fn enable_shutdown_hooks(mut self) -> Self {
+        self.plan.shutdown_hooks = true;
+        self
+    }
+
+    /// Builds the application and listens on a port, on this machine only unless the environment variable
+    /// `NESTRS_HOST` says otherwise, or on an address such as `"0.0.0.0:3000"`. Runs until it is shut down.
+    ///
+    /// # Errors
+    /// [`ListenError`](crate::ListenError), as for a microservice.
+    pub async fn listen(mut self, address: impl HttpAddress) -> Result<(), crate::ListenError> {
+        self.plan.listen_http(address);
+        self.plan.listen().await
+    }
+
+    /// Like [`NestApplication::listen`], but returns while the application runs.
+    ///
+    /// # Errors
+    /// As [`NestApplication::listen`], but not announced.
+    pub async fn start(mut self, address: impl HttpAddress) -> Result<crate::RunningApp, crate::ListenError> {
+        self.plan.listen_http(address);
+        self.plan.start().await
+    }
+}

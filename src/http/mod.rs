@@ -1,0 +1,22 @@
+//! The HTTP half: controllers on axum, and what stands around them.
+
+mod address;
+mod app;
+mod cors;
+mod reply;
+mod route;
+
+pub use address::HttpAddress;
+pub use app::HttpApp;
+pub(crate) use app::build_router;
+pub use cors::CorsOptions;
+pub use reply::{
+    AxumError, AxumKind, AxumResponse, CallError, CallErrorKind, EmptyResponse, ErrorOf, FallibleResponse,
+    FallibleResponseKind, JsonKind, JsonResponse, PlainResponse, PlainResponseKind, ResponseOf, ResponseOutcomeOf,
+    status_of,
+};
+pub(crate) use route::has_routes;
+pub use route::{HttpRoutes, Method, ROUTES, RouteDef, RouteSet, route};
+
+pub use axum::response::Response;
+pub use axum::routing::MethodRouter;

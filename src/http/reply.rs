@@ -1,0 +1,229 @@
+//! From what a handler returns to an HTTP response; from a [`TransportError`] to a status.
+
+use std::convert::Infallible;
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use nestrs_core::{ErrorKind, INTERNAL_SERVER_ERROR, TransportError};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+/// Decides by type whether what a method returned is a `Result`, whatever its name: aliases hide it from macros.
+#[derive(Debug)]
+pub struct ResponseOutcomeOf<'a, T>(pub &'a T);
+
+/// The outcome is a `Result`.
+pub trait FallibleResponse {
+    /// The kind of outcome this is.
+    fn kind(&self) -> FallibleResponseKind {
+        FallibleResponseKind
+    }
+}
+impl<T, E> FallibleResponse for &ResponseOutcomeOf<'_, Result<T, E>> {}
+
+/// The outcome is the value itself.
+pub trait PlainResponse {
+    /// The kind of outcome this is.
+    fn kind(&self) -> PlainResponseKind {
+        PlainResponseKind
+    }
+}
+impl<T> PlainResponse for ResponseOutcomeOf<'_, T> {}
+
+/// See [`FallibleResponse`].
+#[derive(Debug)]
+pub struct FallibleResponseKind;
+/// See [`PlainResponse`].
+#[derive(Debug)]
+pub struct PlainResponseKind;
+
+impl FallibleResponseKind {
+    /// The outcome as it is.
+    ///
+    /// # Errors
+    /// The handler's own.
+    pub fn split<T, E>(self, outcome: Result<T, E>) -> Result<T, E> {
+        outcome
+    }
+}
+
+impl PlainResponseKind {
+    /// The value, which is no error.
+    ///
+    /// # Errors
+    /// Never.
+    pub fn split<T>(self, outcome: T) -> Result<T, Infallible> {
+        Ok(outcome)
+    }
+}
+
+/// Decides by type what a returned value means: axum's own conversion where there is one, JSON otherwise.
+#[derive(Debug)]
+pub struct ResponseOf<'a, T>(pub &'a T);
+
+/// The value is one that axum converts.
+pub trait AxumResponse {
+    /// The kind of response this value makes.
+    fn kind(&self) -> AxumKind {
+        AxumKind
+    }
+}
+impl<T: IntoResponse> AxumResponse for &&ResponseOf<'_, T> {}
+
+/// The value is `()`: an empty body.
+pub trait EmptyResponse {
+    /// The kind of response this value makes.
+    fn kind(&self) -> AxumKind {
+        AxumKind
+    }
+}
+impl EmptyResponse for &ResponseOf<'_, ()> {}
+
+/// The value is anything else: JSON.
+pub trait JsonResponse {
+    /// The kind of response this value makes.
+    fn kind(&self) -> JsonKind {
+        JsonKind
+    }
+}
+impl<T> JsonResponse for ResponseOf<'_, T> {}
+
+/// See [`AxumResponse`].
+#[derive(Debug)]
+pub struct AxumKind;
+/// See [`JsonResponse`].
+#[derive(Debug)]
+pub struct JsonKind;
+
+impl AxumKind {
+    /// Converts the value.
+    pub fn respond<T: IntoResponse>(self, value: T) -> Response {
+        value.into_response()
+    }
+}
+
+impl JsonKind {
+    /// Converts the value.
+    pub fn respond<T: Serialize>(self, value: T) -> Response {
+        Json(value).into_response()
+    }
+}
+
+/// Decides by type what a returned error means.
+#[derive(Debug)]
+pub struct ErrorOf<'a, E>(pub &'a E);
+
+/// The error is one that axum converts.
+pub trait AxumError {
+    /// The kind of response this error makes.
+    fn kind(&self) -> AxumKind {
+        AxumKind
+    }
+}
+impl<E: IntoResponse> AxumError for &ErrorOf<'_, E> {}
+
+/// The error converts into a [`TransportError`].
+pub trait CallError {
+    /// The kind of response this error makes.
+    fn kind(&self) -> CallErrorKind {
+        CallErrorKind
+    }
+}
+impl<E> CallError for ErrorOf<'_, E> {}
+
+/// See [`CallError`].
+#[derive(Debug)]
+pub struct CallErrorKind;
+
+impl CallErrorKind {
+    /// Converts the error.
+    pub fn respond<E: nestrs_core::HandlerError>(self, error: E) -> Response {
+        respond_error(&error.into_transport_error())
+    }
+}
+
+/// The status that fits an error which reached an HTTP handler.
+///
+/// | error | status |
+/// |---|---|
+/// | nobody handles the pattern ([`ErrorKind::NotFound`]) | 404 |
+/// | [`ErrorKind::InvalidPayload`] | 400 |
+/// | [`ErrorKind::Unauthorized`], [`ErrorKind::Forbidden`] | 401, 403 |
+/// | [`ErrorKind::TooLarge`] | 413 |
+/// | [`ErrorKind::InvalidReply`] | 502 |
+/// | no connection, a lost one, a closed or overloaded client | 503 |
+/// | [`ErrorKind::Timeout`] | 504 |
+/// | an application's or remote error with a number from 400 to 599 as `statusCode`, `status` or `code` in its details | that |
+/// | anything else | 500 |
+#[must_use]
+pub fn status_of(error: &TransportError) -> StatusCode {
+    match error.kind() {
+        ErrorKind::NotFound => StatusCode::NOT_FOUND,
+        ErrorKind::InvalidPayload => StatusCode::BAD_REQUEST,
+        ErrorKind::Unauthorized => StatusCode::UNAUTHORIZED,
+        ErrorKind::Forbidden => StatusCode::FORBIDDEN,
+        ErrorKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        ErrorKind::InvalidReply => StatusCode::BAD_GATEWAY,
+        ErrorKind::Unavailable | ErrorKind::ConnectionClosed | ErrorKind::Closed | ErrorKind::Overloaded => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
+        ErrorKind::Timeout => StatusCode::GATEWAY_TIMEOUT,
+        ErrorKind::Application | ErrorKind::Remote => stated_status(error).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+/// The status that an application put into its error.
+fn stated_status(error: &TransportError) -> Option<StatusCode> {
+    let details = error.details.as_ref()?;
+    let stated = ["statusCode", "status", "code"].iter().find_map(|member| details.get(member)?.as_u64());
+    stated
+        .filter(|code| (400..600).contains(code))
+        .and_then(|code| StatusCode::from_u16(u16::try_from(code).ok()?).ok())
+}
+
+/// The response to an error, in NestJS's shape: `{"statusCode":404,"message":"…"}`. What the error does not mean for
+/// callers is replaced by the name of the status, and logged.
+pub(crate) fn respond_error(error: &TransportError) -> Response {
+    let status = status_of(error);
+    let told = !error.is_withheld() && status != StatusCode::INTERNAL_SERVER_ERROR;
+    if !told {
+        tracing::error!(status = status.as_u16(), %error, "HTTP handler failed");
+    }
+    let message = match status {
+        _ if told => error.message.as_str(),
+        StatusCode::INTERNAL_SERVER_ERROR => INTERNAL_SERVER_ERROR,
+        status => status.canonical_reason().unwrap_or(INTERNAL_SERVER_ERROR),
+    };
+    error_body(status, message)
+}
+
+pub(super) fn error_body(status: StatusCode, message: &str) -> Response {
+    let mut body = json!({ "statusCode": status.as_u16(), "message": message });
+    if let Some(name) = status.canonical_reason().filter(|name| !name.eq_ignore_ascii_case(message)) {
+        body["error"] = Value::from(name);
+    }
+    (status, Json(body)).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_have_the_status_that_fits() {
+        let of = |kind| status_of(&TransportError::new("x").with_kind(kind)).as_u16();
+        assert_eq!(of(ErrorKind::NotFound), 404);
+        assert_eq!(of(ErrorKind::Timeout), 504);
+        assert_eq!(of(ErrorKind::Unavailable), 503);
+        assert_eq!(of(ErrorKind::ConnectionClosed), 503);
+        assert_eq!(of(ErrorKind::Application), 500);
+        assert_eq!(of(ErrorKind::Internal), 500);
+        let stated = |details| status_of(&TransportError::from_wire(details)).as_u16();
+        assert_eq!(stated(json!({"statusCode": 409, "message": "m"})), 409);
+        assert_eq!(stated(json!({"status": "error", "code": 422})), 422);
+        assert_eq!(stated(json!({"status": "error", "message": "m"})), 500);
+        assert_eq!(stated(json!({"code": 42})), 500);
+    }
+}

@@ -1,0 +1,185 @@
+//! From a `#[controller]` block to axum's routes.
+
+use std::any::TypeId;
+use std::fmt;
+use std::sync::Arc;
+
+use axum::handler::Handler;
+use axum::routing::{MethodFilter, MethodRouter, on};
+use nestrs_core::__private::linkme::distributed_slice;
+use nestrs_core::Scope;
+
+/// The verb of a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// `#[get]`, which answers HEAD too.
+    Get,
+    /// `#[post]`
+    Post,
+    /// `#[put]`
+    Put,
+    /// `#[patch]`
+    Patch,
+    /// `#[delete]`
+    Delete,
+    /// `#[head]`
+    Head,
+    /// `#[options]`
+    Options,
+}
+
+impl Method {
+    fn filter(self) -> MethodFilter {
+        match self {
+            Self::Get => MethodFilter::GET,
+            Self::Post => MethodFilter::POST,
+            Self::Put => MethodFilter::PUT,
+            Self::Patch => MethodFilter::PATCH,
+            Self::Delete => MethodFilter::DELETE,
+            Self::Head => MethodFilter::HEAD,
+            Self::Options => MethodFilter::OPTIONS,
+        }
+    }
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
+            Self::Head => "HEAD",
+            Self::Options => "OPTIONS",
+        })
+    }
+}
+
+/// One handler for one verb.
+pub fn route<H, T>(method: Method, handler: H) -> MethodRouter
+where
+    H: Handler<T, ()>,
+    T: 'static,
+{
+    on(method.filter(), handler)
+}
+
+/// The routes of one `#[controller]` block, implemented by a marker type that the macro makes for it.
+pub trait HttpRoutes {
+    /// The type whose methods the handlers are.
+    type Service: Send + Sync + 'static;
+    /// What every path begins with; empty or with a leading slash.
+    const PREFIX: &'static str;
+    /// One row per handler.
+    const ROUTES: &'static [RouteDef<Self::Service>];
+}
+
+/// One HTTP handler as its macro wrote it.
+pub struct RouteDef<S> {
+    method: Method,
+    path: &'static str,
+    name: &'static str,
+    mount: fn(Arc<S>) -> MethodRouter,
+}
+
+impl<S> RouteDef<S> {
+    /// A row for a handler named `Type::method`.
+    #[must_use]
+    pub const fn new(
+        method: Method,
+        path: &'static str,
+        name: &'static str,
+        mount: fn(Arc<S>) -> MethodRouter,
+    ) -> Self {
+        Self { method, path, name, mount }
+    }
+}
+
+impl<S> fmt::Debug for RouteDef<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} → {}", self.method, self.path, self.name)
+    }
+}
+
+/// The routes of one block with their service erased; what linkme collects.
+#[derive(Clone, Copy)]
+pub struct RouteSet {
+    type_id: fn() -> TypeId,
+    mount: fn(&Scope) -> Option<Vec<MountedRoute>>,
+}
+
+impl RouteSet {
+    /// The set that the block marker `B` describes.
+    #[must_use]
+    pub const fn of<B: HttpRoutes>() -> Self {
+        Self { type_id: TypeId::of::<B::Service>, mount: mount::<B> }
+    }
+}
+
+impl fmt::Debug for RouteSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RouteSet")
+    }
+}
+
+/// Every `#[controller]` block of every linked crate.
+#[distributed_slice]
+#[linkme(crate = nestrs_core::__private::linkme)]
+pub static ROUTES: [RouteSet];
+
+/// A route with its service in it.
+#[derive(Debug)]
+pub(super) struct MountedRoute {
+    pub(super) method: Method,
+    pub(super) path: String,
+    pub(super) handler: &'static str,
+    pub(super) router: MethodRouter,
+}
+
+fn mount<B: HttpRoutes>(scope: &Scope) -> Option<Vec<MountedRoute>> {
+    let service = scope.get::<B::Service>()?;
+    let mounted = B::ROUTES.iter().map(|route| MountedRoute {
+        method: route.method,
+        path: join(B::PREFIX, route.path),
+        handler: route.name,
+        router: (route.mount)(Arc::clone(&service)),
+    });
+    Some(mounted.collect())
+}
+
+/// The routes of one type.
+pub(super) fn mount_all(service: TypeId, scope: &Scope) -> Vec<MountedRoute> {
+    let sets = ROUTES.iter().filter(|set| (set.type_id)() == service);
+    sets.filter_map(|set| (set.mount)(scope)).flatten().collect()
+}
+
+/// Whether a type has any.
+pub(crate) fn has_routes(service: TypeId) -> bool {
+    ROUTES.iter().any(|set| (set.type_id)() == service)
+}
+
+/// `/math` and `/sum` as `/math/sum`; never empty, and no slash at the end or twice.
+pub(super) fn join(prefix: &str, path: &str) -> String {
+    let mut joined = String::new();
+    for segment in prefix.split('/').chain(path.split('/')).filter(|segment| !segment.is_empty()) {
+        joined.push('/');
+        joined.push_str(segment);
+    }
+    if joined.is_empty() { "/".to_owned() } else { joined }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::join;
+
+    #[test]
+    fn paths_are_joined_with_one_slash() {
+        let check = |prefix: &str, path: &str, joined: &str| assert_eq!(join(prefix, path), joined);
+        check("/math", "/sum", "/math/sum");
+        check("api", "math/", "/api/math");
+        check("", "", "/");
+        check("/", "/", "/");
+        check("/api/", "/{id}", "/api/{id}");
+    }
+}
