@@ -1,0 +1,385 @@
+//! The TCP client: one connection, dialled once, and what callers are told when it goes wrong.
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt;
+use futures_util::future::join_all;
+use nestrs::Sent;
+use nestrs::microservices::net::io::{Accepted, Connector};
+use nestrs::microservices::{ClientStatus, TcpMicroserviceOptions, TcpTransport, TcpTransportOptions};
+use nestrs::prelude::*;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use support::contract::ContractModule;
+use support::raw::{PATIENCE, frame};
+use support::{client_of, client_to, free_port, serve, serve_with};
+
+/// A server that a test plays by hand.
+struct FakeServer {
+    listener: TcpListener,
+    address: String,
+}
+
+impl FakeServer {
+    async fn bind() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        Self { listener, address }
+    }
+
+    fn options(&self) -> TcpTransportOptions {
+        TcpTransportOptions::to(&self.address)
+    }
+
+    async fn accept(&self) -> TcpStream {
+        tokio::time::timeout(PATIENCE, self.listener.accept()).await.expect("a client comes").unwrap().0
+    }
+}
+
+fn client(options: TcpTransportOptions) -> ClientProxy {
+    ClientProxy::new(Arc::new(TcpTransport::new(options)))
+}
+
+/// Reads one frame and gives its body.
+async fn read_frame(socket: &mut TcpStream) -> Value {
+    let mut header = Vec::new();
+    loop {
+        match socket.read_u8().await.unwrap() {
+            b'#' => break,
+            digit => header.push(digit),
+        }
+    }
+    let mut body = vec![0; String::from_utf8(header).unwrap().parse().unwrap()];
+    socket.read_exact(&mut body).await.unwrap();
+    serde_json::from_slice(&body).unwrap()
+}
+
+async fn id_of_next_request(socket: &mut TcpStream) -> String {
+    read_frame(socket).await["id"].as_str().expect("a request").to_owned()
+}
+
+#[tokio::test]
+async fn cl_1_concurrent_first_calls_share_one_dial() {
+    let app = serve::<ContractModule>().await;
+    let address = app.address("tcp").unwrap().to_owned();
+    let dials = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&dials);
+    let connector = Connector::new(move || {
+        counted.fetch_add(1, Ordering::Relaxed);
+        TcpStream::connect(address.clone())
+    });
+    let client = client(TcpTransportOptions::default().connector(connector));
+    assert_eq!(dials.load(Ordering::Relaxed), 0, "nothing is dialled before the first call");
+    let calls: Vec<u32> = (0..100).collect();
+    let answers = join_all(calls.iter().map(|call| client.send::<_, u32>("echo", call))).await;
+    assert_eq!(answers.into_iter().map(Result::unwrap).collect::<Vec<_>>(), calls);
+    assert_eq!(dials.load(Ordering::Relaxed), 1);
+    app.close().await;
+}
+
+#[tokio::test]
+async fn cl_1_a_server_that_is_not_there_is_named_and_the_request_was_not_sent() {
+    let gone = FakeServer::bind().await.address;
+    let client = client_to(&gone);
+    let started = Instant::now();
+    let error = client.send::<_, Value>("echo", &1).await.unwrap_err();
+    assert_eq!((error.kind(), error.sent()), (ErrorKind::Unavailable, Some(Sent::No)));
+    assert!(error.message.contains(&gone) && error.message.contains("refused"), "{error}");
+    assert_eq!(error.to_wire()["message"], "Internal server error", "a caller further out reads no address");
+    assert!(started.elapsed() < Duration::from_secs(1));
+    assert_eq!(client.connect().await.unwrap_err().kind(), ErrorKind::Unavailable);
+}
+
+#[tokio::test]
+async fn cl_1_names_that_do_not_resolve_and_dials_that_hang_are_told_apart() {
+    let unknown = client_to("no-such-host.invalid:3000").send::<_, Value>("echo", &1).await.unwrap_err();
+    assert_eq!(unknown.kind(), ErrorKind::Unavailable);
+    assert!(!unknown.message.contains("refused"), "{unknown}");
+
+    let hanging = Connector::new(std::future::pending::<std::io::Result<TcpStream>>);
+    let options = TcpTransportOptions::default().connector(hanging).connect_wait(Duration::from_millis(30));
+    let error = client(options).send::<_, Value>("echo", &1).await.unwrap_err();
+    assert_eq!((error.kind(), error.sent()), (ErrorKind::Unavailable, Some(Sent::No)));
+    assert!(error.message.contains("in time"), "{error}");
+}
+
+#[tokio::test]
+async fn the_dial_is_tried_again_as_often_as_asked() {
+    let app = serve::<ContractModule>().await;
+    let address = app.address("tcp").unwrap().to_owned();
+    let dials = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&dials);
+    let connector = Connector::new(move || {
+        let attempt = counted.fetch_add(1, Ordering::Relaxed);
+        let address = address.clone();
+        async move {
+            match attempt {
+                0 | 1 => Err(std::io::ErrorKind::ConnectionRefused.into()),
+                _ => TcpStream::connect(address).await,
+            }
+        }
+    });
+    let options = TcpTransportOptions::default().connector(connector).retry_delay(Duration::from_millis(1));
+    let once = client(options.clone().retry_attempts(1)).send::<_, u32>("echo", &1).await;
+    assert_eq!(once.unwrap_err().kind(), ErrorKind::Unavailable);
+    dials.store(0, Ordering::Relaxed);
+    assert_eq!(client(options.retry_attempts(2)).send::<_, u32>("echo", &1).await.unwrap(), 1);
+    assert_eq!(dials.load(Ordering::Relaxed), 3);
+    app.close().await;
+}
+
+#[tokio::test]
+async fn cl_2_a_lost_connection_fails_every_pending_call_at_once_and_the_next_call_dials_anew() {
+    let server = FakeServer::bind().await;
+    let client = client(server.options());
+    let calls: Vec<_> = (0..1000)
+        .map(|call| {
+            let client = client.clone();
+            tokio::spawn(async move { client.send::<_, Value>("hang", &call).await })
+        })
+        .collect();
+    let mut socket = server.accept().await;
+    for _ in 0..1000 {
+        read_frame(&mut socket).await;
+    }
+    let lost = Instant::now();
+    drop(socket);
+    for call in calls {
+        let error = call.await.unwrap().unwrap_err();
+        assert_eq!((error.kind(), error.sent()), (ErrorKind::ConnectionClosed, Some(Sent::Maybe)));
+    }
+    assert!(lost.elapsed() < Duration::from_millis(500), "{:?}", lost.elapsed());
+
+    let next = tokio::spawn(async move { client.send::<_, u32>("echo", &7).await });
+    let mut socket = server.accept().await;
+    let id = id_of_next_request(&mut socket).await;
+    socket
+        .write_all(frame(&json!({"response": 7, "isDisposed": true, "id": id}).to_string()).as_bytes())
+        .await
+        .unwrap();
+    assert_eq!(next.await.unwrap().unwrap(), 7);
+}
+
+/// What the fake server answers, and what the caller makes of it (NestJS fact sheet, section 3).
+#[tokio::test]
+async fn cl_7_hand_made_replies_are_read_as_nestjs_reads_them() {
+    let server = FakeServer::bind().await;
+    let client = client(server.options().request_timeout(Some(Duration::from_millis(60))));
+    client.connect().await.unwrap();
+    let mut socket = server.accept().await;
+    for (replies, expected) in [
+        (vec![r#"{"response":1,"isDisposed":true,"id":"ID"}"#], "[1] end"),
+        (
+            vec![r#"{"response":1,"id":"ID"}"#, r#"{"response":2,"id":"ID"}"#, r#"{"isDisposed":true,"id":"ID"}"#],
+            "[1,2] end",
+        ),
+        (vec![r#"{"response":1,"id":"ID"}"#], "[1] timeout"),
+        (vec![r#"{"isDisposed":true,"id":"ID"}"#], "[] end"),
+        (vec![r#"{"response":null,"isDisposed":true,"id":"ID"}"#], "[null] end"),
+        (vec![r#"{"err":"text","id":"ID"}"#], "[] error text"),
+        (vec![r#"{"err":{"status":"error","message":"m"},"id":"ID"}"#], "[] error m"),
+        (vec![r#"{"err":"","isDisposed":true,"id":"ID"}"#], "[] end"),
+        (vec![r#"{"err":null,"response":3,"isDisposed":true,"id":"ID"}"#], "[3] end"),
+        (vec![r#"{"hello":"world","id":"ID"}"#], r#"[{"hello":"world","id":"ID"}] end"#),
+        (vec![r#"{"response":1,"isDisposed":true,"id":"other"}"#], "[] timeout"),
+        (vec![r#"{"response":1,"isDisposed":true}"#], "[] timeout"),
+        (vec!["null", "5", r#"{"response":1,"isDisposed":true,"id":"ID"}"#], "[1] end"),
+        (
+            vec![r#"{"response":1,"isDisposed":true,"id":"ID"}"#, r#"{"response":2,"isDisposed":true,"id":"ID"}"#],
+            "[1] end",
+        ),
+        (vec![r#"{"err":"first","id":"ID"}"#, r#"{"response":2,"isDisposed":true,"id":"ID"}"#], "[] error first"),
+        (vec![r#"{"response":"é漢😀","isDisposed":true,"id":"ID"}"#], r#"["é漢😀"] end"#),
+    ] {
+        let mut items = client.send_stream::<_, Value>("p", &1).await.unwrap();
+        let id = id_of_next_request(&mut socket).await;
+        for reply in &replies {
+            socket.write_all(frame(&reply.replace("ID", &id)).as_bytes()).await.unwrap();
+        }
+        let mut values = Vec::new();
+        let end = loop {
+            match items.next().await {
+                Some(Ok(value)) => values.push(value),
+                Some(Err(error)) if error.kind() == ErrorKind::Timeout => break "timeout".to_owned(),
+                Some(Err(error)) => break format!("error {}", error.message),
+                None => break "end".to_owned(),
+            }
+        };
+        let seen = format!("{} {end}", Value::from(values)).replace(&id, "ID");
+        assert_eq!(seen, expected, "{replies:?}");
+    }
+}
+
+#[tokio::test]
+async fn cl_12_a_hostile_server_ends_the_connection_and_nothing_more() {
+    for bytes in ["4#{bad", "abc#{}", "99999999999#", "{}"] {
+        let server = FakeServer::bind().await;
+        let client = client(server.options());
+        let call = tokio::spawn(async move { client.send::<_, Value>("p", &1).await });
+        let mut socket = server.accept().await;
+        read_frame(&mut socket).await;
+        socket.write_all(bytes.as_bytes()).await.unwrap();
+        let error = call.await.unwrap().unwrap_err();
+        assert_eq!((error.kind(), error.sent()), (ErrorKind::ConnectionClosed, Some(Sent::Maybe)), "{bytes}");
+    }
+}
+
+#[tokio::test]
+async fn cl_6_a_call_times_out_and_a_late_reply_disturbs_nobody() {
+    let app = serve::<ContractModule>().await;
+    let client = client_of(&app);
+    let hasty = client.with_timeout(Duration::from_millis(20));
+    let error = hasty.send::<_, u64>("slow", &60).await.unwrap_err();
+    assert_eq!((error.kind(), error.sent()), (ErrorKind::Timeout, Some(Sent::Maybe)));
+    assert!(error.message.contains("`slow`") && error.message.contains("20ms"), "{error}");
+    // Its reply comes while this one waits.
+    assert_eq!(client.send::<_, u64>("slow", &90).await.unwrap(), 90);
+    app.close().await;
+}
+
+#[tokio::test]
+async fn cl_9_above_max_pending_calls_wait_their_turn() {
+    let app = serve::<ContractModule>().await;
+    let options = TcpTransportOptions::to(app.address("tcp").unwrap()).max_pending(1);
+    let client = client(options);
+    let started = Instant::now();
+    let answers = join_all((0..3).map(|_| client.send::<_, u64>("slow", &30))).await;
+    assert!(answers.into_iter().all(|answer| answer.unwrap() == 30));
+    assert!(started.elapsed() >= Duration::from_millis(90), "one after another");
+
+    let blocked = client.clone();
+    let first = tokio::spawn(async move { blocked.send::<_, u64>("slow", &200).await });
+    tokio::task::yield_now().await;
+    let error = client.with_timeout(Duration::from_millis(20)).send::<_, u64>("echo", &1).await.unwrap_err();
+    assert_eq!((error.kind(), error.sent()), (ErrorKind::Timeout, Some(Sent::No)));
+    first.await.unwrap().unwrap();
+    app.close().await;
+}
+
+#[tokio::test]
+async fn cl_10_a_dropped_call_is_forgotten_and_frees_its_place() {
+    let app = serve::<ContractModule>().await;
+    let client = client(TcpTransportOptions::to(app.address("tcp").unwrap()).max_pending(1));
+    for _ in 0..5 {
+        let abandoned = client.send::<_, Value>("hang", &1);
+        assert!(tokio::time::timeout(Duration::from_millis(10), abandoned).await.is_err());
+    }
+    assert_eq!(client.send::<_, u32>("echo", &1).await.unwrap(), 1);
+    app.close().await;
+}
+
+#[tokio::test]
+async fn cl_12_close_fails_pending_and_later_calls_and_may_be_called_twice() {
+    let app = serve::<ContractModule>().await;
+    let client = client_of(&app);
+    client.connect().await.unwrap();
+    let pending = client.clone();
+    let pending = tokio::spawn(async move { pending.send::<_, Value>("hang", &1).await });
+    // Answered after it was sent.
+    client.send::<_, u32>("echo", &1).await.unwrap();
+    client.close().await;
+    client.close().await;
+    assert_eq!(pending.await.unwrap().unwrap_err().kind(), ErrorKind::Closed);
+    let later = client.send::<_, Value>("echo", &1).await.unwrap_err();
+    assert_eq!((later.kind(), later.sent()), (ErrorKind::Closed, Some(Sent::No)));
+    assert_eq!(client.emit("echo", &1).await.unwrap_err().kind(), ErrorKind::Closed);
+    assert_eq!(client.connect().await.unwrap_err().kind(), ErrorKind::Closed);
+    app.close().await;
+}
+
+#[tokio::test]
+async fn cl_13_the_status_is_told_in_order_up_to_the_last() {
+    let server = FakeServer::bind().await;
+    let client = client(server.options());
+    let mut status = client.status();
+    assert_eq!(status.next().await, Some(ClientStatus::Idle));
+    let dialled = client.clone();
+    let dialling = tokio::spawn(async move { dialled.connect().await });
+    assert_eq!(status.next().await, Some(ClientStatus::Connecting));
+    let socket = server.accept().await;
+    dialling.await.unwrap().unwrap();
+    assert_eq!(status.next().await, Some(ClientStatus::Connected));
+    drop(socket);
+    assert_eq!(status.next().await, Some(ClientStatus::Disconnected(ErrorKind::ConnectionClosed)));
+    client.close().await;
+    assert_eq!(status.next().await, Some(ClientStatus::Closed));
+    assert_eq!(status.next().await, None);
+}
+
+#[tokio::test]
+async fn fr_15_a_request_above_the_limit_is_refused_before_a_byte_is_sent() {
+    let app = serve::<ContractModule>().await;
+    let client = client(TcpTransportOptions::to(app.address("tcp").unwrap()).max_frame_bytes(200));
+    let error = client.send::<_, String>("echo", &"x".repeat(200)).await.unwrap_err();
+    assert_eq!((error.kind(), error.sent()), (ErrorKind::TooLarge, Some(Sent::No)));
+    assert!(error.message.contains("200 bytes"), "{error}");
+    assert_eq!(client.send::<_, String>("echo", &"x".repeat(100)).await.unwrap().len(), 100);
+    app.close().await;
+}
+
+#[tokio::test]
+async fn a_reader_that_is_too_slow_loses_its_stream_and_no_other_call() {
+    let app = serve::<ContractModule>().await;
+    let client = client(TcpTransportOptions::to(app.address("tcp").unwrap()).stream_buffer(8));
+    let mut items = client.send_stream::<_, u32>(json!({"cmd": "stream"}), &1000).await.unwrap();
+    assert_eq!(client.send::<_, u32>("echo", &1).await.unwrap(), 1);
+    let mut taken = 0;
+    let error = loop {
+        match items.next().await.expect("it ends with an error") {
+            Ok(_) => taken += 1,
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.kind(), ErrorKind::Overloaded);
+    assert_eq!(taken, 8);
+    app.close().await;
+}
+
+#[tokio::test]
+async fn a_reply_that_does_not_fit_is_an_invalid_reply() {
+    let app = serve::<ContractModule>().await;
+    let client = client_of(&app);
+    let error = client.send::<_, u32>("echo", &"text").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidReply);
+    assert!(error.message.contains("`echo`"), "{error}");
+    app.close().await;
+}
+
+/// Both ends in memory: no socket, the same bytes.
+#[tokio::test]
+async fn a_client_may_dial_anything() {
+    let (connections, listener) = tokio::sync::mpsc::channel(4);
+    let app = serve_with::<ContractModule>(TcpMicroserviceOptions::default().listener(listener)).await;
+    let connector = Connector::new(move || {
+        let connections = connections.clone();
+        async move {
+            let (near, far) = tokio::io::duplex(1024);
+            connections.send(Accepted::new(far)).await.map_err(|_| std::io::ErrorKind::ConnectionRefused)?;
+            Ok(near)
+        }
+    });
+    let client = client(TcpTransportOptions::default().connector(connector));
+    let text = "é漢😀".repeat(10_000);
+    assert_eq!(client.send::<_, String>("echo", &text).await.unwrap(), text);
+    app.close().await;
+}
+
+#[tokio::test]
+async fn a_server_that_restarts_is_found_again() {
+    let app = serve::<ContractModule>().await;
+    let address = app.address("tcp").unwrap().to_owned();
+    let client = client_of(&app);
+    assert_eq!(client.send::<_, u32>("echo", &1).await.unwrap(), 1);
+    app.close().await;
+    assert!(client.send::<_, u32>("echo", &2).await.is_err());
+    let app =
+        serve_with::<ContractModule>(free_port().port(address.rsplit(':').next().unwrap().parse().unwrap())).await;
+    assert_eq!(client.send::<_, u32>("echo", &3).await.unwrap(), 3);
+    app.close().await;
+}

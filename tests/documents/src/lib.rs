@@ -1,0 +1,1 @@
+//! Nothing: the snippets are in `tests/` and `src/bin/`.

@@ -1,0 +1,6 @@
+use nestrs::prelude::*;
+
+#[micro_routes]
+struct Math;
+
+fn main() {}

@@ -1,0 +1,13 @@
+use nestrs::prelude::*;
+
+#[injectable]
+struct Gateway;
+
+#[controller("/math")]
+impl Gateway {
+    #[get("/sum")]
+    #[get("/total")]
+    async fn sum(&self) {}
+}
+
+fn main() {}

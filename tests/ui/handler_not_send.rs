@@ -1,0 +1,16 @@
+use nestrs::prelude::*;
+
+#[injectable]
+struct Math;
+
+#[micro_routes]
+impl Math {
+    #[message_pattern("math.add")]
+    async fn add(&self, payload: u64) -> u64 {
+        let shared = std::rc::Rc::new(payload);
+        std::future::ready(()).await;
+        *shared
+    }
+}
+
+fn main() {}

@@ -1,0 +1,13 @@
+use nestrs::prelude::*;
+
+#[injectable]
+struct Orders {
+    #[inject("A")]
+    #[inject("B")]
+    count: std::sync::Arc<u64>,
+}
+
+#[module(providers = [Orders])]
+struct AppModule;
+
+fn main() {}

@@ -1,0 +1,6 @@
+use nestrs::prelude::*;
+
+#[injectable(scope = Request)]
+struct Orders;
+
+fn main() {}

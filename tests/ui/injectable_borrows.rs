@@ -1,0 +1,8 @@
+use nestrs::prelude::*;
+
+#[injectable]
+struct Orders<'a> {
+    name: &'a str,
+}
+
+fn main() {}

@@ -1,0 +1,10 @@
+use nestrs::prelude::*;
+
+struct Clock;
+
+#[injectable]
+struct Orders {
+    clock: Clock,
+}
+
+fn main() {}

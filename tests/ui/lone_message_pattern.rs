@@ -1,0 +1,10 @@
+use nestrs::prelude::*;
+
+struct Math;
+
+impl Math {
+    #[message_pattern("math.add")]
+    fn add(&self) {}
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+use nestrs::prelude::*;
+
+struct Orders;
+
+#[module(controllers = [Orders])]
+struct AppModule;
+
+fn main() {}

@@ -1,0 +1,9 @@
+use nestrs::prelude::*;
+
+#[module]
+enum AppModule {}
+
+#[module(imports = [AppModule])]
+struct Root;
+
+fn main() {}

@@ -1,0 +1,9 @@
+use nestrs::prelude::*;
+
+#[injectable]
+struct Orders;
+
+#[module(providers = [Orders], microservices = [Orders::new()])]
+struct AppModule;
+
+fn main() {}

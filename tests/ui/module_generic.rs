@@ -1,0 +1,6 @@
+use nestrs::prelude::*;
+
+#[module]
+struct AppModule<T>(T);
+
+fn main() {}

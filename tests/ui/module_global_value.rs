@@ -1,0 +1,6 @@
+use nestrs::prelude::*;
+
+#[module(global = "yes")]
+struct AppModule;
+
+fn main() {}

@@ -1,0 +1,6 @@
+use nestrs::prelude::*;
+
+#[module(imports = [String::from("orders")])]
+struct AppModule;
+
+fn main() {}

@@ -1,0 +1,9 @@
+use nestrs::prelude::*;
+
+#[injectable]
+struct Orders;
+
+#[module(imports = [Orders])]
+struct AppModule;
+
+fn main() {}

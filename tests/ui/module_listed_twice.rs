@@ -1,0 +1,9 @@
+use nestrs::prelude::*;
+
+#[injectable]
+struct Orders;
+
+#[module(providers = [Orders, Orders])]
+struct AppModule;
+
+fn main() {}

@@ -1,0 +1,6 @@
+use nestrs::prelude::*;
+
+#[module(providers = ["ORDERS"])]
+struct AppModule;
+
+fn main() {}

@@ -1,0 +1,8 @@
+use nestrs::prelude::*;
+
+struct Orders;
+
+#[module(providers = [Orders])]
+struct AppModule;
+
+fn main() {}

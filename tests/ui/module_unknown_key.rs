@@ -1,0 +1,6 @@
+use nestrs::prelude::*;
+
+#[module(provider = [])]
+struct AppModule;
+
+fn main() {}

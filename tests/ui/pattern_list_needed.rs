@@ -1,0 +1,12 @@
+use nestrs::prelude::*;
+
+#[injectable]
+struct Math;
+
+#[micro_routes]
+impl Math {
+    #[message_pattern("math.add", "math.plus")]
+    async fn add(&self, _: u64) {}
+}
+
+fn main() {}

@@ -1,0 +1,13 @@
+use nestrs::prelude::*;
+
+#[injectable]
+struct Math;
+
+#[micro_routes]
+impl Math {
+    #[message_pattern("math.add")]
+    #[use_micro_pipes()]
+    async fn add(&self, _: u64) {}
+}
+
+fn main() {}
