@@ -1,0 +1,92 @@
+//! What was asked for on the command line.
+
+pub(crate) const USAGE: &str = "\
+Usage: cargo xtask test [--only STEP]... [--skip-install]
+       cargo xtask test --list
+
+  test, ci         run every step, go on after a failure, end with a table of what ran and what could not
+  --only STEP      run this step alone; may be repeated
+  --skip-install   install nothing; a step that lacks something then says so
+  --list           print the steps
+
+With CI=true in the environment, a step that could not run is a failure.
+";
+
+/// What this run is to do.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Task {
+    Test(Selection),
+    List,
+    Help,
+}
+
+/// Which steps to run, and how.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Selection {
+    /// Names of steps; all of them when empty.
+    pub(crate) only: Vec<String>,
+    /// Whether what is missing may be installed.
+    pub(crate) install: bool,
+}
+
+pub(crate) fn parse(args: impl IntoIterator<Item = String>, steps: &[&str]) -> Result<Task, String> {
+    let mut args = args.into_iter();
+    match args.next().as_deref() {
+        Some("test" | "ci") => {}
+        Some("help" | "--help" | "-h") => return Ok(Task::Help),
+        Some(other) => return Err(format!("no task is called `{other}`")),
+        None => return Err("which task?".to_owned()),
+    }
+    let mut selection = Selection { only: Vec::new(), install: true };
+    while let Some(arg) = args.next() {
+        let name = match arg.as_str() {
+            "--list" => return Ok(Task::List),
+            "--help" | "-h" => return Ok(Task::Help),
+            "--skip-install" => {
+                selection.install = false;
+                continue;
+            }
+            "--only" => args.next().ok_or("`--only` needs the name of a step")?,
+            _ => match arg.strip_prefix("--only=") {
+                Some(name) => name.to_owned(),
+                None => return Err(format!("unknown option `{arg}`")),
+            },
+        };
+        if !steps.contains(&name.as_str()) {
+            return Err(format!("no step is called `{name}`; there are {}", steps.join(", ")));
+        }
+        selection.only.push(name);
+    }
+    Ok(Task::Test(selection))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Result<Task, String> {
+        parse(line.split_whitespace().map(str::to_owned), &["fmt", "docs"])
+    }
+
+    #[test]
+    fn everything_is_run_unless_told_otherwise() {
+        let all = Task::Test(Selection { only: vec![], install: true });
+        assert_eq!(parsed("test"), Ok(all));
+        assert_eq!(parsed("ci"), parsed("test"));
+    }
+
+    #[test]
+    fn steps_are_chosen_by_name() {
+        let two = Task::Test(Selection { only: vec!["docs".into(), "fmt".into()], install: false });
+        assert_eq!(parsed("test --only docs --skip-install --only=fmt"), Ok(two));
+        assert_eq!(parsed("test --list"), Ok(Task::List));
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        assert_eq!(parsed("tset"), Err("no task is called `tset`".into()));
+        assert_eq!(parsed("test --only fnt"), Err("no step is called `fnt`; there are fmt, docs".into()));
+        assert_eq!(parsed("test --only"), Err("`--only` needs the name of a step".into()));
+        assert_eq!(parsed("test -x"), Err("unknown option `-x`".into()));
+    }
+}
