@@ -12,7 +12,7 @@ pub const INTERNAL_SERVER_ERROR: &str = "Internal server error";
 
 /// Why a message was not answered with a value.
 ///
-/// Handlers return it, and [`ClientProxy`](https://docs.rs/nestrs) methods fail with it. `message` and `details` are
+/// Handlers return it, and `ClientProxy` methods fail with it. `message` and `details` are
 /// what a caller may read; everything else (the [`ErrorKind`], whether a request was sent, the cause) stays on this
 /// side of the wire and is reached through accessors.
 ///

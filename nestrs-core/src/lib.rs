@@ -63,12 +63,33 @@ pub mod __private {
 
     use serde::de::DeserializeOwned;
 
+    /// A type that a payload is decoded into.
+    #[diagnostic::on_unimplemented(
+        message = "`{Self}` cannot be read from a payload",
+        label = "not `Deserialize`, or borrowing what it is read from",
+        note = "derive `serde::Deserialize` for it; if it comes from the context instead, mark the argument `#[ctx]`"
+    )]
+    pub trait HandlerPayload: Sized {
+        /// Decodes it.
+        ///
+        /// # Errors
+        /// When the payload does not fit.
+        fn from_payload(payload: &Payload) -> Result<Self, TransportError>;
+    }
+
+    #[diagnostic::do_not_recommend]
+    impl<T: DeserializeOwned> HandlerPayload for T {
+        fn from_payload(payload: &Payload) -> Result<Self, TransportError> {
+            payload.decode()
+        }
+    }
+
     /// Decodes a handler's payload argument.
     ///
     /// # Errors
     /// When the payload does not fit.
-    pub fn decode<T: DeserializeOwned>(payload: &Payload) -> Result<T, TransportError> {
-        payload.decode()
+    pub fn decode<T: HandlerPayload>(payload: &Payload) -> Result<T, TransportError> {
+        T::from_payload(payload)
     }
 
     /// Converts a handler's error.

@@ -16,7 +16,7 @@ pub use reply::{
     status_of,
 };
 pub(crate) use route::has_routes;
-pub use route::{HttpRoutes, Method, ROUTES, RouteDef, RouteSet, route};
+pub use route::{HttpRoutes, Method, ROUTES, RouteDef, RouteSet, request, request_part, route};
 
 pub use axum::response::Response;
 pub use axum::routing::MethodRouter;

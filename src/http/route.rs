@@ -4,6 +4,7 @@ use std::any::TypeId;
 use std::fmt;
 use std::sync::Arc;
 
+use axum::extract::{FromRequest, FromRequestParts};
 use axum::handler::Handler;
 use axum::routing::{MethodFilter, MethodRouter, on};
 use nestrs_core::__private::linkme::distributed_slice;
@@ -64,6 +65,12 @@ where
 {
     on(method.filter(), handler)
 }
+
+/// Checks that an argument which is not the last is an extractor, so that the error stands on its type.
+pub const fn request_part<T: FromRequestParts<()>>() {}
+
+/// Checks that the last argument is an extractor.
+pub const fn request<T: FromRequest<(), M>, M>() {}
 
 /// The routes of one `#[controller]` block, implemented by a marker type that the macro makes for it.
 pub trait HttpRoutes {

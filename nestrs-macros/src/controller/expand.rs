@@ -80,6 +80,16 @@ fn maker(method: &Method, route: &Route, service: &Type) -> TokenStream {
         let ty = without_self(&argument.ty, service);
         quote_spanned!(spot(&argument.ty)=> #name: #ty)
     });
+    // Only the last one may take the body.
+    let checks = arguments().map(|(index, argument)| {
+        let ty = without_self(&argument.ty, service);
+        let span = spot(&argument.ty);
+        if index + 1 == names.len() {
+            quote_spanned!(span=> __nest::http::request::<#ty, _>();)
+        } else {
+            quote_spanned!(span=> __nest::http::request_part::<#ty>();)
+        }
+    });
     let dot_await = method.signature.asyncness.map(|_| quote!(.await));
     let call = quote!(<#service>::#ident(&svc #(, #names)*) #dot_await);
     let body = response(&Returned::of(&method.signature.output), &call);
@@ -93,6 +103,7 @@ fn maker(method: &Method, route: &Route, service: &Type) -> TokenStream {
     quote! {
         #(#cfgs)*
         fn #name(svc: ::std::sync::Arc<#service>) -> __nest::http::MethodRouter {
+            #(#checks)*
             #made
         }
     }

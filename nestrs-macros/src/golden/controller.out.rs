@@ -37,6 +37,8 @@ const _: () = {
         )
     }
     fn post_store(svc: ::std::sync::Arc<Gateway>) -> __nest::http::MethodRouter {
+        __nest::http::request_part::<Path<u64>>();
+        __nest::http::request::<Json<Vec<Gateway>>, _>();
         __nest::http::route(
             __nest::http::Method::Post,
             move |arg0: Path<u64>, arg1: Json<Vec<Gateway>>| {
@@ -61,6 +63,8 @@ const _: () = {
         )
     }
     fn put_store(svc: ::std::sync::Arc<Gateway>) -> __nest::http::MethodRouter {
+        __nest::http::request_part::<Path<u64>>();
+        __nest::http::request::<Json<Vec<Gateway>>, _>();
         __nest::http::route(
             __nest::http::Method::Put,
             move |arg0: Path<u64>, arg1: Json<Vec<Gateway>>| {
@@ -86,6 +90,7 @@ const _: () = {
     }
     #[cfg(unix)]
     fn delete_remove(svc: ::std::sync::Arc<Gateway>) -> __nest::http::MethodRouter {
+        __nest::http::request::<Path<u64>, _>();
         __nest::http::route(
             __nest::http::Method::Delete,
             move |arg0: Path<u64>| {
@@ -281,6 +286,7 @@ const _: () = {
         FallibleResponse as _, JsonResponse as _, PlainResponse as _,
     };
     fn get_find(svc: ::std::sync::Arc<Both>) -> __nest::http::MethodRouter {
+        __nest::http::request::<Id, _>();
         __nest::http::route(
             __nest::http::Method::Get,
             move |arg0: Id| {
