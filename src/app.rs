@@ -62,11 +62,12 @@ impl Plan {
 
     pub(crate) async fn start(mut self) -> Result<RunningApp, ListenError> {
         let bus = EventBus::new();
-        let application = Arc::new(self.boot(&bus).await?);
+        let application = Arc::new(Self::boot(self.root, &bus).await?);
         bus.attach(&application);
 
         let grace = self.servers.iter().map(|server| server.grace_period()).max().unwrap_or(DEFAULT_GRACE);
         let shutdown = Shutdown::new(grace);
+        let undo = Undo(Some(shutdown.clone()));
         let mut listening = Vec::new();
         let mut tasks: JoinSet<Result<(), TransportError>> = JoinSet::new();
 
@@ -98,20 +99,21 @@ impl Plan {
             for route in list {
                 tracing::info!("{route}");
             }
-            tasks.spawn(share::serve_http(bound.listener, router, shutdown.clone(), grace));
+            tasks.spawn(shutdown.track(share::serve_http(bound.listener, router, shutdown.clone())));
         }
         let dispatcher = Dispatcher::new(&application);
         for server in self.servers {
-            tasks.spawn(server.serve(dispatcher.clone(), shutdown.clone()));
+            tasks.spawn(shutdown.track(server.serve(dispatcher.clone(), shutdown.clone())));
         }
         log_start(&application, &listening);
         if self.shutdown_hooks {
             on_signals(shutdown.clone());
         }
+        undo.keep();
         Ok(RunningApp { application, listening, shutdown, tasks })
     }
 
-    async fn boot(&self, bus: &EventBus) -> Result<Application, ListenError> {
+    async fn boot(root: fn() -> ModuleDef, bus: &EventBus) -> Result<Application, ListenError> {
         /// Hosts what every application has.
         struct Nest;
         let builtin = DynamicModule::new::<Nest>().provide(Provider::value(bus.clone())).export::<EventBus>().global();
@@ -121,7 +123,7 @@ impl Plan {
         {
             options.has_http_routes = Some(has_routes);
         }
-        Ok(nestrs_core::boot((self.root)(), options).await?)
+        Ok(nestrs_core::boot(root(), options).await?)
     }
 }
 
@@ -152,11 +154,14 @@ fn on_signals(shutdown: Shutdown) {
             tracing::error!("signals cannot be watched; shutdown hooks are off");
             return;
         };
-        let number = signals.next().await;
-        tracing::info!(signal = number, "shutting down");
-        shutdown.begin();
-        let number = signals.next().await;
-        std::process::exit(128 + number);
+        loop {
+            let number = signals.next().await;
+            if shutdown.has_begun() {
+                std::process::exit(128 + number);
+            }
+            tracing::info!(signal = number, "shutting down");
+            shutdown.begin();
+        }
     });
 }
 
@@ -211,7 +216,8 @@ pub struct Listening {
     pub address: String,
 }
 
-/// An application that runs. Dropping it stops it without grace; [`RunningApp::close`] lets it finish.
+/// An application that runs. [`RunningApp::close`] lets calls under way finish; dropping it tells everything to stop at
+/// once, and waits for nothing.
 pub struct RunningApp {
     application: Arc<Application>,
     listening: Vec<Listening>,
@@ -275,11 +281,12 @@ impl RunningApp {
         first_error.map_or(Ok(()), |error| Err(error.into()))
     }
 
-    /// Stops listening, lets calls under way finish for the grace period, and returns when all has ended.
+    /// Stops listening, lets calls and HTTP requests under way finish for the grace period, and returns when all has
+    /// ended, at the latest a second after that. What a handler has spawned by itself is its own.
     pub async fn close(mut self) {
-        self.shutdown.begin();
         self.shutdown.finish().await;
-        while self.tasks.join_next().await.is_some() {}
+        // A transport that ignores the shutdown ends here.
+        self.tasks.shutdown().await;
     }
 }
 
@@ -292,5 +299,22 @@ impl Drop for RunningApp {
 impl fmt::Debug for RunningApp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RunningApp").field("listening", &self.listening).finish_non_exhaustive()
+    }
+}
+
+/// Closes what a start that fails half-way had opened.
+struct Undo(Option<Shutdown>);
+
+impl Undo {
+    fn keep(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Undo {
+    fn drop(&mut self) {
+        if let Some(shutdown) = &self.0 {
+            shutdown.abort();
+        }
     }
 }

@@ -6,7 +6,6 @@ use std::fmt;
 use nestrs_core::{BootError, TransportError};
 
 /// Why `listen` or `start` failed. Whatever had been opened is closed again.
-#[derive(Debug)]
 #[non_exhaustive]
 pub enum ListenError {
     /// The module graph is wrong.
@@ -24,6 +23,13 @@ impl fmt::Display for ListenError {
             Self::Transport(error) => error.fmt(f),
             Self::Routes(problem) => f.write_str(problem),
         }
+    }
+}
+
+/// The same as `Display`: a `main` that returns the error prints it by this.
+impl fmt::Debug for ListenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

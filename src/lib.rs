@@ -3,8 +3,11 @@
 
 extern crate self as nestrs;
 
+#[cfg(any(feature = "http", feature = "microservices"))]
 mod app;
+#[cfg(any(feature = "http", feature = "microservices"))]
 mod error;
+#[cfg(any(feature = "http", feature = "microservices"))]
 mod factory;
 #[cfg(feature = "http")]
 mod http;
@@ -21,10 +24,13 @@ pub use nestrs_core::{
     Provider, Reply, ResolveError, Resolver, Scope, Sent, TransportError, async_trait, boot, forbidden,
 };
 
+#[cfg(any(feature = "http", feature = "microservices"))]
 pub use app::{Listening, RunningApp};
+#[cfg(any(feature = "http", feature = "microservices"))]
 pub use error::ListenError;
 #[cfg(feature = "http")]
 pub use factory::NestApplication;
+#[cfg(any(feature = "http", feature = "microservices"))]
 pub use factory::NestFactory;
 #[cfg(feature = "microservices")]
 pub use factory::NestMicroservice;

@@ -5,13 +5,16 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
 use nestrs_core::{ErrorKind, TransportError};
 use nestrs_microservices::net::io::Accepted;
 use nestrs_microservices::{Shutdown, TransportServer};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
 
@@ -19,7 +22,8 @@ use crate::error::ListenError;
 
 /// What a transport that accepts through us says of its address.
 pub(crate) const CHANNEL: &str = "custom listener";
-/// Connections that have not shown what they are; one more is closed at once.
+/// Connections that have not shown what they are; one more is closed at once. They may stay silent for as long as they
+/// like, as a NestJS client that has connected and calls later does, and do not count as any half's connections yet.
 const UNDECIDED_MAX: usize = 10_000;
 /// Decided connections that wait for their half to accept them.
 const BACKLOG: usize = 1024;
@@ -119,29 +123,93 @@ async fn accept(listener: &mut TcpListener) -> Option<(TcpStream, SocketAddr)> {
     }
 }
 
-impl axum::serve::Listener for HttpListener {
-    type Io = TcpStream;
+impl HttpListener {
+    async fn accept(&mut self) -> (TcpStream, SocketAddr) {
+        let accepted = match self {
+            Self::Own(listener) => accept(listener).await,
+            Self::Shared(connections, _) => connections.recv().await,
+        };
+        match accepted {
+            Some(accepted) => accepted,
+            // The common listener is closed: there will be no more.
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// Connections that fail when the grace period is over: whatever is under way on them ends with them.
+struct Bounded {
+    listener: HttpListener,
+    shutdown: Shutdown,
+}
+
+struct BoundedStream {
+    stream: TcpStream,
+    /// `None` once it has come.
+    expiry: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+}
+
+impl BoundedStream {
+    /// The stream, unless its time is over.
+    fn poll_stream(&mut self, task: &mut Context<'_>) -> io::Result<Pin<&mut TcpStream>> {
+        if self.expiry.as_mut().is_some_and(|expiry| expiry.as_mut().poll(task).is_ready()) {
+            self.expiry = None;
+        }
+        match self.expiry {
+            Some(_) => Ok(Pin::new(&mut self.stream)),
+            None => Err(io::ErrorKind::ConnectionAborted.into()),
+        }
+    }
+}
+
+impl axum::serve::Listener for Bounded {
+    type Io = BoundedStream;
     type Addr = SocketAddr;
 
-    async fn accept(&mut self) -> (TcpStream, SocketAddr) {
-        match self {
-            Self::Own(listener) => match accept(listener).await {
-                Some(accepted) => accepted,
-                None => std::future::pending().await,
-            },
-            Self::Shared(connections, _) => match connections.recv().await {
-                Some(accepted) => accepted,
-                // The common listener is closed: there will be no more.
-                None => std::future::pending().await,
-            },
-        }
+    async fn accept(&mut self) -> (BoundedStream, SocketAddr) {
+        let (stream, peer_addr) = self.listener.accept().await;
+        let shutdown = self.shutdown.clone();
+        let expiry: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(async move { shutdown.expired().await });
+        (BoundedStream { stream, expiry: Some(expiry) }, peer_addr)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
-        match self {
-            Self::Own(listener) => listener.local_addr(),
-            Self::Shared(_, address) => Ok(*address),
+        match &self.listener {
+            HttpListener::Own(listener) => listener.local_addr(),
+            HttpListener::Shared(_, address) => Ok(*address),
         }
+    }
+}
+
+impl AsyncRead for BoundedStream {
+    fn poll_read(mut self: Pin<&mut Self>, task: &mut Context<'_>, chunk: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.poll_stream(task)?.poll_read(task, chunk)
+    }
+}
+
+impl AsyncWrite for BoundedStream {
+    fn poll_write(mut self: Pin<&mut Self>, task: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_stream(task)?.poll_write(task, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_stream(task)?.poll_flush(task)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(task)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        task: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_stream(task)?.poll_write_vectored(task, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
     }
 }
 
@@ -150,16 +218,9 @@ pub(crate) async fn serve_http(
     listener: HttpListener,
     router: Router,
     shutdown: Shutdown,
-    grace: Duration,
 ) -> Result<(), TransportError> {
     let stopping = shutdown.clone();
-    let serving = axum::serve(listener, router).with_graceful_shutdown(async move { stopping.begun().await });
-    let bounded = async {
-        shutdown.begun().await;
-        tokio::time::sleep(grace).await;
-    };
-    tokio::select! {
-        outcome = std::future::IntoFuture::into_future(serving) => outcome.map_err(TransportError::from),
-        () = bounded => Ok(()),
-    }
+    let bounded = Bounded { listener, shutdown };
+    axum::serve(bounded, router).with_graceful_shutdown(async move { stopping.begun().await }).await?;
+    Ok(())
 }

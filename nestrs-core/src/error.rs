@@ -199,6 +199,13 @@ impl TransportError {
         }
     }
 
+    /// Keeps its text from callers: they read "Internal server error".
+    #[must_use]
+    pub fn withhold(mut self) -> Self {
+        self.rest.withheld = true;
+        self
+    }
+
     /// Sets the kind.
     #[must_use]
     pub fn with_kind(mut self, kind: ErrorKind) -> Self {

@@ -21,7 +21,8 @@ use serde_json::{Value, json};
 use crate::packet::Answer;
 use crate::route_table::{RouteEntry, RouteTable};
 
-/// The member of a packet's metadata in which a nestrs client says how long it waits, in milliseconds.
+/// The member of a packet's metadata in which a caller may say how long it waits, in milliseconds. The handler is dropped
+/// then, and answered for with "Request timed out".
 pub const TIMEOUT_METADATA: &str = "nestrs-timeout-ms";
 
 /// At most this many items of a streaming reply are taken at once before they are handed to the socket.
@@ -144,21 +145,19 @@ async fn run(entry: Arc<RouteEntry>, cx: ExecutionContext, id: Option<Bytes>, de
     let answering = answer(&entry, cx, is_request);
     let outcome = match deadline {
         None => answering.await,
-        Some(deadline) => tokio::time::timeout_at(deadline.into(), answering)
-            .await
-            .unwrap_or_else(|_| Err(TransportError::new("Request timed out").with_kind(ErrorKind::Timeout))),
-    };
-    if !is_request {
-        // What failed has been logged where it failed.
-        if let Ok(Reply::Stream(items)) = outcome {
-            items.for_each(|_| std::future::ready(())).await;
+        Some(deadline) => {
+            tokio::time::timeout_at(deadline.into(), answering).await.unwrap_or_else(|_| Err(timed_out()))
         }
-        return Progress { id, answers: Vec::new(), rest: None };
-    }
+    };
     match outcome {
+        // Also for an event: its items are made, some at a time, and nobody reads them.
+        Ok(Reply::Stream(items)) => {
+            Stream { items, pattern: Arc::clone(&entry.pattern), deadline }.next(None, id).await
+        }
+        // What failed has been logged where it failed.
+        _ if !is_request => Progress { id, answers: Vec::new(), rest: None },
         Ok(Reply::Value(payload)) => Progress { id, answers: vec![Answer::Value { payload, last: true }], rest: None },
         Ok(Reply::Empty) => Progress { id, answers: vec![Answer::End], rest: None },
-        Ok(Reply::Stream(items)) => next_items(items, None, Arc::clone(&entry.pattern), id).await,
         Err(error) => Progress { id, answers: vec![Answer::Error(error)], rest: None },
     }
 }
@@ -170,8 +169,10 @@ async fn answer(entry: &RouteEntry, cx: ExecutionContext, is_request: bool) -> H
         (Some(route), []) => call(route, cx, false).await,
         (_, [route]) => call(route, cx, is_request).await,
         (_, routes) => {
-            let outcomes = join_all(routes.iter().map(|route| call(route, cx.clone(), is_request))).await;
-            if is_request { join(outcomes).await } else { Ok(Reply::Empty) }
+            let calls =
+                routes.iter().map(|route| async { last_value(call(route, cx.clone(), is_request).await, &cx).await });
+            let outcomes = join_all(calls).await;
+            if is_request { join(outcomes) } else { Ok(Reply::Empty) }
         }
     }
 }
@@ -191,6 +192,9 @@ async fn call(route: &Route, cx: ExecutionContext, is_request: bool) -> HandlerR
 fn log_failure(error: &TransportError, handler: &str, pattern: &str, is_request: bool) {
     if error.is_withheld() {
         tracing::error!(handler, pattern, error = %error, source = error_source(error), "handler failed");
+    } else if error.kind() == ErrorKind::InvalidPayload {
+        // Its text quotes the payload.
+        tracing::warn!(handler, pattern, "the payload does not fit what the handler takes");
     } else if is_request {
         tracing::debug!(handler, pattern, error = %error, "handler answered with an error");
     } else {
@@ -208,28 +212,39 @@ pub(crate) fn panicked(panic: &(dyn Any + Send)) -> TransportError {
     TransportError::internal(format!("panicked: {}", text.unwrap_or("(no message)")))
 }
 
-/// What NestJS answers to a request that several event handlers take: their last values, nested two by two, after all
-/// have run; the first error, if any failed; nothing, if any gave no value at all.
-async fn join(outcomes: Vec<HandlerResult>) -> HandlerResult {
-    let mut values = Vec::new();
-    let mut incomplete = false;
-    for outcome in outcomes {
-        match outcome? {
-            Reply::Value(payload) => values.push(Some(payload.into_value()?)),
-            Reply::Empty => values.push(None),
-            Reply::Stream(mut items) => {
-                let mut last = None;
-                while let Some(item) = items.next().await {
-                    last = Some(item?.into_value()?);
-                }
-                incomplete |= last.is_none();
-                values.push(last);
-            }
+fn timed_out() -> TransportError {
+    TransportError::new("Request timed out").with_kind(ErrorKind::Timeout)
+}
+
+/// What one of several event handlers came to: `Ok(None)` when it gave no value at all, as an empty Observable does;
+/// an inner `None` is NestJS's `undefined`.
+type LastValue = Result<Option<Option<Value>>, TransportError>;
+
+/// Runs a handler's stream to its end.
+async fn last_value(outcome: HandlerResult, cx: &ExecutionContext) -> LastValue {
+    let mut items = match outcome? {
+        Reply::Value(payload) => return Ok(Some(Some(payload.into_value()?))),
+        Reply::Empty => return Ok(Some(None)),
+        Reply::Stream(items) => items,
+    };
+    let mut last = None;
+    let mut taken = 0;
+    while let Some(item) = fenced_next(&mut items).await {
+        let item = item.inspect_err(|error| log_failure(error, "(stream)", cx.pattern(), false))?;
+        last = Some(Some(item.into_value()?));
+        taken += 1;
+        if taken % STREAM_BUFFER == 0 {
+            tokio::task::yield_now().await;
         }
     }
-    if incomplete {
-        return Ok(Reply::Empty);
-    }
+    Ok(last)
+}
+
+/// What NestJS answers to a request that several event handlers take: their last values, nested two by two, after all
+/// have run; the first error, if any failed; nothing, if any gave no value at all.
+fn join(outcomes: Vec<LastValue>) -> HandlerResult {
+    let values: Option<Vec<Option<Value>>> = outcomes.into_iter().collect::<Result<_, _>>()?;
+    let Some(values) = values else { return Ok(Reply::Empty) };
     let joined = values.into_iter().rev().reduce(|next, current| {
         let mut pair = serde_json::Map::new();
         pair.extend(current.map(|current| ("current".to_owned(), current)));
@@ -239,52 +254,68 @@ async fn join(outcomes: Vec<HandlerResult>) -> HandlerResult {
     Ok(Reply::Value(Payload::from_value(joined.flatten().unwrap_or_else(|| json!({})))))
 }
 
-/// Takes the items that are ready; waits for the first only. The end rides on the last item when both are ready
-/// together, and comes alone otherwise, as in NestJS.
-fn next_items(
-    items: ReplyStream,
-    first: Option<Item>,
-    pattern: Arc<str>,
-    id: Option<Bytes>,
-) -> BoxFuture<'static, Progress> {
-    Box::pin(take_items(items, first, pattern, id))
-}
-
 type Item = Result<Payload, TransportError>;
 
-async fn take_items(mut items: ReplyStream, first: Option<Item>, pattern: Arc<str>, id: Option<Bytes>) -> Progress {
-    let mut answers = Vec::new();
-    let mut next = match first {
-        Some(first) => Some(first),
-        None => fenced_next(&mut items).await,
-    };
-    loop {
-        match next {
-            // Taken one too early, to see whether the one before it was the last.
-            Some(item) if answers.len() == STREAM_BUFFER => {
-                let rest = Some(Call(next_items(items, Some(item), pattern, id.clone())));
-                return Progress { id, answers, rest };
-            }
-            Some(Ok(payload)) => answers.push(Answer::Value { payload, last: false }),
-            Some(Err(error)) => {
-                log_failure(&error, "(stream)", &pattern, true);
-                answers.push(Answer::Error(error));
-                return Progress { id, answers, rest: None };
-            }
-            None => {
-                match answers.last_mut() {
-                    Some(Answer::Value { last, .. }) => *last = true,
-                    _ => answers.push(Answer::End),
+/// A streaming reply under way.
+struct Stream {
+    items: ReplyStream,
+    pattern: Arc<str>,
+    deadline: Option<Instant>,
+}
+
+impl Stream {
+    /// Takes the items that are ready; waits for the first only. The end rides on the last item when both are ready
+    /// together, and comes alone otherwise, as in NestJS.
+    fn next(self, first: Option<Item>, id: Option<Bytes>) -> BoxFuture<'static, Progress> {
+        Box::pin(self.take(first, id))
+    }
+
+    async fn take(mut self, first: Option<Item>, id: Option<Bytes>) -> Progress {
+        let mut answers = Vec::new();
+        let mut next = match first {
+            Some(first) => Some(first),
+            None => self.in_time().await,
+        };
+        loop {
+            match next {
+                // Taken one too early, to see whether the one before it was the last.
+                Some(item) if answers.len() == STREAM_BUFFER => {
+                    let rest = Some(Call(self.next(Some(item), id.clone())));
+                    return Progress { id, answers, rest };
                 }
-                return Progress { id, answers, rest: None };
+                Some(Ok(payload)) => answers.push(Answer::Value { payload, last: false }),
+                Some(Err(error)) => {
+                    log_failure(&error, "(stream)", &self.pattern, id.is_some());
+                    answers.push(Answer::Error(error));
+                    return Progress { id, answers, rest: None };
+                }
+                None => {
+                    match answers.last_mut() {
+                        Some(Answer::Value { last, .. }) => *last = true,
+                        _ => answers.push(Answer::End),
+                    }
+                    return Progress { id, answers, rest: None };
+                }
+            }
+            match self.in_time().now_or_never() {
+                Some(ready) => next = ready,
+                None => {
+                    let rest = Some(Call(self.next(None, id.clone())));
+                    return Progress { id, answers, rest };
+                }
             }
         }
-        match fenced_next(&mut items).now_or_never() {
-            Some(ready) => next = ready,
-            None => {
-                let rest = Some(Call(next_items(items, None, pattern, id.clone())));
-                return Progress { id, answers, rest };
-            }
+    }
+
+    /// The next item, or the error that ends the stream at its deadline.
+    async fn in_time(&mut self) -> Option<Item> {
+        match self.deadline {
+            None => fenced_next(&mut self.items).await,
+            Some(deadline) if deadline <= Instant::now() => Some(Err(timed_out())),
+            Some(deadline) => match tokio::time::timeout_at(deadline.into(), fenced_next(&mut self.items)).await {
+                Ok(next) => next,
+                Err(_) => Some(Err(timed_out())),
+            },
         }
     }
 }

@@ -19,6 +19,7 @@ mod route_table;
 mod serializer;
 mod shutdown;
 mod tcp;
+mod time;
 mod transport;
 
 pub use client::{AsyncClientConfig, ClientConfig, ClientProxy, ClientsModule, ClientsService, ReplyItems};

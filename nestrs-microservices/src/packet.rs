@@ -48,7 +48,14 @@ impl Packet {
     /// # Errors
     /// [`PacketError`] when the body is not JSON.
     pub fn read(frame: &Bytes) -> Result<Self, PacketError> {
-        let members: Members<'_> = serde_json::from_slice(frame).map_err(PacketError::Json)?;
+        let members: Members<'_> = match serde_json::from_slice(frame) {
+            Ok(members) => members,
+            // A key may hold half of a surrogate pair, which Rust's strings cannot. Never seen from a NestJS client.
+            Err(error) => match Payload::from_json(frame.clone()).into_value() {
+                Ok(mended) => return Self::read(&Bytes::from(mended.to_string())),
+                Err(_) => return Err(PacketError::Json(error)),
+            },
+        };
         let own = |raw: &RawValue| frame.slice_ref(raw.get().as_bytes());
         // Neither `pattern` nor `data`: a foreign message, which has no id whatever it contains.
         let foreign = members.pattern.is_none() && members.data.is_none();

@@ -78,6 +78,11 @@ impl Shutdown {
         });
     }
 
+    /// `work`, as something that the shutdown waits for without ending it: it is expected to end by itself.
+    pub fn track<F: Future>(&self, work: F) -> impl Future<Output = F::Output> + use<F> {
+        self.tasks.track_future(work)
+    }
+
     /// Begins it if it has not begun, waits until every task has ended, and returns within the grace period and a
     /// moment.
     pub async fn finish(&self) {
@@ -85,7 +90,8 @@ impl Shutdown {
         self.tasks.close();
         if tokio::time::timeout(self.grace_period, self.tasks.wait()).await.is_err() {
             self.expired.cancel();
-            self.tasks.wait().await;
+            // Whoever does not heed that is left behind.
+            let _ = tokio::time::timeout(FAREWELL * 2, self.tasks.wait()).await;
         }
         self.expired.cancel();
     }

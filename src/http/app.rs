@@ -6,13 +6,14 @@ use std::collections::BTreeMap;
 use axum::Router;
 use axum::extract::Request;
 use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
 use axum::response::Response;
 use axum::routing::get;
 use nestrs_core::{Application, INTERNAL_SERVER_ERROR};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::cors::CorsOptions;
-use super::reply::error_body;
+use super::reply::{Answered, error_body};
 use super::route::{MountedRoute, join, mount_all};
 
 /// Settings of the HTTP half; what `configure_http` receives and returns.
@@ -71,19 +72,30 @@ pub(crate) fn build_router(application: &Application, http: HttpApp) -> Result<(
         .collect();
 
     let mut taken: BTreeMap<String, &'static str> = BTreeMap::new();
+    let mut spellings: BTreeMap<String, (String, &'static str)> = BTreeMap::new();
     let mut twice = Vec::new();
     let mut router = Router::new();
     let mut list = Vec::new();
     let health = http.health.map(|path| join("", &path));
     if let Some(path) = &health {
-        taken.insert(format!("GET {path}"), "the health check");
+        taken.insert(format!("GET {}", shape(path)), "the health check");
         list.push(format!("GET {path} → health check"));
         router = router.route(path, get(async || axum::Json(serde_json::json!({ "status": "ok" }))));
     }
     for route in mounted {
         let address = format!("{} {}", route.method, route.path);
-        if let Some(first) = taken.insert(address.clone(), route.handler) {
+        if let Some(first) = taken.insert(format!("{} {}", route.method, shape(&route.path)), route.handler) {
             twice.push(format!("`{address}` is handled by `{first}` and by `{}`", route.handler));
+            continue;
+        }
+        // The router knows a path by one spelling only, whatever the verb.
+        let spelling = spellings.entry(shape(&route.path)).or_insert_with(|| (route.path.clone(), route.handler));
+        if spelling.0 != route.path {
+            let (path, handler) = spelling;
+            twice.push(format!(
+                "`{}` of `{}` and `{path}` of `{handler}` differ in names only",
+                route.path, route.handler
+            ));
             continue;
         }
         list.push(format!("{address} → {}", route.handler));
@@ -92,6 +104,8 @@ pub(crate) fn build_router(application: &Application, http: HttpApp) -> Result<(
     if !twice.is_empty() {
         return Err(twice.join("; "));
     }
+    // What an extractor refuses is told like every other error; what a handler answers is left as it is.
+    router = router.layer(axum::middleware::map_response(refusal_as_json));
     router = router.fallback(nothing_here).method_not_allowed_fallback(wrong_method);
     if let Some(merged) = http.merged {
         router = router.merge(merged);
@@ -101,6 +115,31 @@ pub(crate) fn build_router(application: &Application, http: HttpApp) -> Result<(
         router = router.layer(cors.layer());
     }
     Ok((router, list))
+}
+
+/// A path without the names of its parameters.
+fn shape(path: &str) -> String {
+    let segments = path.split('/').map(|segment| match segment.as_bytes() {
+        [b'{', b'*', ..] => "{*}",
+        [b'{', ..] => "{}",
+        _ => segment,
+    });
+    segments.collect::<Vec<_>>().join("/")
+}
+
+/// axum's extractors refuse a request with a line of text.
+async fn refusal_as_json(response: Response) -> Response {
+    const TEXT_MAX: usize = 64 * 1024;
+    let is_text = response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/plain"));
+    let by_handler = response.extensions().get::<Answered>().is_some();
+    if by_handler || !is_text || !(response.status().is_client_error() || response.status().is_server_error()) {
+        return response;
+    }
+    let status = response.status();
+    match axum::body::to_bytes(response.into_body(), TEXT_MAX).await {
+        Ok(text) => error_body(status, &String::from_utf8_lossy(&text)),
+        Err(_) => error_body(status, status.canonical_reason().unwrap_or_default()),
+    }
 }
 
 async fn nothing_here(request: Request) -> Response {

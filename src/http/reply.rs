@@ -96,10 +96,16 @@ pub struct AxumKind;
 #[derive(Debug)]
 pub struct JsonKind;
 
+/// Marks a response that a handler made, as against one that an extractor refused the request with.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Answered;
+
 impl AxumKind {
     /// Converts the value.
     pub fn respond<T: IntoResponse>(self, value: T) -> Response {
-        value.into_response()
+        let mut response = value.into_response();
+        response.extensions_mut().insert(Answered);
+        response
     }
 }
 

@@ -113,11 +113,11 @@ impl Pending {
     }
 }
 
-/// The one `err` that is not the application's.
+/// The one `err` that is not the application's, and none of our own callers' business.
 fn remote_error(err: serde_json::Value) -> TransportError {
     let nobody = err.as_str() == Some(NO_HANDLER);
     let error = TransportError::from_wire(err).with_sent(Sent::Maybe);
-    if nobody { error.with_kind(ErrorKind::NotFound) } else { error }
+    if nobody { error.with_kind(ErrorKind::NotFound).withhold() } else { error }
 }
 
 impl Waiter {

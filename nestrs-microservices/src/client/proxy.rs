@@ -95,7 +95,8 @@ impl ClientProxy {
     }
 
     /// Sends a request that is answered by any number of values; NestJS's Observable. Dropping the stream forgets the
-    /// call. The timeout runs to the first item, and anew from each to the next.
+    /// call; until then it keeps the connection, even when every clone of the client is gone. The timeout runs to the
+    /// first item, and anew from each to the next.
     ///
     /// # Errors
     /// When the request could not be sent. What goes wrong later is the stream's last item.
@@ -152,7 +153,8 @@ impl ClientProxy {
         self.transport.close().await;
     }
 
-    /// What state the connection is in: the present one first, then each change. Ends after [`ClientStatus::Closed`].
+    /// What state the connection is in: the present one first, then each later one. A reader that is slower than the
+    /// changes sees the latest, in order and never missing the last. Ends after [`ClientStatus::Closed`].
     #[must_use]
     pub fn status(&self) -> BoxStream<'static, ClientStatus> {
         self.transport.status()

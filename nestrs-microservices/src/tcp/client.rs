@@ -11,12 +11,14 @@ use nestrs_core::{ErrorKind, Metadata, Pattern, Payload, Sent, TransportError};
 use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use crate::client::Waiter;
 use crate::net::codec::{utf16_len, write_frame_header};
 use crate::net::io::{BoxIo, tuned};
 use crate::packet::write_request;
+use crate::time::{after, sleep_until};
 use crate::transport::{CallOptions, ClientStatus, Transport};
 
 use super::call_id::{id_text, next_id};
@@ -32,7 +34,12 @@ use super::options::TcpTransportOptions;
 /// Clients in one process share nothing, so several may talk to one server over a connection each.
 pub struct TcpTransport {
     shared: Arc<Inner>,
+    /// Shared with the streams of replies under way, which keep the connection when the client is dropped.
+    owner: Arc<Owner>,
 }
+
+/// Ends the connection when the last one who needs it is gone.
+struct Owner(Arc<Inner>);
 
 struct Inner {
     options: TcpTransportOptions,
@@ -45,10 +52,13 @@ struct Inner {
 enum State {
     Idle,
     /// Every call that comes meanwhile waits for the same attempt.
-    Dialling(Shared<BoxFuture<'static, Result<Arc<Link>, TransportError>>>),
+    Dialling(Dial, AbortHandle),
     Connected(Arc<Link>),
     Closed,
 }
+
+/// One attempt, awaited by many.
+type Dial = Shared<BoxFuture<'static, Result<Arc<Link>, TransportError>>>;
 
 impl TcpTransport {
     /// A client with these options.
@@ -56,7 +66,8 @@ impl TcpTransport {
     pub fn new(options: TcpTransportOptions) -> Self {
         let calls = Arc::new(Semaphore::new(options.max_pending.clamp(1, Semaphore::MAX_PERMITS)));
         let status = watch::Sender::new(ClientStatus::Idle);
-        Self { shared: Arc::new(Inner { options, state: Mutex::new(State::Idle), status, calls }) }
+        let shared = Arc::new(Inner { options, state: Mutex::new(State::Idle), status, calls });
+        Self { owner: Arc::new(Owner(Arc::clone(&shared))), shared }
     }
 }
 
@@ -68,34 +79,37 @@ impl Inner {
             match &*state {
                 State::Closed => return Err(closed()),
                 State::Connected(link) if link.is_open() => return Ok(Arc::clone(link)),
-                State::Dialling(dialling) => dialling.clone(),
-                State::Idle | State::Connected(_) => {
-                    let dialling = self.begin_dial();
-                    *state = State::Dialling(dialling.clone());
+                // A task that has ended and left this state was abandoned: by a panic, or with its runtime.
+                State::Dialling(dialling, task) if !task.is_finished() => dialling.clone(),
+                State::Idle | State::Connected(_) | State::Dialling(..) => {
+                    self.status.send_replace(ClientStatus::Connecting);
+                    let (dialling, task) = self.begin_dial();
+                    *state = State::Dialling(dialling.clone(), task);
                     dialling
                 }
             }
         };
-        let patience = Instant::now() + self.patience();
-        let until = deadline.map_or(patience, |deadline| deadline.min(patience));
-        match tokio::time::timeout_at(until, dialling).await {
-            Ok(outcome) => outcome,
-            Err(_) => Err(self.unavailable("no connection in time", None)),
+        let until = [deadline, after(self.patience())].into_iter().flatten().min();
+        tokio::select! {
+            outcome = dialling => outcome,
+            () = sleep_until(until) => Err(self.unavailable("no connection in time", None)),
         }
     }
 
     /// How long a call waits for a connection: `connect_wait`, or all of the retries.
     fn patience(&self) -> Duration {
         let options = &self.options;
-        let retries = (options.connect_wait + options.retry_delay).saturating_mul(options.retry_attempts);
-        options.connect_wait.saturating_add(retries)
+        let another_try = options.connect_timeout.saturating_add(options.retry_delay);
+        match options.retry_attempts {
+            0 => options.connect_wait,
+            attempts => options.connect_timeout.saturating_add(another_try.saturating_mul(attempts)),
+        }
     }
 
     /// Dials in a task of its own, so that it goes on when the call that began it is dropped.
-    fn begin_dial(self: &Arc<Self>) -> Shared<BoxFuture<'static, Result<Arc<Link>, TransportError>>> {
+    fn begin_dial(self: &Arc<Self>) -> (Dial, AbortHandle) {
         let inner = Arc::clone(self);
         let dial = tokio::spawn(async move {
-            inner.status.send_replace(ClientStatus::Connecting);
             let outcome = inner.dial().await;
             let mut state = inner.state.lock().unwrap_or_else(PoisonError::into_inner);
             if matches!(*state, State::Closed) {
@@ -118,14 +132,21 @@ impl Inner {
             outcome
         });
         let name = self.options.address();
-        dial.map(move |ended| {
-            ended.unwrap_or_else(|_| {
-                let text = format!("the attempt to reach tcp://{name} was abandoned");
-                Err(TransportError::withheld(ErrorKind::Unavailable, text).with_sent(Sent::No))
+        let calls = Arc::clone(&self.calls);
+        let task = dial.abort_handle();
+        let dialling = dial
+            .map(move |ended| {
+                ended.unwrap_or_else(|_| {
+                    if calls.is_closed() {
+                        return Err(closed());
+                    }
+                    let text = format!("the attempt to reach tcp://{name} was abandoned");
+                    Err(TransportError::withheld(ErrorKind::Unavailable, text).with_sent(Sent::No))
+                })
             })
-        })
-        .boxed()
-        .shared()
+            .boxed()
+            .shared();
+        (dialling, task)
     }
 
     async fn dial(&self) -> Result<Arc<Link>, TransportError> {
@@ -152,6 +173,7 @@ impl Inner {
     }
 
     async fn dial_once(&self) -> std::io::Result<BoxIo> {
+        self.options.check_address()?;
         if let Some(connector) = &self.options.connector {
             return connector.dial().await;
         }
@@ -182,9 +204,10 @@ impl Inner {
         });
     }
 
+    /// `None` for a call that waits for ever.
     fn deadline(&self, options: &CallOptions) -> Option<(Instant, Duration)> {
         let timeout = options.timeout.or(self.options.request_timeout)?;
-        Some((Instant::now() + timeout, timeout))
+        Some((after(timeout)?, timeout))
     }
 
     /// The bytes of a request or event.
@@ -334,11 +357,11 @@ impl Transport for TcpTransport {
         };
         let timeout = limit.map(|(_, timeout)| timeout);
         let pattern = pattern.clone();
-        let state = Some((items, in_flight));
+        let state = Some((items, in_flight, Arc::clone(&self.owner)));
         Ok(stream::unfold(state, move |state| {
             let pattern = pattern.clone();
             async move {
-                let (mut items, in_flight) = state?;
+                let (mut items, in_flight, owner) = state?;
                 let next = match timeout {
                     None => items.recv().await,
                     Some(timeout) => match tokio::time::timeout(timeout, items.recv()).await {
@@ -347,7 +370,7 @@ impl Transport for TcpTransport {
                     },
                 };
                 let item = next?;
-                let state = item.is_ok().then_some((items, in_flight));
+                let state = item.is_ok().then_some((items, in_flight, owner));
                 Some((item, state))
             }
         })
@@ -364,9 +387,13 @@ impl Transport for TcpTransport {
             std::mem::replace(&mut *state, State::Closed)
         };
         self.shared.calls.close();
-        if let State::Connected(link) = before {
-            link.close(&closed());
-            link.ended().await;
+        match before {
+            State::Connected(link) => {
+                link.close(&closed());
+                link.ended().await;
+            }
+            State::Dialling(_, task) => task.abort(),
+            State::Idle | State::Closed => {}
         }
         self.shared.status.send_replace(ClientStatus::Closed);
     }
@@ -385,11 +412,13 @@ impl Transport for TcpTransport {
     }
 }
 
-impl Drop for TcpTransport {
+impl Drop for Owner {
     fn drop(&mut self) {
-        let mut state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if let State::Connected(link) = std::mem::replace(&mut *state, State::Closed) {
-            link.close(&closed());
+        let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
+        match std::mem::replace(&mut *state, State::Closed) {
+            State::Connected(link) => link.close(&closed()),
+            State::Dialling(_, task) => task.abort(),
+            State::Idle | State::Closed => {}
         }
     }
 }

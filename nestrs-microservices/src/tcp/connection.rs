@@ -7,6 +7,7 @@ use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -15,18 +16,19 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use nestrs_core::{Pattern, TransportError};
+use nestrs_core::{Pattern, Payload, TransportError};
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::context::{ConnectionContext, ConnectionId};
-use crate::dispatcher::{Call, Dispatcher, Inbound, Progress};
+use crate::dispatcher::{Call, Dispatcher, Inbound, Progress, panicked};
 use crate::net::codec::{FrameError, NestDecoder, utf16_len, write_frame_header};
 use crate::net::io::BoxIo;
-use crate::packet::{Answer, Packet};
+use crate::packet::{Answer, Packet, PacketError};
 use crate::shutdown::Shutdown;
+use crate::time::{after, sleep_until};
 
 use super::fault::Fault;
 use super::options::TcpMicroserviceOptions;
@@ -69,7 +71,8 @@ pub(super) async fn serve_connection(
         limits,
         dispatcher,
         peer_addr,
-        gone,
+        gone: gone.clone(),
+        _gone_at_last: gone.drop_guard(),
         parked: Vec::new(),
         progress: Instant::now(),
     };
@@ -89,8 +92,9 @@ struct Connection {
     /// Handed to every call.
     context: Arc<ConnectionContext>,
     peer_addr: Option<SocketAddr>,
-    /// Cancelled when nobody will read an answer any more.
+    /// Cancelled when nobody will read an answer any more; at the latest with the connection itself.
     gone: CancellationToken,
+    _gone_at_last: DropGuard,
     /// Streams of replies that wait for the peer to take what is queued.
     parked: Vec<Flight>,
     /// When the peer last took something, or was first given something to take.
@@ -146,8 +150,10 @@ impl Connection {
             if self.out.queued() <= self.limits.options.send_queue_high / 2 {
                 flights.extend(self.parked.drain(..));
             }
+            // A burst of large replies waits for the socket; it is no sign of a peer that does not read.
+            let answering = self.out.queued() <= self.limits.options.send_queue_high;
             let open = matches!(phase, Phase::Open);
-            let room = flights.len() < self.limits.options.max_in_flight_per_conn;
+            let room = flights.len() < self.limits.options.max_in_flight_per_conn.max(1);
             let starved = open && self.limits.in_flight.available_permits() == 0;
             let reading = open && room && !starved && self.out.queued() <= self.limits.options.send_queue_high;
             // What was left in the buffer when a limit was reached comes first.
@@ -165,7 +171,10 @@ impl Connection {
                 Phase::Draining(_, deadline) => *deadline,
                 Phase::Open => None,
             };
-            let stalled = (self.out.queued() > 0).then(|| self.progress + self.limits.options.write_stall_timeout);
+            let stalled = match self.out.queued() {
+                0 => None,
+                _ => self.progress.checked_add(self.limits.options.write_stall_timeout),
+            };
             let limits = Arc::clone(&self.limits);
             // In random order, so that neither busy handlers nor a busy peer keeps the other waiting.
             tokio::select! {
@@ -173,21 +182,25 @@ impl Connection {
                 () = &mut expired => return Close::Shutdown,
                 () = sleep_until(deadline), if deadline.is_some() => {
                     let Phase::Draining(reason, _) = phase else { unreachable!("only draining has a deadline") };
-                    // Handlers run to their end; nobody waits for what they answer.
-                    self.parked.clear();
-                    self.gone.cancel();
-                    tokio::join!(self.say_goodbye(), run_to_end(flights));
+                    self.leave(flights, shutdown);
+                    self.say_goodbye().await;
                     return reason;
                 }
-                Some((progress, permit)) = flights.next(), if !flights.is_empty() => {
+                Some((progress, permit)) = flights.next(), if !flights.is_empty() && answering => {
                     self.answer(progress, permit, &mut flights);
-                    // Whatever else is ready goes into the same write.
-                    while let Poll::Ready(Some((progress, permit))) = futures_util::poll!(flights.next()) {
+                    // Whatever else is ready goes into the same write; what becomes ready by that has its turn later.
+                    for _ in 0..flights.len() {
+                        if self.out.queued() > self.limits.options.send_queue_high {
+                            break;
+                        }
+                        let Poll::Ready(Some((progress, permit))) = futures_util::poll!(flights.next()) else { break };
                         self.answer(progress, permit, &mut flights);
                     }
+                    // Handlers that are always ready must not keep the thread.
+                    tokio::task::coop::consume_budget().await;
                 }
                 _ = limits.in_flight.acquire(), if starved => {}
-                () = sleep_until(stalled), if stalled.is_some() => return self.give_up(flights).await,
+                () = sleep_until(stalled), if stalled.is_some() => return self.give_up(flights, shutdown),
                 event = poll_fn(|task| self.poll_io(task, reading)) => match event {
                     Ok(IoEvent::Wrote) => {}
                     Ok(IoEvent::Read) => match self.run_batch(&mut flights).await {
@@ -199,23 +212,24 @@ impl Connection {
                             tracing::warn!(peer_addr = ?self.peer_addr, "connection ended inside a frame");
                         }
                         self.gone.cancel();
-                        phase = Phase::Draining(Close::PeerClosed, Some(Instant::now() + self.limits.options.grace_period));
+                        phase = Phase::Draining(Close::PeerClosed, after(self.limits.options.grace_period));
                     }
                     Err(error) => {
                         tracing::debug!(peer_addr = ?self.peer_addr, %error, "connection lost");
-                        return self.abandon(flights).await;
+                        self.leave(flights, shutdown);
+                        return Close::PeerReset;
                     }
                 },
             }
             if self.out.queued() > self.limits.options.send_queue_max {
-                return self.give_up(flights).await;
+                return self.give_up(flights, shutdown);
             }
         }
     }
 
     /// Decodes what is buffered and starts a call for each frame, up to a limit. True when frames may be left.
     async fn run_batch(&mut self, flights: &mut FuturesUnordered<Flight>) -> Result<bool, Fault> {
-        while flights.len() < self.limits.options.max_in_flight_per_conn
+        while flights.len() < self.limits.options.max_in_flight_per_conn.max(1)
             && self.limits.in_flight.available_permits() > 0
             && self.out.queued() <= self.limits.options.send_queue_high
         {
@@ -244,8 +258,9 @@ impl Connection {
         let frame = match &self.limits.options.deserializer {
             None => frame,
             Some(deserializer) => {
-                let wire = serde_json::from_slice(&frame).map_err(|_| Fault::Json)?;
-                match deserializer.deserialize(wire) {
+                let wire = Payload::from_json(frame).into_value().map_err(|_| Fault::Json)?;
+                let deserialized = fenced(|| deserializer.deserialize(wire));
+                match deserialized {
                     Ok(packet) => Bytes::from(packet.to_string()),
                     Err(error) => {
                         tracing::warn!(peer_addr = ?self.peer_addr, %error, "the deserializer refused a packet; dropped");
@@ -254,7 +269,10 @@ impl Connection {
                 }
             }
         };
-        Packet::read(&frame).map(Some).map_err(|_| Fault::Json)
+        Packet::read(&frame).map(Some).map_err(|error| match error {
+            PacketError::IdTooLong => Fault::IdTooLong,
+            _ => Fault::Json,
+        })
     }
 
     fn start(&self, packet: &Packet) -> Call {
@@ -277,12 +295,9 @@ impl Connection {
         flights: &mut FuturesUnordered<Flight>,
     ) {
         let Progress { id, answers, rest } = progress;
-        if let Some(id) = &id {
-            for answer in &answers {
-                self.queue(answer, id);
-            }
-        }
-        if let Some(call) = rest {
+        let all_queued = id.is_none_or(|id| answers.iter().all(|answer| self.queue(answer, &id)));
+        // An answer that was replaced by an error is the last one.
+        if let Some(call) = rest.filter(|_| all_queued) {
             let flight = Flight { call, permit };
             if self.out.queued() > self.limits.options.send_queue_high {
                 self.parked.push(flight);
@@ -292,24 +307,33 @@ impl Connection {
         }
     }
 
-    /// Appends one packet; one above the limit is replaced by an error, so that its caller is not left waiting.
-    fn queue(&mut self, answer: &Answer, id: &[u8]) {
+    /// Appends one packet; one that cannot be sent is replaced by an error, so that its caller is not left waiting. False
+    /// when that was so.
+    fn queue(&mut self, answer: &Answer, id: &[u8]) -> bool {
         let start = self.out.bytes.len();
         if self.out.queued() == 0 {
             self.progress = Instant::now();
         }
-        if let Err(error) = self.write(answer, id) {
-            tracing::error!(peer_addr = ?self.peer_addr, %error, "reply cannot be sent");
+        let Err(error) = self.write(answer, id) else { return true };
+        tracing::error!(peer_addr = ?self.peer_addr, %error, "reply cannot be sent");
+        self.out.bytes.truncate(start);
+        let answer = Answer::Error(error);
+        if self.write(&answer, id).is_err() {
+            // Not even that passes the serializer or the limit: the bare packet is better than silence.
             self.out.bytes.truncate(start);
-            Answer::Error(error).write_frame(&mut self.out.bytes, id);
+            answer.write_frame(&mut self.out.bytes, id);
         }
+        false
     }
 
     fn write(&mut self, answer: &Answer, id: &[u8]) -> Result<(), TransportError> {
         let len = match &self.limits.options.serializer {
             None => answer.write_frame(&mut self.out.bytes, id),
             Some(serializer) => {
-                let wire = serializer.serialize(answer.to_packet(id))?.to_string();
+                let packet = answer.to_packet(id);
+                let wire = fenced(|| serializer.serialize(packet))
+                    .map_err(|error| TransportError::internal("the serializer refused a reply").with_source(error))?;
+                let wire = wire.to_string();
                 write_frame_header(&mut self.out.bytes, utf16_len(wire.as_bytes()));
                 self.out.bytes.extend_from_slice(wire.as_bytes());
                 wire.len()
@@ -359,7 +383,7 @@ impl Connection {
             _ => String::new(),
         };
         tracing::warn!(peer_addr = ?self.peer_addr, %fault, header, hint = fault.hint(&self.buffer), "protocol fault; closing");
-        Phase::Draining(Close::Fault, Some(Instant::now() + FAULT_GRACE))
+        Phase::Draining(Close::Fault, after(FAULT_GRACE))
     }
 
     /// Says FIN and lets the peer take what it was sent: closing with input unread would reset it away.
@@ -388,32 +412,32 @@ impl Connection {
     }
 
     /// The peer does not read what it is sent.
-    async fn give_up(self, flights: FuturesUnordered<Flight>) -> Close {
+    fn give_up(mut self, flights: FuturesUnordered<Flight>, shutdown: &Shutdown) -> Close {
         tracing::warn!(peer_addr = ?self.peer_addr, queued = self.out.queued(), "peer does not read; closed");
         self.io.close_abruptly();
-        self.abandon(flights).await;
+        self.leave(flights, shutdown);
         Close::SlowConsumer
     }
 
-    /// The peer is gone: handlers run to their end, and nobody reads what they answer.
-    async fn abandon(self, flights: FuturesUnordered<Flight>) -> Close {
+    /// Nobody waits for answers any more: handlers run to their end without the connection, under the server's limit on
+    /// calls; streams of replies end here.
+    fn leave(&mut self, mut flights: FuturesUnordered<Flight>, shutdown: &Shutdown) {
         self.gone.cancel();
-        drop(self.io);
-        run_to_end(flights).await;
-        Close::PeerReset
+        self.parked.clear();
+        self.out = Out::default();
+        if !flights.is_empty() {
+            shutdown.spawn(async move {
+                while flights.next().await.is_some() {
+                    tokio::task::coop::consume_budget().await;
+                }
+            });
+        }
     }
 }
 
-async fn run_to_end(mut flights: FuturesUnordered<Flight>) {
-    // A stream of replies ends here: its `rest` is dropped.
-    while flights.next().await.is_some() {}
-}
-
-async fn sleep_until(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => tokio::time::sleep_until(deadline).await,
-        None => std::future::pending().await,
-    }
+/// A panic in a hook of the user's is an error of one packet.
+fn fenced<T>(hook: impl FnOnce() -> Result<T, TransportError>) -> Result<T, TransportError> {
+    std::panic::catch_unwind(AssertUnwindSafe(hook)).unwrap_or_else(|panic| Err(panicked(&*panic)))
 }
 
 enum IoEvent {

@@ -9,6 +9,8 @@ pub(super) enum Fault {
     Frame(FrameError),
     #[error("frame body is not JSON")]
     Json,
+    #[error("packet id is longer than 1024 bytes")]
+    IdTooLong,
 }
 
 impl Fault {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Bytes, BytesMut};
-use nestrs_core::{ErrorKind, Sent, TransportError};
+use nestrs_core::{ErrorKind, Payload, Sent, TransportError};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::sync::{Notify, watch};
 
@@ -152,6 +152,17 @@ impl Link {
         ended.wait_for(Option::is_some).await.ok().and_then(|kind| *kind).unwrap_or(ErrorKind::ConnectionClosed)
     }
 
+    fn fail(&self, reason: TransportError) -> TransportError {
+        let (reason, written) = {
+            let mut out = self.out();
+            out.bytes = Vec::new();
+            (out.stopped.get_or_insert(reason).clone(), out.written)
+        };
+        self.pending.fail(&reason, |start| sent(start, written));
+        self.progress.notify_waiters();
+        reason
+    }
+
     fn out(&self) -> MutexGuard<'_, Out> {
         self.out.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -160,6 +171,14 @@ impl Link {
 /// Never guessed down to `No`.
 fn sent(start: u64, written: u64) -> Sent {
     if start >= written { Sent::No } else { Sent::Maybe }
+}
+
+/// However it ends, by a panic of the user's code or with its runtime, nobody is left waiting.
+impl Drop for Task {
+    fn drop(&mut self) {
+        let reason = self.link.fail(lost("its task has ended"));
+        self.link.ended.send_replace(Some(reason.kind()));
+    }
 }
 
 struct Task {
@@ -176,13 +195,7 @@ struct Task {
 impl Task {
     async fn run(mut self) {
         let reason = poll_fn(|task| self.poll(task)).await;
-        let (reason, written) = {
-            let mut out = self.link.out();
-            out.bytes = Vec::new();
-            (out.stopped.get_or_insert(reason).clone(), out.written)
-        };
-        self.link.pending.fail(&reason, |start| sent(start, written));
-        self.link.progress.notify_waiters();
+        let reason = self.link.fail(reason);
         // The peer may be gone already.
         let _ = tokio::time::timeout(std::time::Duration::from_secs(1), self.io.shutdown()).await;
         self.link.ended.send_replace(Some(reason.kind()));
@@ -190,6 +203,8 @@ impl Task {
 
     /// Runs the connection; ready when it has ended.
     fn poll(&mut self, task: &mut Context<'_>) -> Poll<TransportError> {
+        // Also while a write is pending: `close` must be able to wake a task whose peer does not read.
+        self.link.out().task = Some(task.waker().clone());
         loop {
             match self.poll_write(task) {
                 Poll::Ready(Err(error)) => return Poll::Ready(lost(&error.to_string())),
@@ -261,7 +276,7 @@ impl Task {
         let frame = match &self.options.deserializer {
             None => frame,
             Some(deserializer) => {
-                let wire = serde_json::from_slice(&frame).map_err(|_| lost("a response is not JSON"))?;
+                let wire = Payload::from_json(frame).into_value().map_err(|_| lost("a response is not JSON"))?;
                 match deserializer.deserialize(wire) {
                     Ok(packet) => Bytes::from(packet.to_string()),
                     Err(error) => {

@@ -1,6 +1,7 @@
 //! What can be set on either end of a TCP transport.
 
 use std::fmt;
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -44,10 +45,10 @@ pub struct TcpMicroserviceOptions {
     pub max_frame_bytes: usize,
     /// Connections at a time. Default 10 000; one more is accepted and closed at once.
     pub max_connections: usize,
-    /// Calls at a time on one connection that did not finish at once. Default 1 024; at the limit the connection is not
-    /// read.
+    /// Calls at a time on one connection that did not finish at once. Default 1 024, at least 1; at the limit the
+    /// connection is not read.
     pub max_in_flight_per_conn: usize,
-    /// The same for the whole server. Default 16 384.
+    /// The same for the whole server. Default 16 384, at least 1.
     pub max_in_flight: usize,
     /// Reply bytes queued for one connection above which it is not read, and its streams are not asked for more. Default
     /// 1 MiB.
@@ -159,6 +160,10 @@ impl TcpMicroserviceOptions {
         self
     }
 
+    pub(super) fn check_address(&self) -> io::Result<()> {
+        check_host(&self.host)
+    }
+
     /// `host:port`, as it is listened on and logged.
     #[must_use]
     pub fn address(&self) -> String {
@@ -201,7 +206,7 @@ pub struct TcpTransportOptions {
     /// How long one attempt to connect may take. Default 5 s.
     pub connect_timeout: Duration,
     /// How long a call without a connection waits for one before it fails. Default 1 s, and never longer than its own
-    /// timeout; with retries, as long as these take.
+    /// timeout; with `retry_attempts`, as long as all tries may take instead.
     pub connect_wait: Duration,
     /// How often to try again when the server cannot be reached. Default 0.
     pub retry_attempts: u32,
@@ -302,6 +307,10 @@ impl TcpTransportOptions {
         self
     }
 
+    pub(super) fn check_address(&self) -> io::Result<()> {
+        if self.connector.is_some() { Ok(()) } else { check_host(&self.host) }
+    }
+
     /// `host:port`, as it is dialled and logged.
     #[must_use]
     pub fn address(&self) -> String {
@@ -332,15 +341,39 @@ pub fn default_host() -> String {
     std::env::var("NESTRS_HOST").ok().filter(|host| !host.is_empty()).unwrap_or_else(|| "127.0.0.1".to_owned())
 }
 
-/// `host:port`, `[v6]:port` or a host alone, which gets NestJS's port.
+/// `host:port`, `[v6]:port` or a host alone, which gets NestJS's port. What is none of these is kept as the host, for
+/// [`check_host`] to refuse where an error can be returned.
 fn split_address(address: &str) -> (String, u16) {
     const PORT: u16 = 3000;
+    let bare = |host: &str| host.trim_start_matches('[').trim_end_matches(']').to_owned();
     match address.rsplit_once(':') {
-        Some((host, port)) if !host.contains(':') || host.starts_with('[') => match port.parse() {
-            Ok(port) => (host.trim_start_matches('[').trim_end_matches(']').to_owned(), port),
-            Err(_) => (address.to_owned(), PORT),
-        },
-        _ => (address.trim_start_matches('[').trim_end_matches(']').to_owned(), PORT),
+        Some((host, port)) if !host.contains(':') || (host.starts_with('[') && host.ends_with(']')) => {
+            match port.parse() {
+                Ok(port) => (bare(host), port),
+                Err(_) => (address.to_owned(), PORT),
+            }
+        }
+        _ => (bare(address), PORT),
+    }
+}
+
+/// Says what is wrong with an address, before the resolver says something less to the point.
+fn check_host(host: &str) -> io::Result<()> {
+    let wrong = |why: String| Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+    if host.is_empty() {
+        return wrong("there is no host; write `127.0.0.1:PORT`, or `0.0.0.0:PORT` for all networks".to_owned());
+    }
+    if host.bytes().all(|byte| byte.is_ascii_digit()) {
+        return wrong(format!("`{host}` is no host; for a port write `127.0.0.1:{host}`"));
+    }
+    if host.contains("://") {
+        return wrong(format!("`{host}` is a URL; write `HOST:PORT`"));
+    }
+    match host.rsplit_once(':') {
+        Some((name, port)) if host.parse::<std::net::Ipv6Addr>().is_err() => {
+            wrong(format!("`{port}` is no port, in `{name}:{port}`"))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -363,5 +396,21 @@ mod tests {
         check("::1", "::1", 3000);
         assert_eq!(TcpMicroserviceOptions::bind("[::1]:80").address(), "[::1]:80");
         assert_eq!(TcpTransportOptions::default().address(), "127.0.0.1:3000");
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused_with_the_reason() {
+        let refused = |address: &str| {
+            let error = TcpMicroserviceOptions::bind(address).check_address().unwrap_err().to_string();
+            assert_eq!(TcpTransportOptions::to(address).check_address().unwrap_err().to_string(), error);
+            error
+        };
+        assert_eq!(refused("localhost:99999"), "`99999` is no port, in `localhost:99999`");
+        assert_eq!(refused("3001"), "`3001` is no host; for a port write `127.0.0.1:3001`");
+        assert!(refused(":3001").starts_with("there is no host"));
+        assert_eq!(refused("tcp://127.0.0.1:3001"), "`tcp://127.0.0.1:3001` is a URL; write `HOST:PORT`");
+        for good in ["::1", "[::1]:80", "localhost", "127.0.0.1:1"] {
+            assert!(TcpMicroserviceOptions::bind(good).check_address().is_ok(), "{good}");
+        }
     }
 }

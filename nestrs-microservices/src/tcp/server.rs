@@ -24,6 +24,8 @@ use super::options::TcpMicroserviceOptions;
 #[derive(Debug)]
 pub struct TcpServer {
     options: TcpMicroserviceOptions,
+    /// Given by an HTTP half that listens on the same address. Not part of the options, whose clones are other servers'.
+    shared: Option<BoundListener>,
     listener: Option<BoundListener>,
 }
 
@@ -39,14 +41,18 @@ impl TcpServer {
     /// A server with these options. Nothing is opened yet.
     #[must_use]
     pub fn new(options: TcpMicroserviceOptions) -> Self {
-        Self { options, listener: None }
+        Self { options, shared: None, listener: None }
     }
 
     async fn open(&mut self) -> io::Result<Box<dyn Listener>> {
+        if let Some(BoundListener(listener)) = self.shared.take() {
+            return Ok(listener);
+        }
         let own = self.options.listener.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(listener) = own {
             return Ok(listener);
         }
+        self.options.check_address()?;
         let mut attempt = 0;
         loop {
             match TcpListener::bind((self.options.host.as_str(), self.options.port)).await {
@@ -71,7 +77,7 @@ impl TransportServer for TcpServer {
     }
 
     fn share(&mut self, listener: Box<dyn Listener>) {
-        *self.options.listener.lock().unwrap_or_else(PoisonError::into_inner) = Some(listener);
+        self.shared = Some(BoundListener(listener));
     }
 
     fn grace_period(&self) -> Duration {
@@ -96,7 +102,7 @@ impl TransportServer for TcpServer {
             unreachable!("`bind` leaves a listener or an error");
         };
         let limits = Arc::new(Limits {
-            in_flight: Arc::new(Semaphore::new(self.options.max_in_flight.min(Semaphore::MAX_PERMITS))),
+            in_flight: Arc::new(Semaphore::new(self.options.max_in_flight.clamp(1, Semaphore::MAX_PERMITS))),
             connections: Arc::new(Semaphore::new(self.options.max_connections.min(Semaphore::MAX_PERMITS))),
             options: self.options,
         });
@@ -151,7 +157,7 @@ async fn accept_all(
                 shutdown.begun().await;
                 return Ok(());
             }
-            Err(error) if is_passing(&error) => {}
+            Err(error) if is_passing(&error) => tokio::task::yield_now().await,
             Err(error) if is_exhaustion(&error) => {
                 tracing::warn!(%error, "cannot accept connections; pausing");
                 tokio::select! {
