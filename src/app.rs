@@ -218,6 +218,24 @@ pub struct Listening {
 
 /// An application that runs. [`RunningApp::close`] lets calls under way finish; dropping it tells everything to stop at
 /// once, and waits for nothing.
+///
+/// ```
+/// use nestrs::prelude::*;
+///
+/// #[injectable]
+/// struct Greeter;
+///
+/// #[module(providers = [Greeter])]
+/// struct AppModule;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), ListenError> {
+/// let app = NestFactory::create::<AppModule>().start("127.0.0.1:0").await?;
+/// assert!(app.address("http").unwrap().starts_with("127.0.0.1:"));
+/// assert!(app.get::<Greeter>().is_some());
+/// app.close().await;
+/// # Ok(()) }
+/// ```
 pub struct RunningApp {
     application: Arc<Application>,
     listening: Vec<Listening>,

@@ -9,7 +9,37 @@ use tokio_util::sync::CancellationToken;
 
 /// The connection a message came over: NestJS's `TcpContext`, whatever the transport.
 ///
-/// A handler takes it as an argument after its payload. It is an error, answered to the caller, where a handler is
+/// ```
+/// use std::sync::Arc;
+/// use nestrs::microservices::{ConnectionContext, TcpTransport, memory_pair};
+/// use nestrs::prelude::*;
+///
+/// #[injectable]
+/// struct WhereFrom;
+///
+/// #[micro_routes]
+/// impl WhereFrom {
+///     #[message_pattern("where.from")]
+///     async fn where_from(&self, #[ctx] connection: ConnectionContext, #[ctx] peer: Peer) -> String {
+///         assert_eq!(connection.peer_addr(), peer.0);
+///         connection.transport().to_owned()
+///     }
+/// }
+///
+/// #[module(providers = [WhereFrom], microservices = [WhereFrom])]
+/// struct AppModule;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let (server, transport) = memory_pair();
+/// let app = NestFactory::create_microservice::<AppModule>(server).start().await?;
+/// let client = ClientProxy::new(Arc::new(TcpTransport::new(transport)));
+/// assert_eq!(client.send::<_, String>("where.from", &()).await?, "tcp");
+/// app.close().await;
+/// # Ok(()) }
+/// ```
+///
+/// A handler takes it as an argument after its payload, or marked `#[ctx]` where it takes none. It is an error, answered to the caller, where a handler is
 /// called without a connection, as the event bus does; `Option<ConnectionContext>` is `None` there.
 #[derive(Clone, Debug)]
 pub struct ConnectionContext(Arc<Connection>);

@@ -20,6 +20,43 @@ use crate::route_table::RouteTable;
 /// concurrently, each inside its stages; one that fails or panics is logged and stops nobody else.
 ///
 /// Events published before the application has been built reach nobody and are logged.
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::sync::atomic::{AtomicU64, Ordering};
+/// use nestrs::microservices::memory_pair;
+/// use nestrs::prelude::*;
+///
+/// #[injectable]
+/// struct Users {
+///     bus: Arc<EventBus>,
+/// }
+///
+/// #[injectable]
+/// struct Audit {
+///     created: AtomicU64,
+/// }
+///
+/// #[event_routes]
+/// impl Audit {
+///     #[on_event("user.created")]
+///     async fn count(&self, _id: u64) {
+///         self.created.fetch_add(1, Ordering::Relaxed);
+///     }
+/// }
+///
+/// #[module(providers = [Users, Audit])]
+/// struct AppModule;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), ListenError> {
+/// let app = NestFactory::create_microservice::<AppModule>(memory_pair().0).start().await?;
+/// let published = app.get::<Users>().unwrap().bus.publish("user.created", 7).await;
+/// assert_eq!(published.handled, 1);
+/// assert_eq!(app.get::<Audit>().unwrap().created.load(Ordering::Relaxed), 1);
+/// app.close().await;
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Default)]
 pub struct EventBus {
     table: Arc<OnceLock<RouteTable>>,

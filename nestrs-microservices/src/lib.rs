@@ -13,6 +13,8 @@ mod client;
 mod context;
 mod dispatcher;
 mod event_bus;
+#[cfg(feature = "test-util")]
+mod memory;
 pub mod net;
 mod packet;
 mod route_table;
@@ -26,6 +28,8 @@ pub use client::{AsyncClientConfig, ClientConfig, ClientProxy, ClientsModule, Cl
 pub use context::{Cancellation, ConnectionContext, ConnectionId, Peer};
 pub use dispatcher::{Call, Dispatcher, Inbound, Progress, TIMEOUT_METADATA};
 pub use event_bus::{EventBus, Published};
+#[cfg(feature = "test-util")]
+pub use memory::memory_pair;
 pub use packet::{Answer, Packet, PacketError};
 pub use route_table::{RouteEntry, RouteTable};
 pub use serializer::{PacketDeserializer, PacketSerializer};

@@ -162,6 +162,14 @@ impl CallErrorKind {
 /// | [`ErrorKind::Timeout`] | 504 |
 /// | an application's or remote error with a number from 400 to 599 as `statusCode`, `status` or `code` in its details | that |
 /// | anything else | 500 |
+///
+/// ```
+/// use nestrs::{ErrorKind, TransportError, status_of};
+///
+/// assert_eq!(status_of(&TransportError::new("no such order").with_kind(ErrorKind::NotFound)), 404);
+/// assert_eq!(status_of(&TransportError::new("taken").with_details(serde_json::json!({ "statusCode": 409 }))), 409);
+/// assert_eq!(status_of(&TransportError::new("boom")), 500);
+/// ```
 #[must_use]
 pub fn status_of(error: &TransportError) -> StatusCode {
     match error.kind() {
