@@ -91,6 +91,8 @@ impl Inner {
         };
         let until = [deadline, after(self.patience())].into_iter().flatten().min();
         tokio::select! {
+            // Where the thread was too busy to look sooner, a connection counts more than the clock.
+            biased;
             outcome = dialling => outcome,
             () = sleep_until(until) => Err(self.unavailable("no connection in time", None)),
         }
