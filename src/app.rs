@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use nestrs_core::{
@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 use crate::error::ListenError;
 #[cfg(feature = "http")]
 use crate::http::{HttpApp, build_router, has_routes};
+use crate::lifecycle;
 #[cfg(feature = "http")]
 use crate::share;
 
@@ -60,11 +61,23 @@ impl Plan {
         outcome
     }
 
-    pub(crate) async fn start(mut self) -> Result<RunningApp, ListenError> {
+    pub(crate) async fn start(self) -> Result<RunningApp, ListenError> {
         let bus = EventBus::new();
         let application = Arc::new(Self::boot(self.root, &bus).await?);
         bus.attach(&application);
+        lifecycle::begin(&application.lifecycle).await?;
+        match self.open(Arc::clone(&application)).await {
+            Ok(app) => Ok(app),
+            Err(error) => {
+                // What has begun ends, though nothing was ever served.
+                lifecycle::end(&application.lifecycle, None).await;
+                Err(error)
+            }
+        }
+    }
 
+    /// Opens everything, or nothing.
+    async fn open(mut self, application: Arc<Application>) -> Result<RunningApp, ListenError> {
         let grace = self.servers.iter().map(|server| server.grace_period()).max().unwrap_or(DEFAULT_GRACE);
         let shutdown = Shutdown::new(grace);
         let undo = Undo(Some(shutdown.clone()));
@@ -106,11 +119,12 @@ impl Plan {
             tasks.spawn(shutdown.track(server.serve(dispatcher.clone(), shutdown.clone())));
         }
         log_start(&application, &listening);
+        let signal = Arc::new(OnceLock::new());
         if self.shutdown_hooks {
-            on_signals(shutdown.clone());
+            on_signals(shutdown.clone(), Arc::clone(&signal));
         }
         undo.keep();
-        Ok(RunningApp { application, listening, shutdown, tasks })
+        Ok(RunningApp { application, listening, shutdown, signal, tasks })
     }
 
     async fn boot(root: fn() -> ModuleDef, bus: &EventBus) -> Result<Application, ListenError> {
@@ -148,7 +162,7 @@ fn log_start(application: &Application, listening: &[Listening]) {
 }
 
 /// Begins a graceful shutdown at the first signal and ends the process at the second.
-fn on_signals(shutdown: Shutdown) {
+fn on_signals(shutdown: Shutdown, received: Arc<OnceLock<i32>>) {
     tokio::spawn(async move {
         let Some(mut signals) = Signals::watch() else {
             tracing::error!("signals cannot be watched; shutdown hooks are off");
@@ -160,6 +174,7 @@ fn on_signals(shutdown: Shutdown) {
                 std::process::exit(128 + number);
             }
             tracing::info!(signal = number, "shutting down");
+            received.get_or_init(|| number);
             shutdown.begin();
         }
     });
@@ -217,7 +232,7 @@ pub struct Listening {
 }
 
 /// An application that runs. [`RunningApp::close`] lets calls under way finish; dropping it tells everything to stop at
-/// once, and waits for nothing.
+/// once, waits for nothing, and runs no hooks.
 ///
 /// ```
 /// use nestrs::prelude::*;
@@ -240,6 +255,8 @@ pub struct RunningApp {
     application: Arc<Application>,
     listening: Vec<Listening>,
     shutdown: Shutdown,
+    /// The signal that ended it.
+    signal: Arc<OnceLock<i32>>,
     tasks: JoinSet<Result<(), TransportError>>,
 }
 
@@ -300,11 +317,13 @@ impl RunningApp {
     }
 
     /// Stops listening, lets calls and HTTP requests under way finish for the grace period, and returns when all has
-    /// ended, at the latest a second after that. What a handler has spawned by itself is its own.
+    /// ended, at the latest a second after that. What a handler has spawned by itself is its own. Then the hooks of the end
+    /// run ([`OnModuleDestroy`](crate::OnModuleDestroy) and the others), each for 5 s at most.
     pub async fn close(mut self) {
         self.shutdown.finish().await;
         // A transport that ignores the shutdown ends here.
         self.tasks.shutdown().await;
+        lifecycle::end(&self.application.lifecycle, self.signal.get().copied()).await;
     }
 }
 

@@ -14,6 +14,8 @@ pub enum ListenError {
     Transport(TransportError),
     /// Two HTTP handlers want one path.
     Routes(String),
+    /// A provider's `on_module_init` or `on_application_bootstrap` failed.
+    Hook(String),
 }
 
 impl fmt::Display for ListenError {
@@ -21,7 +23,7 @@ impl fmt::Display for ListenError {
         match self {
             Self::Boot(error) => error.fmt(f),
             Self::Transport(error) => error.fmt(f),
-            Self::Routes(problem) => f.write_str(problem),
+            Self::Routes(problem) | Self::Hook(problem) => f.write_str(problem),
         }
     }
 }
@@ -38,7 +40,7 @@ impl Error for ListenError {
         match self {
             Self::Boot(error) => error.source(),
             Self::Transport(error) => error.source(),
-            Self::Routes(_) => None,
+            Self::Routes(_) | Self::Hook(_) => None,
         }
     }
 }

@@ -11,6 +11,8 @@ mod error;
 mod factory;
 #[cfg(feature = "http")]
 mod http;
+#[cfg(any(feature = "http", feature = "microservices"))]
+mod lifecycle;
 #[cfg(feature = "http")]
 mod share;
 
@@ -18,10 +20,11 @@ pub mod prelude;
 
 #[doc(inline)]
 pub use nestrs_core::{
-    Application, BootError, CalledPattern, CanActivate, ContextKind, Deadline, Dependency, DynamicModule, ErrorKind,
-    ExecutionContext, Extensions, FromContext, HandlerResult, Injectable, Interceptor, Metadata, MicroCanActivate,
-    MicroIncomingInterceptor, MicroPipeTransform, Module, ModuleDef, Pattern, Payload, PipeTransform, Problem,
-    Provider, Reply, ResolveError, Resolver, Scope, Sent, TransportError, async_trait, boot, forbidden,
+    Application, BeforeApplicationShutdown, BootError, CalledPattern, CanActivate, ContextKind, Deadline, Dependency,
+    DynamicModule, ErrorKind, ExecutionContext, Extensions, FromContext, HandlerResult, HookResult, Injectable,
+    Interceptor, Metadata, MicroCanActivate, MicroIncomingInterceptor, MicroPipeTransform, Module, ModuleDef,
+    OnApplicationBootstrap, OnApplicationShutdown, OnModuleDestroy, OnModuleInit, Pattern, Payload, PipeTransform,
+    Problem, Provider, Reply, ResolveError, Resolver, Scope, Sent, TransportError, async_trait, boot, forbidden,
 };
 
 #[cfg(any(feature = "http", feature = "microservices"))]

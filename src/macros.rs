@@ -5,6 +5,9 @@
 /// `Arc<T>` fields are injected by type, `Option<Arc<T>>` where a provider may be missing, `#[inject("NAME")]` fields by
 /// name; any other field takes its type's `Default`. What can be none of these is a compile error.
 ///
+/// Life-cycle hooks that the struct implements ([`OnModuleInit`](crate::OnModuleInit) and the others) are found and run,
+/// unless it has type parameters.
+///
 /// ```
 /// use std::sync::Arc;
 /// use std::sync::atomic::AtomicU64;

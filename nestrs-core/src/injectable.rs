@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use thiserror::Error;
 
 use crate::container::View;
+use crate::lifecycle::Hooks;
 
 /// A type the container can build; what `#[injectable]` implements.
 ///
@@ -45,6 +46,11 @@ pub trait Injectable: Sized + Send + Sync + 'static {
     /// # Errors
     /// [`ResolveError`] when something is asked for that `dependencies` did not name.
     fn construct(resolver: &Resolver<'_>) -> Result<Self, ResolveError>;
+
+    /// The life-cycle hooks of one instance; `#[injectable]` finds those that the type implements.
+    fn hooks(_this: &Arc<Self>) -> Hooks {
+        Hooks::default()
+    }
 }
 
 /// What a provider is asked for by: a type, and a name where several of a type exist.

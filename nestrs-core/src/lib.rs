@@ -17,6 +17,7 @@ mod context;
 mod error;
 mod handler;
 mod injectable;
+mod lifecycle;
 mod module;
 mod pattern;
 mod payload;
@@ -33,6 +34,10 @@ pub use context::{CalledPattern, ContextKind, Deadline, ExecutionContext, Extens
 pub use error::{ErrorKind, INTERNAL_SERVER_ERROR, Sent, TransportError};
 pub use handler::{Endpoint, HandlerDef, HandlerKind, HandlerSet, MicroRoutes, Mounting, Route, Thunk, mount};
 pub use injectable::{DefaultField, Dependency, Injectable, Key, ResolveError, Resolver};
+pub use lifecycle::{
+    BeforeApplicationShutdown, Hook, HookResult, Hooks, Lifecycle, OnApplicationBootstrap, OnApplicationShutdown,
+    OnModuleDestroy, OnModuleInit, Phase,
+};
 pub use module::{DynamicModule, Module, ModuleDef};
 pub use pattern::{Pattern, PatternError, PatternLiteral};
 pub use payload::Payload;
@@ -46,6 +51,10 @@ pub use reply::{BoxFuture, Emitter, HandlerError, HandlerReply, HandlerResult, R
 /// What macros expand to. Not for people: anything here may change in any release.
 #[doc(hidden)]
 pub mod __private {
+    pub use crate::lifecycle::{
+        HasApplicationBootstrap, HasApplicationShutdown, HasBeforeShutdown, HasModuleDestroy, HasModuleInit, HooksOf,
+        NoApplicationBootstrap, NoApplicationShutdown, NoBeforeShutdown, NoModuleDestroy, NoModuleInit,
+    };
     pub use crate::pipeline::list::{GuardList, InterceptorList, PipeList};
     pub use crate::pipeline::spec::{
         DefaultGuard, DefaultInterceptor, DefaultPipe, DocumentedGuard, DocumentedInterceptor, DocumentedPipe,

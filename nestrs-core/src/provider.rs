@@ -8,6 +8,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use crate::injectable::{Dependency, Injectable, Instance, Key, ResolveError, Resolver, short_type_name};
+use crate::lifecycle::Hooks;
 use crate::reply::BoxFuture;
 
 /// Whatever a factory failed with.
@@ -48,6 +49,8 @@ type BuildFn = dyn Fn(&Resolver<'_>) -> Result<Build, ResolveError> + Send + Syn
 /// What building gives: at once, or after a while.
 pub(crate) enum Build {
     Ready(Instance),
+    /// With hooks, if it has any.
+    Hooked(Instance, Hooks),
     Failed(FactoryError),
     Later(BoxFuture<'static, Result<Instance, FactoryError>>),
 }
@@ -64,7 +67,9 @@ impl Provider {
     #[must_use]
     pub fn class<T: Injectable>() -> Self {
         Self::new::<T>(T::dependencies(), |resolver| {
-            T::construct(resolver).map(|value| Build::Ready(Instance::new(Arc::new(value))))
+            let value = Arc::new(T::construct(resolver)?);
+            let hooks = T::hooks(&value);
+            Ok(Build::Hooked(Instance::new(value), hooks))
         })
     }
 
@@ -72,7 +77,9 @@ impl Provider {
     #[must_use]
     pub fn class_as<T: Injectable, As: ?Sized + Send + Sync + 'static>(cast: fn(Arc<T>) -> Arc<As>) -> Self {
         let mut provider = Self::new::<As>(T::dependencies(), move |resolver| {
-            T::construct(resolver).map(|value| Build::Ready(Instance::new(cast(Arc::new(value)))))
+            let value = Arc::new(T::construct(resolver)?);
+            let hooks = T::hooks(&value);
+            Ok(Build::Hooked(Instance::new(cast(value)), hooks))
         });
         provider.label = short_type_name(type_name::<T>());
         provider

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use crate::container::{Container, Scope, View};
 use crate::handler::Route;
 use crate::injectable::{Dependency, Instance, Resolver, StageCache};
+use crate::lifecycle::{Hooks, Lifecycle};
 use crate::module::{DynamicModule, ModuleDef};
 use crate::provider::{Build, FactoryError, Provider};
 
@@ -40,6 +41,8 @@ pub struct Application {
     pub routes: Vec<Route>,
     /// Every listed controller, for whoever serves its other routes.
     pub controllers: Vec<Controller>,
+    /// The hooks of every provider; running them is up to whoever runs the application.
+    pub lifecycle: Lifecycle,
     /// The root module's view of the container.
     pub root: Scope,
 }
@@ -97,7 +100,8 @@ pub async fn boot(root: ModuleDef, options: BootOptions) -> Result<Application, 
         return Err(BootError::new(problems));
     }
 
-    let container = Arc::new(build(graph, &order).await?);
+    let mut lifecycle = Lifecycle::default();
+    let container = Arc::new(build(graph, &order, &mut lifecycle).await?);
     let routes = mounts.mount(&container)?;
     mounts.report_unmounted();
     Ok(Application {
@@ -111,12 +115,13 @@ pub async fn boot(root: ModuleDef, options: BootOptions) -> Result<Application, 
             })
             .collect(),
         root: Scope { container: Arc::clone(&container), module: 0 },
+        lifecycle,
         routes,
         container,
     })
 }
 
-async fn build(graph: Graph, order: &[usize]) -> Result<Container, BootError> {
+async fn build(graph: Graph, order: &[usize], lifecycle: &mut Lifecycle) -> Result<Container, BootError> {
     let Graph { views, providers, .. } = graph;
     let stages = StageCache::default();
     let mut instances: Vec<Option<Instance>> = vec![None; providers.len()];
@@ -125,7 +130,10 @@ async fn build(graph: Graph, order: &[usize]) -> Result<Container, BootError> {
         let (module, provider) = &providers[index];
         let view = &views[*module];
         match build_one(provider, view, &instances, &stages).await {
-            Ok(instance) => instances[index] = Some(instance),
+            Ok((instance, hooks)) => {
+                instances[index] = Some(instance);
+                lifecycle.add(provider.title(), hooks);
+            }
             // What needs it fails too, for want of it: the first cause is the one to report.
             Err(None) => {}
             Err(Some(cause)) => problems.push(Problem::new(
@@ -144,7 +152,7 @@ async fn build_one(
     view: &View,
     instances: &[Option<Instance>],
     stages: &StageCache,
-) -> Result<Instance, Option<FactoryError>> {
+) -> Result<(Instance, Hooks), Option<FactoryError>> {
     let missing = |dependency: &Dependency| view.find(&dependency.key).is_some_and(|index| instances[index].is_none());
     if provider.dependencies.iter().any(missing) {
         return Err(None);
@@ -152,9 +160,10 @@ async fn build_one(
     let resolver = Resolver { view, instances, stages, declared: Some(&provider.dependencies) };
     let build = (provider.build)(&resolver).map_err(|error| Some(error.into()))?;
     match build {
-        Build::Ready(instance) => Ok(instance),
+        Build::Ready(instance) => Ok((instance, Hooks::default())),
+        Build::Hooked(instance, hooks) => Ok((instance, hooks)),
         Build::Failed(error) => Err(Some(error)),
-        Build::Later(future) => future.await.map_err(Some),
+        Build::Later(future) => future.await.map(|instance| (instance, Hooks::default())).map_err(Some),
     }
 }
 

@@ -12,6 +12,22 @@ const _: () = {
         ) -> ::core::result::Result<Self, __nest::ResolveError> {
             ::core::result::Result::Ok(Self)
         }
+        fn hooks(this: &::std::sync::Arc<Self>) -> __nest::Hooks {
+            use __nest::{
+                HasApplicationBootstrap as _, HasApplicationShutdown as _,
+                HasBeforeShutdown as _, HasModuleDestroy as _, HasModuleInit as _,
+                NoApplicationBootstrap as _, NoApplicationShutdown as _,
+                NoBeforeShutdown as _, NoModuleDestroy as _, NoModuleInit as _,
+            };
+            let of = &__nest::HooksOf::<Self>::new();
+            __nest::Hooks::of([
+                (__nest::Phase::ModuleInit, (&of).module_init(this)),
+                (__nest::Phase::ApplicationBootstrap, (&of).application_bootstrap(this)),
+                (__nest::Phase::ModuleDestroy, (&of).module_destroy(this)),
+                (__nest::Phase::BeforeApplicationShutdown, (&of).before_shutdown(this)),
+                (__nest::Phase::ApplicationShutdown, (&of).application_shutdown(this)),
+            ])
+        }
     }
 };
 impl MathService {

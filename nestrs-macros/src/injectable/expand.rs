@@ -17,6 +17,7 @@ pub(crate) fn expand(provided: &Provided) -> TokenStream {
         Shape::Tuple => quote!(Self(#(#values),*)),
         Shape::Named => quote!(Self { #(#values),* }),
     };
+    let hooks = hooks(provided);
     let body = quote! {
         fn dependencies() -> ::std::vec::Vec<__nest::Dependency> {
             ::core::convert::From::from([#(#dependencies),*])
@@ -27,8 +28,34 @@ pub(crate) fn expand(provided: &Provided) -> TokenStream {
         ) -> ::core::result::Result<Self, __nest::ResolveError> {
             ::core::result::Result::Ok(#built)
         }
+
+        #hooks
     };
     implementation(provided, &body)
+}
+
+/// The hooks that the type implements. With type parameters that cannot be told here, and it has none.
+fn hooks(provided: &Provided) -> TokenStream {
+    if provided.generics.type_params().next().is_some() {
+        return TokenStream::new();
+    }
+    quote! {
+        fn hooks(this: &::std::sync::Arc<Self>) -> __nest::Hooks {
+            use __nest::{
+                HasApplicationBootstrap as _, HasApplicationShutdown as _, HasBeforeShutdown as _,
+                HasModuleDestroy as _, HasModuleInit as _, NoApplicationBootstrap as _, NoApplicationShutdown as _,
+                NoBeforeShutdown as _, NoModuleDestroy as _, NoModuleInit as _,
+            };
+            let of = &__nest::HooksOf::<Self>::new();
+            __nest::Hooks::of([
+                (__nest::Phase::ModuleInit, (&of).module_init(this)),
+                (__nest::Phase::ApplicationBootstrap, (&of).application_bootstrap(this)),
+                (__nest::Phase::ModuleDestroy, (&of).module_destroy(this)),
+                (__nest::Phase::BeforeApplicationShutdown, (&of).before_shutdown(this)),
+                (__nest::Phase::ApplicationShutdown, (&of).application_shutdown(this)),
+            ])
+        }
+    }
 }
 
 /// For a struct that has errors: enough to be named as a provider.
