@@ -1,27 +1,24 @@
-//! One multiplexed connection: lazy, shared, dialled anew by the next call after a loss.
+//! Calls over one multiplexed connection.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures_util::future::{BoxFuture, FutureExt, Shared};
 use futures_util::stream::{self, BoxStream, StreamExt};
 use nestrs_core::{ErrorKind, Metadata, Pattern, Payload, Sent, TransportError};
 use serde_json::Value;
-use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
-use tokio::task::AbortHandle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 
 use crate::client::Waiter;
 use crate::net::codec::{utf16_len, write_frame_header};
-use crate::net::io::{BoxIo, tuned};
 use crate::packet::write_request;
-use crate::time::{after, sleep_until};
+use crate::time::after;
 use crate::transport::{CallOptions, ClientStatus, Transport};
 
 use super::call_id::{id_text, next_id};
+use super::dial::{Dialler, closed};
 use super::link::Link;
 use super::options::TcpTransportOptions;
 
@@ -39,173 +36,33 @@ pub struct TcpTransport {
 }
 
 /// Ends the connection when the last one who needs it is gone.
-struct Owner(Arc<Inner>);
+struct Owner(Arc<Dialler>);
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
 
 struct Inner {
     options: TcpTransportOptions,
-    state: Mutex<State>,
-    status: watch::Sender<ClientStatus>,
+    dialler: Arc<Dialler>,
     /// One permit a call.
     calls: Arc<Semaphore>,
 }
-
-enum State {
-    Idle,
-    /// Every call that comes meanwhile waits for the same attempt.
-    Dialling(Dial, AbortHandle),
-    Connected(Arc<Link>),
-    Closed,
-}
-
-/// One attempt, awaited by many.
-type Dial = Shared<BoxFuture<'static, Result<Arc<Link>, TransportError>>>;
 
 impl TcpTransport {
     /// A client with these options.
     #[must_use]
     pub fn new(options: TcpTransportOptions) -> Self {
         let calls = Arc::new(Semaphore::new(options.max_pending.clamp(1, Semaphore::MAX_PERMITS)));
-        let status = watch::Sender::new(ClientStatus::Idle);
-        let shared = Arc::new(Inner { options, state: Mutex::new(State::Idle), status, calls });
-        Self { owner: Arc::new(Owner(Arc::clone(&shared))), shared }
+        let dialler = Arc::new(Dialler::new(options.clone()));
+        let owner = Arc::new(Owner(Arc::clone(&dialler)));
+        Self { shared: Arc::new(Inner { options, dialler, calls }), owner }
     }
 }
 
 impl Inner {
-    /// The connection, made if there is none. Waits no longer than `deadline` and the time a dial may take.
-    async fn link(self: &Arc<Self>, deadline: Option<Instant>) -> Result<Arc<Link>, TransportError> {
-        let dialling = {
-            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            match &*state {
-                State::Closed => return Err(closed()),
-                State::Connected(link) if link.is_open() => return Ok(Arc::clone(link)),
-                // A task that has ended and left this state was abandoned: by a panic, or with its runtime.
-                State::Dialling(dialling, task) if !task.is_finished() => dialling.clone(),
-                State::Idle | State::Connected(_) | State::Dialling(..) => {
-                    self.status.send_replace(ClientStatus::Connecting);
-                    let (dialling, task) = self.begin_dial();
-                    *state = State::Dialling(dialling.clone(), task);
-                    dialling
-                }
-            }
-        };
-        let until = [deadline, after(self.patience())].into_iter().flatten().min();
-        tokio::select! {
-            // Where the thread was too busy to look sooner, a connection counts more than the clock.
-            biased;
-            outcome = dialling => outcome,
-            () = sleep_until(until) => Err(self.unavailable("no connection in time", None)),
-        }
-    }
-
-    /// How long a call waits for a connection: `connect_wait`, or all of the retries.
-    fn patience(&self) -> Duration {
-        let options = &self.options;
-        let another_try = options.connect_timeout.saturating_add(options.retry_delay);
-        match options.retry_attempts {
-            0 => options.connect_wait,
-            attempts => options.connect_timeout.saturating_add(another_try.saturating_mul(attempts)),
-        }
-    }
-
-    /// Dials in a task of its own, so that it goes on when the call that began it is dropped.
-    fn begin_dial(self: &Arc<Self>) -> (Dial, AbortHandle) {
-        let inner = Arc::clone(self);
-        let dial = tokio::spawn(async move {
-            let outcome = inner.dial().await;
-            let mut state = inner.state.lock().unwrap_or_else(PoisonError::into_inner);
-            if matches!(*state, State::Closed) {
-                if let Ok(link) = outcome {
-                    link.close(&closed());
-                }
-                return Err(closed());
-            }
-            match &outcome {
-                Ok(link) => {
-                    *state = State::Connected(Arc::clone(link));
-                    inner.status.send_replace(ClientStatus::Connected);
-                    inner.watch(Arc::clone(link));
-                }
-                Err(error) => {
-                    *state = State::Idle;
-                    inner.status.send_replace(ClientStatus::Disconnected(error.kind()));
-                }
-            }
-            outcome
-        });
-        let name = self.options.address();
-        let calls = Arc::clone(&self.calls);
-        let task = dial.abort_handle();
-        let dialling = dial
-            .map(move |ended| {
-                ended.unwrap_or_else(|_| {
-                    if calls.is_closed() {
-                        return Err(closed());
-                    }
-                    let text = format!("the attempt to reach tcp://{name} was abandoned");
-                    Err(TransportError::withheld(ErrorKind::Unavailable, text).with_sent(Sent::No))
-                })
-            })
-            .boxed()
-            .shared();
-        (dialling, task)
-    }
-
-    async fn dial(&self) -> Result<Arc<Link>, TransportError> {
-        let mut attempt = 0;
-        loop {
-            let error = match tokio::time::timeout(self.options.connect_timeout, self.dial_once()).await {
-                Ok(Ok(io)) => return Ok(Link::start(io, &self.options)),
-                Ok(Err(error)) => {
-                    let text = match error.kind() {
-                        std::io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
-                        _ => error.to_string(),
-                    };
-                    self.unavailable(&text, Some(error))
-                }
-                Err(_) => self.unavailable("the connection attempt timed out", None),
-            };
-            if attempt >= self.options.retry_attempts {
-                return Err(error);
-            }
-            attempt += 1;
-            tracing::warn!(address = self.options.address(), %error, attempt, "cannot connect; trying again");
-            tokio::time::sleep(self.options.retry_delay).await;
-        }
-    }
-
-    async fn dial_once(&self) -> std::io::Result<BoxIo> {
-        self.options.check_address()?;
-        if let Some(connector) = &self.options.connector {
-            return connector.dial().await;
-        }
-        let stream = TcpStream::connect((self.options.host.as_str(), self.options.port)).await?;
-        Ok(Box::new(tuned(stream)?))
-    }
-
-    fn unavailable(&self, what: &str, source: Option<std::io::Error>) -> TransportError {
-        let text = format!("cannot reach tcp://{}: {what}", self.options.address());
-        let error = TransportError::withheld(ErrorKind::Unavailable, text).with_sent(Sent::No);
-        match source {
-            Some(source) => error.with_source(source),
-            None => error,
-        }
-    }
-
-    /// Forgets the connection once it has ended.
-    fn watch(self: &Arc<Self>, link: Arc<Link>) {
-        let inner = Arc::downgrade(self);
-        tokio::spawn(async move {
-            let reason = link.ended().await;
-            let Some(inner) = inner.upgrade() else { return };
-            let mut state = inner.state.lock().unwrap_or_else(PoisonError::into_inner);
-            if matches!(&*state, State::Connected(current) if Arc::ptr_eq(current, &link)) {
-                *state = State::Idle;
-                inner.status.send_replace(ClientStatus::Disconnected(reason));
-            }
-        });
-    }
-
     /// `None` for a call that waits for ever.
     fn deadline(&self, options: &CallOptions) -> Option<(Instant, Duration)> {
         let timeout = options.timeout.or(self.options.request_timeout)?;
@@ -255,7 +112,7 @@ impl Inner {
         waiter: Waiter,
     ) -> Result<InFlight, TransportError> {
         let place = self.place().await?;
-        let link = self.link(deadline).await?;
+        let link = self.dialler.link(deadline).await?;
         let id = next_id();
         let frame = self.frame(&pattern.json(), payload, &options.metadata, Some(&id_text(id)))?;
         let in_flight = InFlight { link, id, _place: place };
@@ -326,7 +183,7 @@ impl Transport for TcpTransport {
         let route = Value::from(pattern.route()).to_string();
         let emitting = async {
             let _place = self.shared.place().await?;
-            let link = self.shared.link(limit.map(|(deadline, _)| deadline)).await?;
+            let link = self.shared.dialler.link(limit.map(|(deadline, _)| deadline)).await?;
             let frame = self.shared.frame(&route, &payload, &options.metadata, None)?;
             let span = link.submit(&frame, None).await?;
             link.written(span).await
@@ -380,48 +237,16 @@ impl Transport for TcpTransport {
     }
 
     async fn connect(&self) -> Result<(), TransportError> {
-        self.shared.link(None).await.map(drop)
+        self.shared.dialler.link(None).await.map(drop)
     }
 
     async fn close(&self) {
-        let before = {
-            let mut state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
-            std::mem::replace(&mut *state, State::Closed)
-        };
         self.shared.calls.close();
-        match before {
-            State::Connected(link) => {
-                link.close(&closed());
-                link.ended().await;
-            }
-            State::Dialling(_, task) => task.abort(),
-            State::Idle | State::Closed => {}
-        }
-        self.shared.status.send_replace(ClientStatus::Closed);
+        self.shared.dialler.close().await;
     }
 
     fn status(&self) -> BoxStream<'static, ClientStatus> {
-        let mut changes = self.shared.status.subscribe();
-        changes.mark_changed();
-        stream::unfold(Some(changes), |changes| async {
-            let mut changes = changes?;
-            changes.changed().await.ok()?;
-            let status = changes.borrow_and_update().clone();
-            let more = (status != ClientStatus::Closed).then_some(changes);
-            Some((status, more))
-        })
-        .boxed()
-    }
-}
-
-impl Drop for Owner {
-    fn drop(&mut self) {
-        let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
-        match std::mem::replace(&mut *state, State::Closed) {
-            State::Connected(link) => link.close(&closed()),
-            State::Dialling(_, task) => task.abort(),
-            State::Idle | State::Closed => {}
-        }
+        self.shared.dialler.status()
     }
 }
 
@@ -430,10 +255,6 @@ impl fmt::Debug for TcpTransport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TcpTransport").field("address", &self.shared.options.address()).finish_non_exhaustive()
     }
-}
-
-fn closed() -> TransportError {
-    TransportError::withheld(ErrorKind::Closed, "the client is closed").with_sent(Sent::No)
 }
 
 fn timed_out(pattern: &Pattern, timeout: Duration) -> TransportError {

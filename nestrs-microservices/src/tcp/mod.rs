@@ -3,6 +3,7 @@
 mod call_id;
 mod client;
 mod connection;
+mod dial;
 mod fault;
 mod link;
 mod options;
