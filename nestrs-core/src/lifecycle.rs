@@ -1,15 +1,15 @@
 //! Hooks that a provider may have at the beginning and at the end of an application (NestJS's life cycle).
 
+use std::error::Error;
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use crate::provider::FactoryError;
 use crate::reply::BoxFuture;
 
 /// What a hook comes to. Any error will do: it is told to operators, never to callers.
-pub type HookResult = Result<(), FactoryError>;
+pub type HookResult = Result<(), Box<dyn Error + Send + Sync>>;
 
 /// When a hook runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
