@@ -1,6 +1,7 @@
 //! Each example is started as a process of its own and called as its documentation says.
 
-use std::path::PathBuf;
+mod support;
+
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -8,19 +9,9 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+use support::program::program;
 
-/// The program of an example: beside this test's own, where `cargo test` has put it, or built now.
-fn program(example: &str) -> PathBuf {
-    let own = std::env::current_exe().expect("a test has a path");
-    let target = own.parent().and_then(|deps| deps.parent()).expect("tests are built into `deps`");
-    let program = target.join("examples").join(example);
-    if !program.exists() {
-        let built = std::process::Command::new(env!("CARGO")).args(["build", "--quiet", "--example", example]).status();
-        assert!(built.is_ok_and(|status| status.success()), "`{example}` does not build");
-    }
-    program
-}
+const PATIENCE: Duration = Duration::from_secs(30);
 
 fn start(example: &str, environment: &[(&str, &str)]) -> Child {
     Command::new(program(example))

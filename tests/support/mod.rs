@@ -4,6 +4,7 @@
 
 pub mod contract;
 pub mod node;
+pub mod program;
 pub mod raw;
 
 use nestrs::RunningApp;
