@@ -66,7 +66,8 @@ impl Service {
 
     #[message_pattern("mixed")]
     fn mixed(&self) -> impl Stream<Item = String> {
-        stream::iter([1, 5000, 1]).map(|len| "x".repeat(len))
+        // More than are taken at once.
+        stream::iter([1, 5000].into_iter().chain([1; 40])).map(|len| "x".repeat(len))
     }
 
     #[message_pattern("ticks")]
