@@ -7,3 +7,19 @@
 fn mistakes_are_explained_where_they_are_made() {
     trybuild::TestCases::new().compile_fail("tests/ui/*.rs");
 }
+
+/// Whether rustc shows lines of the standard library depends on a component of the toolchain, which machines have or
+/// have not.
+#[test]
+fn no_expected_error_points_into_the_standard_library() {
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/ui");
+    let expected: Vec<_> = std::fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "stderr"))
+        .collect();
+    assert!(expected.len() > 100, "{directory} holds the expected errors");
+    for path in expected {
+        assert!(!std::fs::read_to_string(&path).unwrap().contains("$RUST"), "{}", path.display());
+    }
+}

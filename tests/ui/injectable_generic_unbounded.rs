@@ -1,8 +1,8 @@
 use nestrs::prelude::*;
 
 #[injectable]
-struct Repository<T> {
-    items: std::sync::Mutex<Vec<T>>,
+struct Repository<T: Default> {
+    first: T,
 }
 
 fn main() {}
