@@ -6,14 +6,16 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use nestrs_core::{
-    Application, BootOptions, DynamicModule, ErrorKind, HandlerKind, ModuleDef, Provider, TransportError,
+    Application, BootOptions, DynamicModule, Enhancers, ErrorKind, HandlerKind, ModuleDef, Pattern, Provider,
+    Reflector, TransportError,
 };
 use nestrs_microservices::{Bound, Dispatcher, EventBus, Shutdown, TransportServer};
 use tokio::task::JoinSet;
 
 use crate::error::ListenError;
+use crate::explain::{self, Explained};
 #[cfg(feature = "http")]
-use crate::http::{HttpApp, build_router, has_routes};
+use crate::http::{HttpApp, build_router, enhancers_of, has_routes};
 use crate::lifecycle;
 #[cfg(feature = "http")]
 use crate::share;
@@ -27,6 +29,12 @@ pub(crate) struct Plan {
     #[cfg(feature = "http")]
     http_address: Option<(String, u16)>,
     pub(crate) shutdown_hooks: bool,
+    /// Around everything the application serves.
+    pub(crate) enhancers: Enhancers,
+    /// Around messages and events only.
+    pub(crate) message_enhancers: Enhancers,
+    /// Whether `enhancers`, and what modules provide for the application, stand around messages and events.
+    pub(crate) messages_inherit: bool,
 }
 
 impl fmt::Debug for Plan {
@@ -45,6 +53,9 @@ impl Plan {
             #[cfg(feature = "http")]
             http_address: None,
             shutdown_hooks: false,
+            enhancers: Enhancers::default(),
+            message_enhancers: Enhancers::default(),
+            messages_inherit: true,
         }
     }
 
@@ -63,7 +74,8 @@ impl Plan {
 
     pub(crate) async fn start(self) -> Result<RunningApp, ListenError> {
         let bus = EventBus::new();
-        let application = Arc::new(Self::boot(self.root, &bus).await?);
+        let options = self.boot_options(&bus);
+        let application = Arc::new(nestrs_core::boot((self.root)(), options).await?);
         bus.attach(&application);
         lifecycle::begin(&application.lifecycle).await?;
         match self.open(Arc::clone(&application)).await {
@@ -82,6 +94,8 @@ impl Plan {
         let shutdown = Shutdown::new(grace);
         let undo = Undo(Some(shutdown.clone()));
         let mut listening = Vec::new();
+        #[cfg_attr(not(feature = "http"), expect(unused_mut, reason = "HTTP routes come later"))]
+        let mut routes = explain::messages(&application);
         let mut tasks: JoinSet<Result<(), TransportError>> = JoinSet::new();
 
         // Everything is bound before anything is served: a half that fails takes the other with it.
@@ -90,7 +104,9 @@ impl Plan {
             None => None,
             Some(address) => {
                 let http = std::mem::take(&mut self.http);
-                let (router, list) = build_router(&application, http).map_err(ListenError::Routes)?;
+                let (router, list) =
+                    build_router(&application, http, &application.app_enhancers.clone().around(&self.enhancers))
+                        .map_err(ListenError::Routes)?;
                 let bound = share::bind_http(&address, &mut self.servers, &shutdown).await?;
                 Some((router, list, bound))
             }
@@ -109,49 +125,70 @@ impl Plan {
                 tracing::info!(address = %bound.address, "HTTP and messages share one address, told apart by the first byte");
             }
             listening.push(Listening { transport: "http", address: bound.address.to_string() });
-            for route in list {
-                tracing::info!("{route}");
-            }
+            routes.extend(list);
             tasks.spawn(shutdown.track(share::serve_http(bound.listener, router, shutdown.clone())));
         }
         let dispatcher = Dispatcher::new(&application);
-        for server in self.servers {
+        for server in std::mem::take(&mut self.servers) {
             tasks.spawn(shutdown.track(server.serve(dispatcher.clone(), shutdown.clone())));
         }
-        log_start(&application, &listening);
+        log_start(&routes, &listening);
+        self.warn_of_unguarded(&application);
         let signal = Arc::new(OnceLock::new());
         if self.shutdown_hooks {
             on_signals(shutdown.clone(), Arc::clone(&signal));
         }
         undo.keep();
-        Ok(RunningApp { application, listening, shutdown, signal, tasks })
+        Ok(RunningApp { application, listening, routes, shutdown, signal, tasks })
     }
 
-    async fn boot(root: fn() -> ModuleDef, bus: &EventBus) -> Result<Application, ListenError> {
+    fn boot_options(&self, bus: &EventBus) -> BootOptions {
         /// Hosts what every application has.
         struct Nest;
-        let builtin = DynamicModule::new::<Nest>().provide(Provider::value(bus.clone())).export::<EventBus>().global();
+        let builtin = DynamicModule::new::<Nest>()
+            .provide(Provider::value(bus.clone()))
+            .provide(Provider::value(Reflector))
+            .export::<EventBus>()
+            .export::<Reflector>()
+            .global();
         let mut options = BootOptions::default();
         options.globals.push(builtin);
         #[cfg(feature = "http")]
         {
             options.has_http_routes = Some(has_routes);
+            options.http_enhancers = Some(enhancers_of);
         }
-        Ok(nestrs_core::boot(root(), options).await?)
+        options.app_enhancers_off_messages = !self.messages_inherit;
+        options.enhancers = if self.messages_inherit { self.enhancers.clone() } else { Enhancers::default() }
+            .around(&self.message_enhancers);
+        options
+    }
+}
+
+impl Plan {
+    /// Says so when global stages stand around HTTP routes and not around messages.
+    fn warn_of_unguarded(&self, application: &Application) {
+        let global = application.app_enhancers.clone().around(&self.enhancers).chain();
+        let handlers = application.routes.iter().filter(|route| route.kind != HandlerKind::Bus).count();
+        if self.messages_inherit || global.is_empty() || handlers == 0 {
+            return;
+        }
+        let names: Vec<_> = global.iter().map(|entry| format!("{} {}", entry.kind, entry.name)).collect();
+        tracing::warn!(
+            handlers,
+            "{} around HTTP routes only: message and event handlers run without; \
+             `inherit_app_config(true)` puts them around those too",
+            names.join(", ")
+        );
     }
 }
 
 /// How long a shutdown may take where no transport says.
 const DEFAULT_GRACE: Duration = Duration::from_secs(10);
 
-fn log_start(application: &Application, listening: &[Listening]) {
-    for route in &application.routes {
-        let kind = match route.kind {
-            HandlerKind::Message => "message",
-            HandlerKind::Event => "event",
-            _ => "bus event",
-        };
-        tracing::info!("{kind} {} → {}", route.pattern, route.handler);
+fn log_start(routes: &[Explained], listening: &[Listening]) {
+    for route in routes {
+        tracing::info!("{route}");
     }
     for Listening { transport, address } in listening {
         let exposed = address.parse::<SocketAddr>().is_ok_and(|address| !address.ip().is_loopback());
@@ -254,6 +291,7 @@ pub struct Listening {
 pub struct RunningApp {
     application: Arc<Application>,
     listening: Vec<Listening>,
+    routes: Vec<Explained>,
     shutdown: Shutdown,
     /// The signal that ended it.
     signal: Arc<OnceLock<i32>>,
@@ -283,6 +321,57 @@ impl RunningApp {
     #[must_use]
     pub fn get_named<T: ?Sized + Send + Sync + 'static>(&self, name: &str) -> Option<Arc<T>> {
         self.application.root.get_named(name)
+    }
+
+    /// Everything it serves, with what stands around each handler; start-up logs the same lines.
+    #[must_use]
+    pub fn routes(&self) -> &[Explained] {
+        &self.routes
+    }
+
+    /// What runs for a pattern, `"math.add"`, or for an HTTP route, `"GET /math/sum"`: the handler and the chain of
+    /// stages around it. Several for an event with several handlers, none when nothing answers.
+    ///
+    /// ```
+    /// use nestrs::microservices::TcpMicroserviceOptions;
+    /// use nestrs::prelude::*;
+    ///
+    /// #[derive(Default)]
+    /// struct TokenGuard;
+    /// impl CanActivate for TokenGuard {
+    ///     async fn can_activate(&self, _cx: &ExecutionContext) -> Result<(), TransportError> {
+    ///         Ok(())
+    ///     }
+    /// }
+    ///
+    /// #[injectable]
+    /// struct Math;
+    ///
+    /// #[micro_routes]
+    /// impl Math {
+    ///     #[message_pattern("math.sum")]
+    ///     #[use_guards(TokenGuard)]
+    ///     async fn sum(&self, numbers: Vec<i64>) -> i64 {
+    ///         numbers.iter().sum()
+    ///     }
+    /// }
+    ///
+    /// #[module(providers = [Math], microservices = [Math])]
+    /// struct AppModule;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), ListenError> {
+    /// let options = TcpMicroserviceOptions::bind("127.0.0.1:0");
+    /// let app = NestFactory::create_microservice::<AppModule>(options).start().await?;
+    /// let explained = app.explain("math.sum");
+    /// assert_eq!(explained[0].to_string(), "message math.sum → Math::sum: guard TokenGuard (method) → handler");
+    /// app.close().await;
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn explain(&self, pattern: impl Into<Pattern>) -> Vec<&Explained> {
+        let pattern = pattern.into();
+        self.routes.iter().filter(|route| route.answers(pattern.route())).collect()
     }
 
     /// Runs until it is shut down by a signal, or until nothing is served any more.

@@ -2,7 +2,9 @@
 
 use std::marker::PhantomData;
 
-use nestrs_core::Module;
+#[cfg(all(feature = "http", feature = "microservices"))]
+use nestrs_core::Enhancers;
+use nestrs_core::{ExceptionFilter, IntoGuard, IntoInterceptor, IntoPipe, Module};
 #[cfg(feature = "microservices")]
 use nestrs_microservices::MicroserviceOptions;
 
@@ -33,7 +35,9 @@ impl NestFactory {
     /// ```
     #[cfg(feature = "http")]
     pub fn create<M: Module>() -> NestApplication<M> {
-        NestApplication { plan: Plan::new(M::define), module: PhantomData }
+        let mut plan = Plan::new(M::define);
+        plan.messages_inherit = false;
+        NestApplication { plan, module: PhantomData }
     }
 
     /// A microservice, listening on the transport whose options are given; others may be added, and HTTP beside them.
@@ -86,6 +90,31 @@ impl<M: Module> NestMicroservice<M> {
     #[cfg(feature = "http")]
     pub fn configure_http(mut self, configure: impl FnOnce(HttpApp) -> HttpApp) -> Self {
         self.plan.http = configure(self.plan.http);
+        self
+    }
+
+    /// Puts a guard around every message and event handler, and around every HTTP route of the same application, outside of those written in modules and on handlers.
+    pub fn use_global_guards<K>(mut self, guard: impl IntoGuard<K>) -> Self {
+        self.plan.enhancers = self.plan.enhancers.guard(guard);
+        self
+    }
+
+    /// Puts an interceptor around every message and event handler, and around every HTTP route of the same application, outside of those written in modules and on handlers.
+    pub fn use_global_interceptors<K>(mut self, interceptor: impl IntoInterceptor<K>) -> Self {
+        self.plan.enhancers = self.plan.enhancers.interceptor(interceptor);
+        self
+    }
+
+    /// Transforms the payload of every message and event, before the pipes written in modules and on handlers.
+    pub fn use_global_pipes<K>(mut self, pipe: impl IntoPipe<K>) -> Self {
+        self.plan.enhancers = self.plan.enhancers.pipe(pipe);
+        self
+    }
+
+    /// Answers for every message handler and HTTP route that fails with an error of the filter's type, unless a filter in a module or on the
+    /// handler does.
+    pub fn use_global_filters(mut self, filter: impl ExceptionFilter) -> Self {
+        self.plan.enhancers = self.plan.enhancers.filter(filter);
         self
     }
 
@@ -149,6 +178,67 @@ impl<M: Module> NestApplication<M> {
     #[cfg(feature = "microservices")]
     pub fn connect_microservice(mut self, options: impl MicroserviceOptions) -> Self {
         self.plan.servers.push(options.into_server());
+        self
+    }
+
+    /// Puts a guard around every HTTP route; around messages too with [`NestApplication::inherit_app_config`], outside of those written in modules and on handlers.
+    pub fn use_global_guards<K>(mut self, guard: impl IntoGuard<K>) -> Self {
+        self.plan.enhancers = self.plan.enhancers.guard(guard);
+        self
+    }
+
+    /// Puts an interceptor around every HTTP route; around messages too with [`NestApplication::inherit_app_config`], outside of those written in modules and on handlers.
+    pub fn use_global_interceptors<K>(mut self, interceptor: impl IntoInterceptor<K>) -> Self {
+        self.plan.enhancers = self.plan.enhancers.interceptor(interceptor);
+        self
+    }
+
+    /// Transforms the payload of every message and event, with [`NestApplication::inherit_app_config`] (HTTP routes have extractors instead), before the pipes written in modules and on handlers.
+    pub fn use_global_pipes<K>(mut self, pipe: impl IntoPipe<K>) -> Self {
+        self.plan.enhancers = self.plan.enhancers.pipe(pipe);
+        self
+    }
+
+    /// Answers for every HTTP route, and with [`NestApplication::inherit_app_config`] for every message, that fails with an error of the filter's type, unless a filter in a module or on the
+    /// handler does.
+    pub fn use_global_filters(mut self, filter: impl ExceptionFilter) -> Self {
+        self.plan.enhancers = self.plan.enhancers.filter(filter);
+        self
+    }
+
+    /// Decides whether the global guards, interceptors and filters of this application, those that modules provide for
+    /// it included, stand around its message and event handlers too; they do not unless this is called with `true`
+    /// (NestJS fact sheet, section 17). Where that leaves handlers without a global guard, start-up warns.
+    #[cfg(feature = "microservices")]
+    pub fn inherit_app_config(mut self, inherit: bool) -> Self {
+        self.plan.messages_inherit = inherit;
+        self
+    }
+
+    /// Puts stages around message and event handlers only.
+    ///
+    /// ```no_run
+    /// use nestrs::microservices::TcpMicroserviceOptions;
+    /// use nestrs::prelude::*;
+    /// # struct TokenGuard;
+    /// # impl CanActivate for TokenGuard {
+    /// #     async fn can_activate(&self, _: &ExecutionContext) -> Result<(), TransportError> { Ok(()) }
+    /// # }
+    ///
+    /// #[module]
+    /// struct AppModule;
+    ///
+    /// # async fn example() -> Result<(), ListenError> {
+    /// NestFactory::create::<AppModule>()
+    ///     .connect_microservice(TcpMicroserviceOptions::bind("127.0.0.1:3001"))
+    ///     .configure_microservices(|messages| messages.guard(TokenGuard))
+    ///     .listen(3000)
+    ///     .await
+    /// # }
+    /// ```
+    #[cfg(feature = "microservices")]
+    pub fn configure_microservices(mut self, add: impl FnOnce(Enhancers) -> Enhancers) -> Self {
+        self.plan.message_enhancers = add(self.plan.message_enhancers);
         self
     }
 

@@ -8,6 +8,8 @@ mod app;
 #[cfg(any(feature = "http", feature = "microservices"))]
 mod error;
 #[cfg(any(feature = "http", feature = "microservices"))]
+mod explain;
+#[cfg(any(feature = "http", feature = "microservices"))]
 mod factory;
 #[cfg(feature = "http")]
 mod http;
@@ -20,17 +22,20 @@ pub mod prelude;
 
 #[doc(inline)]
 pub use nestrs_core::{
-    Application, BeforeApplicationShutdown, BootError, CalledPattern, CanActivate, ContextKind, Deadline, Dependency,
-    DynamicModule, ErrorKind, ExecutionContext, Extensions, FromContext, HandlerResult, HookResult, Injectable,
-    Interceptor, Metadata, MicroCanActivate, MicroIncomingInterceptor, MicroPipeTransform, Module, ModuleDef,
-    OnApplicationBootstrap, OnApplicationShutdown, OnModuleDestroy, OnModuleInit, Pattern, Payload, PipeTransform,
-    Problem, Provider, Reply, ResolveError, Resolver, Scope, Sent, TransportError, async_trait, boot, forbidden,
+    Application, BeforeApplicationShutdown, BootError, CalledPattern, CanActivate, Caught, Chain, ChainEntry,
+    ContextKind, Deadline, Dependency, DynamicModule, Enhancers, ErrorKind, ExceptionFilter, ExecutionContext,
+    Extensions, FromContext, HandlerMetadata, HandlerResult, HookResult, Injectable, Interceptor, Level, Metadata,
+    MicroCanActivate, MicroIncomingInterceptor, MicroPipeTransform, Module, ModuleDef, OnApplicationBootstrap,
+    OnApplicationShutdown, OnModuleDestroy, OnModuleInit, Pattern, Payload, PipeTransform, Problem, Provider,
+    Reflector, Reply, ResolveError, Resolver, Scope, Sent, StageKind, TransportError, async_trait, boot, forbidden,
 };
 
 #[cfg(any(feature = "http", feature = "microservices"))]
 pub use app::{Listening, RunningApp};
 #[cfg(any(feature = "http", feature = "microservices"))]
 pub use error::ListenError;
+#[cfg(any(feature = "http", feature = "microservices"))]
+pub use explain::Explained;
 #[cfg(feature = "http")]
 pub use factory::NestApplication;
 #[cfg(any(feature = "http", feature = "microservices"))]
@@ -38,7 +43,7 @@ pub use factory::NestFactory;
 #[cfg(feature = "microservices")]
 pub use factory::NestMicroservice;
 #[cfg(feature = "http")]
-pub use http::{CorsOptions, HttpAddress, HttpApp, status_of};
+pub use http::{CorsOptions, Ctx, HttpAddress, HttpApp, status_of};
 pub use nestrs_microservices::EventBus;
 
 /// axum, as controllers use it: extractors and responses come from here.

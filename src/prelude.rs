@@ -4,14 +4,14 @@
 pub use crate::macros::*;
 #[doc(no_inline)]
 pub use crate::{
-    BeforeApplicationShutdown, CanActivate, Deadline, DynamicModule, ErrorKind, EventBus, ExecutionContext,
-    FromContext, HookResult, Interceptor, Metadata, MicroCanActivate, MicroIncomingInterceptor, MicroPipeTransform,
-    OnApplicationBootstrap, OnApplicationShutdown, OnModuleDestroy, OnModuleInit, Pattern, Payload, PipeTransform,
-    Provider, TransportError, async_trait, forbidden,
+    BeforeApplicationShutdown, CanActivate, Caught, Deadline, DynamicModule, ErrorKind, EventBus, ExceptionFilter,
+    ExecutionContext, FromContext, HandlerResult, HookResult, Interceptor, Metadata, MicroCanActivate,
+    MicroIncomingInterceptor, MicroPipeTransform, OnApplicationBootstrap, OnApplicationShutdown, OnModuleDestroy,
+    OnModuleInit, Pattern, Payload, PipeTransform, Provider, Reflector, Reply, TransportError, async_trait, forbidden,
 };
 #[cfg(feature = "http")]
 #[doc(no_inline)]
-pub use crate::{CorsOptions, HttpApp};
+pub use crate::{CorsOptions, Ctx, HttpApp};
 #[cfg(any(feature = "http", feature = "microservices"))]
 #[doc(no_inline)]
 pub use crate::{ListenError, NestFactory};

@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::injectable::{Instance, Key, Resolver, StageCache};
+use crate::injectable::{Instance, Key, ResolveError, Resolver, StageCache};
+use crate::pipeline::Enhancers;
+use crate::pipeline::spec::EnhancerSpecs;
 
 /// All providers of one application, frozen. Two applications in one process share nothing.
 pub struct Container {
@@ -87,6 +89,14 @@ impl Scope {
     #[must_use]
     pub fn get_named<T: ?Sized + Send + Sync + 'static>(&self, name: &str) -> Option<Arc<T>> {
         self.container.resolver(self.module).get(&Key::named::<T>(name.to_owned())).ok()
+    }
+
+    /// Builds declared stages with what this module sees. Boot has checked those of HTTP routes.
+    ///
+    /// # Errors
+    /// When one of them needs something that is not there.
+    pub fn build_enhancers(&self, specs: &EnhancerSpecs) -> Result<Enhancers, ResolveError> {
+        specs.build(&self.container.resolver(self.module))
     }
 
     /// The module's name.

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
 use crate::error::TransportError;
+use crate::metadata::HandlerMetadata;
 use crate::payload::Payload;
 
 /// What a call came in by.
@@ -39,6 +40,7 @@ pub struct ExecutionContext {
     kind: ContextKind,
     pattern: Arc<str>,
     handler: &'static str,
+    handler_metadata: Option<Arc<HandlerMetadata>>,
     payload: Payload,
     metadata: Option<Metadata>,
     deadline: Option<Instant>,
@@ -54,6 +56,7 @@ impl ExecutionContext {
             kind,
             pattern: pattern.into(),
             handler: "",
+            handler_metadata: None,
             payload,
             metadata: None,
             deadline: None,
@@ -66,6 +69,13 @@ impl ExecutionContext {
     #[must_use]
     pub fn with_handler(mut self, handler: &'static str) -> Self {
         self.handler = handler;
+        self
+    }
+
+    /// Adds what `#[set_metadata]` says of the handler.
+    #[must_use]
+    pub fn with_handler_metadata(mut self, metadata: Option<Arc<HandlerMetadata>>) -> Self {
+        self.handler_metadata = metadata;
         self
     }
 
@@ -106,6 +116,13 @@ impl ExecutionContext {
     #[must_use]
     pub fn handler(&self) -> &'static str {
         self.handler
+    }
+
+    /// What `#[set_metadata]` says of the handler and of its block; [`Reflector`](crate::Reflector) reads it.
+    #[must_use]
+    pub fn handler_metadata(&self) -> &HandlerMetadata {
+        static NONE: HandlerMetadata = HandlerMetadata::none();
+        self.handler_metadata.as_deref().unwrap_or(&NONE)
     }
 
     /// The payload as it was received, before any pipe.

@@ -56,6 +56,8 @@ struct Rest {
     exact: Option<Value>,
     /// Set on errors whose text is for operators: a caller reads "Internal server error" instead.
     withheld: bool,
+    /// The type this was converted from, should the conversion have dropped it.
+    origin: Option<&'static str>,
     source: Option<Arc<dyn Error + Send + Sync>>,
 }
 
@@ -197,6 +199,39 @@ impl TransportError {
                 format!(r#"{{"status":"error","message":{},"details":{details}}}"#, text(&self.message))
             }
         }
+    }
+
+    /// An error whose text the caller is meant to read, made from another error, which is kept as the source: exception
+    /// filters find it there by its type.
+    ///
+    /// ```
+    /// # use nestrs_core::TransportError;
+    /// #[derive(Debug, thiserror::Error)]
+    /// #[error("order {0} is closed")]
+    /// struct Closed(u32);
+    ///
+    /// impl From<Closed> for TransportError {
+    ///     fn from(error: Closed) -> Self {
+    ///         Self::caused_by(error)
+    ///     }
+    /// }
+    ///
+    /// assert_eq!(TransportError::from(Closed(7)).to_wire()["message"], "order 7 is closed");
+    /// ```
+    #[must_use]
+    pub fn caused_by(error: impl Error + Send + Sync + 'static) -> Self {
+        Self::new(error.to_string()).with_source(error)
+    }
+
+    /// Remembers the name of the type it was converted from.
+    #[must_use]
+    pub(crate) fn converted_from<E>(mut self) -> Self {
+        self.rest.origin.get_or_insert(std::any::type_name::<E>());
+        self
+    }
+
+    pub(crate) fn origin(&self) -> Option<&'static str> {
+        self.rest.origin
     }
 
     /// Keeps its text from callers: they read "Internal server error".

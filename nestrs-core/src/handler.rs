@@ -6,11 +6,14 @@ use std::sync::Arc;
 
 use crate::context::ExecutionContext;
 use crate::injectable::{Key, ResolveError, Resolver};
+use crate::metadata::HandlerMetadata;
 use crate::pattern::{Pattern, PatternLiteral};
 use crate::payload::Payload;
-use crate::pipeline::Stages;
+use crate::pipeline::chain::{Chain, ChainEntry, StageKind};
+use crate::pipeline::filter::Filters;
 use crate::pipeline::list::{GuardList, InterceptorList, PipeList};
-use crate::pipeline::spec::{Specs, StageNeed};
+use crate::pipeline::spec::{FilterList, Specs, StageNeed};
+use crate::pipeline::{Enhancers, Stages};
 use crate::reply::{BoxFuture, HandlerResult};
 
 /// What a handler answers to.
@@ -31,6 +34,7 @@ pub struct HandlerDef {
     patterns: &'static [PatternLiteral],
     name: &'static str,
     mount: fn(&mut Mounting<'_>),
+    metadata: Option<fn() -> HandlerMetadata>,
 }
 
 impl HandlerDef {
@@ -41,19 +45,26 @@ impl HandlerDef {
         name: &'static str,
         mount: fn(&mut Mounting<'_>),
     ) -> Self {
-        Self { kind: HandlerKind::Message, patterns, name, mount }
+        Self { kind: HandlerKind::Message, patterns, name, mount, metadata: None }
     }
 
     /// A row for an event handler.
     #[must_use]
     pub const fn event(patterns: &'static [PatternLiteral], name: &'static str, mount: fn(&mut Mounting<'_>)) -> Self {
-        Self { kind: HandlerKind::Event, patterns, name, mount }
+        Self { kind: HandlerKind::Event, patterns, name, mount, metadata: None }
     }
 
     /// A row for a subscriber of the in-process bus.
     #[must_use]
     pub const fn bus(patterns: &'static [PatternLiteral], name: &'static str, mount: fn(&mut Mounting<'_>)) -> Self {
-        Self { kind: HandlerKind::Bus, patterns, name, mount }
+        Self { kind: HandlerKind::Bus, patterns, name, mount, metadata: None }
+    }
+
+    /// Adds what `#[set_metadata]` says of the handler and of its block; made once, at boot.
+    #[must_use]
+    pub const fn metadata(mut self, metadata: fn() -> HandlerMetadata) -> Self {
+        self.metadata = Some(metadata);
+        self
     }
 
     /// What it answers to.
@@ -73,15 +84,24 @@ impl HandlerDef {
     }
 
     pub(crate) fn plan(&self) -> Plan {
-        let mut plan = Plan { service: None, needs: Vec::new() };
+        let mut plan = Plan { service: None, needs: Vec::new(), chain: Vec::new() };
         (self.mount)(&mut Mounting(Mode::Plan(&mut plan)));
         plan
     }
 
-    pub(crate) fn mount(&self, resolver: &Resolver<'_>) -> Option<Result<Arc<dyn Endpoint>, ResolveError>> {
+    /// Builds it inside the stages of its module and of the application.
+    pub(crate) fn mount(
+        &self,
+        resolver: &Resolver<'_>,
+        outer: &Arc<Enhancers>,
+    ) -> Option<Result<Arc<dyn Endpoint>, ResolveError>> {
         let mut built = None;
-        (self.mount)(&mut Mounting(Mode::Build(resolver, &mut built)));
+        (self.mount)(&mut Mounting(Mode::Build { resolver, outer, built: &mut built }));
         built
+    }
+
+    pub(crate) fn to_metadata(self) -> Option<Arc<HandlerMetadata>> {
+        self.metadata.map(|metadata| Arc::new(metadata()))
     }
 }
 
@@ -151,7 +171,7 @@ impl fmt::Debug for HandlerSet {
 ///     const HANDLERS: &'static [HandlerDef] = &[HandlerDef::message(
 ///         &[PatternLiteral::Object(&[("cmd", PatternLiteral::Text("sum"))])],
 ///         "Math::sum",
-///         |mounting| mount(mounting, (), (), (), sum),
+///         |mounting| mount(mounting, (), (), (), (), sum),
 ///     )];
 /// }
 ///
@@ -169,7 +189,11 @@ pub struct Mounting<'a>(Mode<'a>);
 
 enum Mode<'a> {
     Plan(&'a mut Plan),
-    Build(&'a Resolver<'a>, &'a mut Option<Result<Arc<dyn Endpoint>, ResolveError>>),
+    Build {
+        resolver: &'a Resolver<'a>,
+        outer: &'a Arc<Enhancers>,
+        built: &'a mut Option<Result<Arc<dyn Endpoint>, ResolveError>>,
+    },
 }
 
 impl fmt::Debug for Mounting<'_> {
@@ -183,6 +207,8 @@ impl fmt::Debug for Mounting<'_> {
 pub(crate) struct Plan {
     pub(crate) service: Option<Key>,
     pub(crate) needs: Vec<StageNeed>,
+    /// The stages written on it and on its block.
+    pub(crate) chain: Vec<ChainEntry>,
 }
 
 /// The user's method behind a uniform signature: decodes the payload, calls the method, converts what it returns.
@@ -195,28 +221,41 @@ pub trait Endpoint: Send + Sync {
 }
 
 /// Mounts a method with its stages, or says what that needs: a row calls it exactly once.
-pub fn mount<S, I, G, P>(mounting: &mut Mounting<'_>, interceptors: I, guards: G, pipes: P, thunk: Thunk<S>)
-where
+pub fn mount<S, I, G, P, F>(
+    mounting: &mut Mounting<'_>,
+    interceptors: I,
+    guards: G,
+    pipes: P,
+    filters: F,
+    thunk: Thunk<S>,
+) where
     S: Send + Sync + 'static,
     I: Specs<Built: InterceptorList>,
     G: Specs<Built: GuardList>,
     P: Specs<Built: PipeList>,
+    F: Specs<Built: FilterList>,
 {
     match &mut mounting.0 {
         Mode::Plan(plan) => {
             plan.service = Some(Key::of::<S>());
-            interceptors.needs(&mut plan.needs);
-            guards.needs(&mut plan.needs);
-            pipes.needs(&mut plan.needs);
+            interceptors.declare(StageKind::Interceptor, &mut plan.needs, &mut plan.chain);
+            guards.declare(StageKind::Guard, &mut plan.needs, &mut plan.chain);
+            pipes.declare(StageKind::Pipe, &mut plan.needs, &mut plan.chain);
+            filters.declare(StageKind::Filter, &mut plan.needs, &mut plan.chain);
         }
-        Mode::Build(resolver, built) => {
+        Mode::Build { resolver, outer, built } => {
             **built = Some((|| {
                 let service = resolver.required::<S>()?;
-                if I::Built::EMPTY && G::Built::EMPTY && P::Built::EMPTY {
+                let mut within = Vec::new();
+                filters.build(resolver)?.add_to(&mut within);
+                let filters = Filters::from_outside_in(outer.filters().chain(within));
+                let is_bare = I::Built::EMPTY && G::Built::EMPTY && P::Built::EMPTY;
+                if is_bare && outer.is_empty() && filters.is_empty() {
                     return Ok(Arc::new(Bare { service, thunk }) as Arc<dyn Endpoint>);
                 }
                 let stages =
                     Stages::new(interceptors.build(resolver)?, guards.build(resolver)?, pipes.build(resolver)?);
+                let stages = stages.inside(outer).filtered_by(filters);
                 Ok(Arc::new(Staged { service, stages, thunk }) as Arc<dyn Endpoint>)
             })());
         }
@@ -266,6 +305,10 @@ pub struct Route {
     pub kind: HandlerKind,
     /// `Type::method`.
     pub handler: &'static str,
+    /// What `#[set_metadata]` says of it.
+    pub metadata: Option<Arc<HandlerMetadata>>,
+    /// What stands around it, for people to read.
+    pub chain: Arc<Chain>,
     /// The handler with its stages.
     pub endpoint: Arc<dyn Endpoint>,
 }

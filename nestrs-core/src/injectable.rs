@@ -148,7 +148,8 @@ pub(crate) fn short_type_name(full: &str) -> String {
             short.truncate(segment_start);
         } else {
             short.push(character);
-            if !(character.is_alphanumeric() || character == '_') {
+            // Braces stand in what the compiler names itself: `{{closure}}`.
+            if !(character.is_alphanumeric() || "_{}#".contains(character)) {
                 segment_start = short.len();
             }
         }
@@ -329,6 +330,7 @@ mod tests {
         check("dyn a::Repo", "dyn Repo");
         check("(a::B, &c::D)", "(B, &D)");
         check("u8", "u8");
+        check("a::main::{{closure}}::B<c::D>", "B<D>");
     }
 
     #[test]

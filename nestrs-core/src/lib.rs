@@ -18,6 +18,7 @@ mod error;
 mod handler;
 mod injectable;
 mod lifecycle;
+mod metadata;
 mod module;
 mod pattern;
 mod payload;
@@ -28,7 +29,7 @@ mod reply;
 
 pub use async_trait::async_trait;
 
-pub use boot::{Application, BootError, BootOptions, Controller, Problem, boot};
+pub use boot::{Application, BootError, BootOptions, Controller, HttpEnhancers, Problem, boot};
 pub use container::{Container, Scope};
 pub use context::{CalledPattern, ContextKind, Deadline, ExecutionContext, Extensions, FromContext, Metadata};
 pub use error::{ErrorKind, INTERNAL_SERVER_ERROR, Sent, TransportError};
@@ -38,12 +39,16 @@ pub use lifecycle::{
     BeforeApplicationShutdown, Hook, HookResult, Hooks, Lifecycle, OnApplicationBootstrap, OnApplicationShutdown,
     OnModuleDestroy, OnModuleInit, Phase,
 };
+pub use metadata::{HandlerMetadata, Reflector};
 pub use module::{DynamicModule, Module, ModuleDef};
 pub use pattern::{Pattern, PatternError, PatternLiteral};
 pub use payload::Payload;
+pub use pipeline::erased::{Documented, IntoGuard, IntoInterceptor, IntoPipe, Neutral};
 pub use pipeline::guard::forbidden;
+pub use pipeline::spec::EnhancerSpecs;
 pub use pipeline::{
-    CanActivate, Interceptor, MicroCanActivate, MicroIncomingInterceptor, MicroPipeTransform, PipeTransform, Stages,
+    Answer, CanActivate, Caught, Chain, ChainEntry, Enhancers, ExceptionFilter, Filters, Interceptor, Level,
+    MicroCanActivate, MicroIncomingInterceptor, MicroPipeTransform, PipeTransform, StageKind, Stages, ValueMap,
 };
 pub use provider::{Factory, FactoryError, Injected, Provider};
 pub use reply::{BoxFuture, Emitter, HandlerError, HandlerReply, HandlerResult, Reply, ReplyStream, generate};
@@ -57,9 +62,9 @@ pub mod __private {
     };
     pub use crate::pipeline::list::{GuardList, InterceptorList, PipeList};
     pub use crate::pipeline::spec::{
-        DefaultGuard, DefaultInterceptor, DefaultPipe, DocumentedGuard, DocumentedInterceptor, DocumentedPipe,
-        InjectableGuard, InjectableInterceptor, InjectablePipe, NoGuard, NoInterceptor, NoPipe, Specs, Stage,
-        StageNeed, StageSpec,
+        DefaultFilter, DefaultGuard, DefaultInterceptor, DefaultPipe, DocumentedGuard, DocumentedInterceptor,
+        DocumentedPipe, FilterList, InjectableFilter, InjectableGuard, InjectableInterceptor, InjectablePipe, NoFilter,
+        NoGuard, NoInterceptor, NoPipe, Specs, Stage, StageNeed, StageSpec,
     };
     pub use crate::pipeline::{guard::MicroGuard, interceptor::MicroInterceptor, pipe::MicroPipe};
     pub use crate::registry::HANDLERS;
@@ -69,6 +74,7 @@ pub mod __private {
     };
     pub use crate::*;
     pub use linkme;
+    pub use serde_json::json;
 
     use serde::de::DeserializeOwned;
 

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::injectable::{Injectable, Key, short_type_name};
+use crate::pipeline::spec::EnhancerSpecs;
 use crate::provider::Provider;
 
 /// A module; what `#[module]` implements.
@@ -44,6 +45,8 @@ pub struct ModuleDef {
     pub(crate) microservices: Vec<Listed>,
     pub(crate) exports: Vec<Export>,
     pub(crate) global: bool,
+    /// Around every handler whose service this module provides.
+    pub(crate) enhancers: EnhancerSpecs,
 }
 
 #[derive(Clone)]
@@ -82,6 +85,7 @@ impl ModuleDef {
             microservices: Vec::new(),
             exports: Vec::new(),
             global: false,
+            enhancers: EnhancerSpecs::default(),
         }
     }
 

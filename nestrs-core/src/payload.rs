@@ -137,6 +137,16 @@ impl Payload {
             Source::Value(value) => Cow::Owned(value.to_string().into_bytes()),
         }
     }
+
+    /// [`Payload::json`] as shared bytes: what was received or serialised is not copied.
+    #[must_use]
+    pub fn to_bytes(&self) -> Bytes {
+        match &self.source {
+            Source::Absent => Bytes::from_static(b"null"),
+            Source::Json(text) => text.clone(),
+            Source::Value(value) => value.to_string().into(),
+        }
+    }
 }
 
 /// Two payloads are equal when they are the same JSON value; texts that are no JSON are equal to nothing.

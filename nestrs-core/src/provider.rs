@@ -9,6 +9,8 @@ use std::sync::Arc;
 
 use crate::injectable::{Dependency, Injectable, Instance, Key, ResolveError, Resolver, short_type_name};
 use crate::lifecycle::Hooks;
+use crate::pipeline::chain::Level;
+use crate::pipeline::{CanActivate, Enhancers, ExceptionFilter, Interceptor, PipeTransform};
 use crate::reply::BoxFuture;
 
 /// Whatever a factory failed with.
@@ -42,7 +44,12 @@ pub struct Provider {
     pub(crate) label: String,
     pub(crate) dependencies: Vec<Dependency>,
     pub(crate) build: Arc<BuildFn>,
+    /// Set on what stands around the handlers of the whole application.
+    pub(crate) enhancer: Option<AddEnhancer>,
 }
+
+/// Adds a built provider to the stages of the application.
+pub(crate) type AddEnhancer = fn(&Instance, Enhancers) -> Enhancers;
 
 type BuildFn = dyn Fn(&Resolver<'_>) -> Result<Build, ResolveError> + Send + Sync;
 
@@ -60,7 +67,13 @@ impl Provider {
         dependencies: Vec<Dependency>,
         build: impl Fn(&Resolver<'_>) -> Result<Build, ResolveError> + Send + Sync + 'static,
     ) -> Self {
-        Self { key: Key::of::<T>(), label: short_type_name(type_name::<T>()), dependencies, build: Arc::new(build) }
+        Self {
+            key: Key::of::<T>(),
+            label: short_type_name(type_name::<T>()),
+            dependencies,
+            build: Arc::new(build),
+            enhancer: None,
+        }
     }
 
     /// One `T`, built by the container.
@@ -179,6 +192,67 @@ impl Provider {
         Self::new::<T>(dependencies, move |resolver| {
             build(resolver).map(|value| Build::Ready(Instance::new(Arc::new(value))))
         })
+    }
+
+    /// A guard for the whole application, built by the container and so with access to what its module sees; NestJS's
+    /// `APP_GUARD`. It may be listed in any module, and stands outside those that are given to the factory.
+    ///
+    /// ```
+    /// use nestrs_core::{CanActivate, ExecutionContext, Injectable, Provider, ResolveError, Resolver, TransportError};
+    ///
+    /// struct Everyone;
+    /// impl CanActivate for Everyone {
+    ///     async fn can_activate(&self, _cx: &ExecutionContext) -> Result<(), TransportError> {
+    ///         Ok(())
+    ///     }
+    /// }
+    /// # impl Injectable for Everyone {
+    /// #     fn dependencies() -> Vec<nestrs_core::Dependency> { vec![] }
+    /// #     fn construct(_: &Resolver<'_>) -> Result<Self, ResolveError> { Ok(Everyone) }
+    /// # }
+    /// let provider = Provider::app_guard::<Everyone>();
+    /// # let _ = provider;
+    /// ```
+    #[must_use]
+    pub fn app_guard<G: CanActivate + Injectable>() -> Self {
+        Self::for_application::<G>("APP_GUARD", |guard, enhancers| match guard.get::<G>() {
+            Some(guard) => enhancers.with_guard(guard, type_name::<G>(), Level::Global),
+            None => enhancers,
+        })
+    }
+
+    /// An interceptor for the whole application; see [`Provider::app_guard`].
+    #[must_use]
+    pub fn app_interceptor<I: Interceptor + Injectable>() -> Self {
+        Self::for_application::<I>("APP_INTERCEPTOR", |interceptor, enhancers| match interceptor.get::<I>() {
+            Some(interceptor) => enhancers.with_interceptor(interceptor, type_name::<I>(), Level::Global),
+            None => enhancers,
+        })
+    }
+
+    /// A pipe for the messages and events of the whole application; see [`Provider::app_guard`].
+    #[must_use]
+    pub fn app_pipe<P: PipeTransform + Injectable>() -> Self {
+        Self::for_application::<P>("APP_PIPE", |pipe, enhancers| match pipe.get::<P>() {
+            Some(pipe) => enhancers.with_pipe(pipe, type_name::<P>(), Level::Global),
+            None => enhancers,
+        })
+    }
+
+    /// An exception filter for the whole application; see [`Provider::app_guard`].
+    #[must_use]
+    pub fn app_filter<F: ExceptionFilter + Injectable>() -> Self {
+        Self::for_application::<F>("APP_FILTER", |filter, enhancers| match filter.get::<F>() {
+            Some(filter) => enhancers.with_filter(filter, Level::Global),
+            None => enhancers,
+        })
+    }
+
+    /// Under a name, so that it is no provider of its type for others.
+    fn for_application<T: Injectable>(name: &'static str, add: AddEnhancer) -> Self {
+        let mut provider = Self::class::<T>().named(name);
+        provider.enhancer = Some(add);
+        provider
     }
 
     /// Makes it one that is asked for by name: `#[inject("NAME")]`.

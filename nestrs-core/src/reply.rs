@@ -58,7 +58,7 @@ pub trait HandlerError {
 #[diagnostic::do_not_recommend]
 impl<E: Into<TransportError>> HandlerError for E {
     fn into_transport_error(self) -> TransportError {
-        self.into()
+        self.into().converted_from::<E>()
     }
 }
 

@@ -51,9 +51,9 @@ impl MicroRoutes for Sums {
         HandlerDef::message(
             &[PatternLiteral::Object(&[("v", PatternLiteral::Number(1.0)), ("cmd", PatternLiteral::Text("sum"))])],
             "Math::sum",
-            |mounting| mount(mounting, (), (), (), sum),
+            |mounting| mount(mounting, (), (), (), (), sum),
         ),
-        HandlerDef::event(&[PatternLiteral::Text("math.done")], "Math::done", |it| mount(it, (), (), (), pattern)),
+        HandlerDef::event(&[PatternLiteral::Text("math.done")], "Math::done", |it| mount(it, (), (), (), (), pattern)),
     ];
 }
 #[distributed_slice(HANDLERS)]
@@ -66,9 +66,11 @@ impl MicroRoutes for Extras {
         HandlerDef::message(
             &[PatternLiteral::Text("where"), PatternLiteral::Text("am.i")],
             "Math::where_am_i",
-            |mounting| mount(mounting, (), (), (), pattern),
+            |mounting| mount(mounting, (), (), (), (), pattern),
         ),
-        HandlerDef::event(&[PatternLiteral::Text("math.done")], "Math::done_too", |it| mount(it, (), (), (), pattern)),
+        HandlerDef::event(&[PatternLiteral::Text("math.done")], "Math::done_too", |it| {
+            mount(it, (), (), (), (), pattern)
+        }),
     ];
 }
 #[distributed_slice(HANDLERS)]
@@ -230,8 +232,12 @@ struct Audits;
 impl MicroRoutes for Audits {
     type Service = Audit;
     const HANDLERS: &'static [HandlerDef] = &[
-        HandlerDef::bus(&[PatternLiteral::Text("user.created")], "Audit::record", |it| mount(it, (), (), (), audit)),
-        HandlerDef::message(&[PatternLiteral::Text("audit.count")], "Audit::count", |it| mount(it, (), (), (), audit)),
+        HandlerDef::bus(&[PatternLiteral::Text("user.created")], "Audit::record", |it| {
+            mount(it, (), (), (), (), audit)
+        }),
+        HandlerDef::message(&[PatternLiteral::Text("audit.count")], "Audit::count", |it| {
+            mount(it, (), (), (), (), audit)
+        }),
     ];
 }
 #[distributed_slice(HANDLERS)]
@@ -272,10 +278,10 @@ struct OddRows;
 impl MicroRoutes for OddRows {
     type Service = Odd;
     const HANDLERS: &'static [HandlerDef] = &[
-        HandlerDef::message(&[PatternLiteral::Text("")], "Odd::empty", |it| mount(it, (), (), (), odd)),
-        HandlerDef::message(&[PatternLiteral::Bool(true)], "Odd::truth", |it| mount(it, (), (), (), odd)),
+        HandlerDef::message(&[PatternLiteral::Text("")], "Odd::empty", |it| mount(it, (), (), (), (), odd)),
+        HandlerDef::message(&[PatternLiteral::Bool(true)], "Odd::truth", |it| mount(it, (), (), (), (), odd)),
         HandlerDef::message(&[PatternLiteral::Text("odd")], "Odd::nothing", |_| {}),
-        HandlerDef::message(&[PatternLiteral::Text("math")], "Odd::other", |it| mount(it, (), (), (), sum)),
+        HandlerDef::message(&[PatternLiteral::Text("math")], "Odd::other", |it| mount(it, (), (), (), (), sum)),
     ];
 }
 #[distributed_slice(HANDLERS)]

@@ -206,14 +206,15 @@ impl MicroRoutes for Rows {
                 (stage!(interceptor Around), (stage!(interceptor InjectedAround), (stage!(interceptor Observer), ()))),
                 (stage!(guard NameGuard), (stage!(guard DefaultedGuard), (stage!(guard TokenGuard), ()))),
                 (stage!(pipe NativePipe), (stage!(pipe InjectedPipe), (stage!(pipe DocumentedPipe), ()))),
+                (),
                 path,
             )
         }),
         HandlerDef::message(&[PatternLiteral::Text("named")], "Service::named", |mounting| {
-            mount(mounting, (), (stage!(guard NameGuard), ()), (), path)
+            mount(mounting, (), (stage!(guard NameGuard), ()), (), (), path)
         }),
         HandlerDef::message(&[PatternLiteral::Text("bare")], "Service::bare", |mounting| {
-            mount(mounting, (), (), (), path)
+            mount(mounting, (), (), (), (), path)
         }),
     ];
 }
@@ -304,7 +305,7 @@ impl MicroRoutes for NeighbourRows {
     type Service = Neighbour;
     const HANDLERS: &'static [HandlerDef] =
         &[HandlerDef::event(&[PatternLiteral::Text("neighbour")], "Neighbour::on", |mounting| {
-            mount(mounting, (), (stage!(guard NameGuard), ()), (), nothing)
+            mount(mounting, (), (stage!(guard NameGuard), ()), (), (), nothing)
         })];
 }
 #[distributed_slice(HANDLERS)]
@@ -395,7 +396,7 @@ fn a_stage_that_fails_to_be_built_keeps_the_application_from_starting() {
         type Service = Served;
         const HANDLERS: &'static [HandlerDef] =
             &[HandlerDef::message(&[PatternLiteral::Text("greedy")], "Served::greedy", |mounting| {
-                mount(mounting, (), (stage!(guard Greedy), ()), (), |_: &Arc<Served>, _, _| {
+                mount(mounting, (), (stage!(guard Greedy), ()), (), (), |_: &Arc<Served>, _, _| {
                     Box::pin(async { Ok(Reply::Empty) })
                 });
             })];
@@ -415,7 +416,10 @@ fn a_stage_that_fails_to_be_built_keeps_the_application_from_starting() {
 fn stages_run_around_anything_that_ends_in_a_result() {
     let stages = Stages::new((Arc::new(Around), ()), (Arc::new(DefaultedGuard), ()), ());
     let cx = ExecutionContext::new(ContextKind::Http, "/cats", Payload::absent()).with_handler("Cats::all");
-    assert_eq!(run(stages.enter(&cx, async { Ok("cats") })).unwrap(), "cats");
+    let cats = || async { Ok(Reply::Value(Payload::from_json(r#""cats""#))) };
+    assert!(
+        matches!(run(stages.enter(&cx, cats())).unwrap(), Reply::Value(value) if *value.value().unwrap() == "cats")
+    );
     assert_eq!(marks(), ["> Cats::all", "guard by default", "< ok"]);
     assert_eq!(run(stages.transform(&cx, Payload::from_json("1"))).unwrap(), Payload::from_json("1"));
 }

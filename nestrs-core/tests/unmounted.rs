@@ -29,7 +29,7 @@ impl MicroRoutes for ServedRows {
     type Service = Served;
     const HANDLERS: &'static [HandlerDef] =
         &[HandlerDef::message(&[PatternLiteral::Text("served")], "Served::it", |it| {
-            mount(it, (), (), (), nothing::<Served>)
+            mount(it, (), (), (), (), nothing::<Served>)
         })];
 }
 #[distributed_slice(HANDLERS)]
@@ -40,10 +40,10 @@ impl MicroRoutes for ForgottenRows {
     type Service = Forgotten;
     const HANDLERS: &'static [HandlerDef] = &[
         HandlerDef::message(&[PatternLiteral::Text("a")], "Forgotten::a", |it| {
-            mount(it, (), (), (), nothing::<Forgotten>)
+            mount(it, (), (), (), (), nothing::<Forgotten>)
         }),
         HandlerDef::event(&[PatternLiteral::Text("b")], "Forgotten::b", |it| {
-            mount(it, (), (), (), nothing::<Forgotten>)
+            mount(it, (), (), (), (), nothing::<Forgotten>)
         }),
     ];
 }

@@ -3,14 +3,26 @@
 use proc_macro2::TokenStream;
 use syn::parse::{ParseStream, Parser};
 use syn::punctuated::Punctuated;
-use syn::{Attribute, Meta, Token, Type};
+use syn::{Attribute, Expr, LitStr, Meta, Token, Type};
 
 use crate::diag::Errors;
 
 /// The attributes that put blocks of methods on the map.
 pub(crate) const BLOCKS: &[&str] = &["micro_routes", "event_routes", "controller"];
-/// The attributes that put stages around handlers.
-pub(crate) const STAGES: &[&str] = &["use_micro_interceptors", "use_micro_guards", "use_micro_pipes"];
+/// The attributes that put stages around handlers, or say something of them to their stages.
+pub(crate) const STAGES: &[&str] = &[
+    "use_interceptors",
+    "use_guards",
+    "use_pipes",
+    "use_filters",
+    "set_metadata",
+    "use_micro_interceptors",
+    "use_micro_guards",
+    "use_micro_pipes",
+];
+/// Those of them that HTTP routes have no use for.
+pub(crate) const MESSAGE_STAGES: &[&str] =
+    &["use_micro_interceptors", "use_micro_guards", "use_micro_pipes", "use_pipes"];
 /// The attributes of HTTP methods.
 pub(crate) const VERBS: &[&str] = &["get", "post", "put", "patch", "delete", "head", "options"];
 
@@ -57,6 +69,17 @@ pub(crate) struct Stages {
     pub(crate) interceptors: Vec<Type>,
     pub(crate) guards: Vec<Type>,
     pub(crate) pipes: Vec<Type>,
+    pub(crate) filters: Vec<Type>,
+    pub(crate) metadata: Vec<Metadatum>,
+}
+
+/// What one `#[set_metadata(…)]` says.
+#[derive(Debug)]
+pub(crate) enum Metadatum {
+    /// A value that is found by its type.
+    Typed(Expr),
+    /// JSON that is found by its key.
+    Keyed(LitStr, TokenStream),
 }
 
 impl Stages {
@@ -75,8 +98,15 @@ impl Stages {
         let mut stages = Self::default();
         for attribute in attributes {
             let (list, example) = match name(attribute).as_str() {
-                "use_micro_interceptors" => (&mut stages.interceptors, "Timing"),
-                "use_micro_guards" => (&mut stages.guards, "TokenGuard"),
+                "use_micro_interceptors" | "use_interceptors" => (&mut stages.interceptors, "Timing"),
+                "use_micro_guards" | "use_guards" => (&mut stages.guards, "TokenGuard"),
+                "use_filters" => (&mut stages.filters, "OrderErrorFilter"),
+                "set_metadata" => {
+                    if let Some(tokens) = required_tokens(attribute, "Roles(&[\"admin\"])", errors) {
+                        stages.metadata.extend(errors.keep(metadatum.parse2(tokens)));
+                    }
+                    continue;
+                }
                 _ => (&mut stages.pipes, "TrimName"),
             };
             if let Some(tokens) = required_tokens(attribute, example, errors) {
@@ -85,10 +115,29 @@ impl Stages {
         }
         stages
     }
+}
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.interceptors.is_empty() && self.guards.is_empty() && self.pipes.is_empty()
+/// `Roles(&["admin"])`, or `"roles", ["admin"]`.
+fn metadatum(input: ParseStream<'_>) -> syn::Result<Metadatum> {
+    if input.peek(LitStr) && input.peek2(Token![,]) {
+        let key: LitStr = input.parse()?;
+        input.parse::<Token![,]>()?;
+        if input.is_empty() {
+            return Err(syn::Error::new_spanned(key, "expected the value of this key, as JSON"));
+        }
+        return Ok(Metadatum::Keyed(key, input.parse()?));
     }
+    let value: Expr = input.parse()?;
+    if input.is_empty() {
+        return match value {
+            Expr::Lit(value) => {
+                let message = "a value is found by its type: write a struct of your own, or a key before the value";
+                Err(syn::Error::new_spanned(value, message))
+            }
+            value => Ok(Metadatum::Typed(value)),
+        };
+    }
+    Err(input.error("one value: write `#[set_metadata(…)]` again for another, or a key before JSON"))
 }
 
 fn types(input: ParseStream<'_>) -> syn::Result<Vec<Type>> {

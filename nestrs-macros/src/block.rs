@@ -83,15 +83,17 @@ pub(crate) fn lone_helper(helper: &str, args: &TokenStream, item: TokenStream) -
         return (quote!(#reader #[#helper(#args)] #block), errors);
     }
     let reader = if attrs::VERBS.contains(&helper) {
-        "controller"
+        "`#[controller]`"
     } else if helper == "on_event" {
-        "event_routes"
+        "`#[event_routes]`"
+    } else if attrs::STAGES.contains(&helper) && !attrs::MESSAGE_STAGES.contains(&helper) {
+        "`#[micro_routes]` and `#[controller]`"
     } else {
-        "micro_routes"
+        "`#[micro_routes]`"
     };
     errors.at(
         proc_macro2::Span::call_site(),
-        format_args!("`#[{helper}]` is read by `#[{reader}]`: put that on the impl block"),
+        format_args!("`#[{helper}]` is read by {reader}: put that on the impl block"),
     );
     (item, errors)
 }
@@ -119,14 +121,15 @@ mod tests {
             );
             let (output, errors) = lone_helper(helper, &quote!("x"), item.clone());
             assert_eq!(output.to_string(), item.to_string());
-            let expected = format!("`#[{helper}]` is read by `#[{reader}]`: put that on the impl block");
+            let expected = format!("`#[{helper}]` is read by {reader}: put that on the impl block");
             assert_eq!(errors.into_pairs()[0].1, expected);
         };
-        check("message_pattern", "micro_routes");
-        check("event_pattern", "micro_routes");
-        check("use_micro_guards", "micro_routes");
-        check("on_event", "event_routes");
-        check("get", "controller");
+        check("message_pattern", "`#[micro_routes]`");
+        check("event_pattern", "`#[micro_routes]`");
+        check("use_micro_guards", "`#[micro_routes]`");
+        check("use_guards", "`#[micro_routes]` and `#[controller]`");
+        check("on_event", "`#[event_routes]`");
+        check("get", "`#[controller]`");
     }
 
     #[test]

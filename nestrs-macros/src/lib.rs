@@ -19,6 +19,7 @@ mod paths;
 mod pattern;
 mod signature;
 mod source;
+mod stages;
 mod types;
 
 #[cfg(test)]
@@ -90,6 +91,17 @@ helpers! {
     event_pattern
     /// Makes a method of an `#[event_routes]` block subscribe to the event bus: `#[on_event("user.created")]`.
     on_event
+    /// Runs guards before a handler or a route, or before all of an impl block: `#[use_guards(TokenGuard)]`.
+    use_guards
+    /// Wraps a handler or a route, or all of an impl block, in interceptors: `#[use_interceptors(Timing)]`.
+    use_interceptors
+    /// Transforms the payload of a handler, or of all handlers of an impl block: `#[use_pipes(TrimName)]`.
+    use_pipes
+    /// Answers for a handler or a route that fails, or for all of an impl block: `#[use_filters(OrderErrorFilter)]`.
+    use_filters
+    /// Says something of a handler or a route, or of all of an impl block, for guards to read by the `Reflector`:
+    /// `#[set_metadata(Roles(&["admin"]))]`, `#[set_metadata("roles", ["admin"])]`.
+    set_metadata
     /// Runs guards before a handler, or before all handlers of an impl block: `#[use_micro_guards(TokenGuard)]`.
     use_micro_guards
     /// Wraps a handler, or all handlers of an impl block, in interceptors: `#[use_micro_interceptors(Timing)]`.

@@ -179,7 +179,7 @@ async fn answer(entry: &RouteEntry, cx: ExecutionContext, is_request: bool) -> H
 
 /// Runs one handler inside its stages; whatever it does, the caller gets an answer.
 async fn call(route: &Route, cx: ExecutionContext, is_request: bool) -> HandlerResult {
-    let cx = cx.with_handler(route.handler);
+    let cx = cx.with_handler(route.handler).with_handler_metadata(route.metadata.clone());
     let calling = AssertUnwindSafe(async { route.endpoint.call(&cx, cx.payload().clone()).await });
     let outcome = calling.catch_unwind().await.unwrap_or_else(|panic| Err(panicked(&*panic)));
     if let Err(error) = &outcome {

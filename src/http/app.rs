@@ -6,14 +6,16 @@ use std::collections::BTreeMap;
 use axum::Router;
 use axum::extract::Request;
 use axum::http::StatusCode;
-use axum::http::header::CONTENT_TYPE;
 use axum::response::Response;
 use axum::routing::get;
-use nestrs_core::{Application, INTERNAL_SERVER_ERROR};
+use nestrs_core::{Application, Chain, Enhancers, INTERNAL_SERVER_ERROR, StageKind};
 use tower_http::catch_panic::CatchPanicLayer;
 
+use crate::explain::Explained;
+
 use super::cors::CorsOptions;
-use super::reply::{Answered, error_body};
+use super::layer::RouteStages;
+use super::reply::{error_body, finish};
 use super::route::{MountedRoute, join, mount_all};
 
 /// Settings of the HTTP half; what `configure_http` receives and returns.
@@ -23,6 +25,7 @@ pub struct HttpApp {
     health: Option<String>,
     cors: Option<CorsOptions>,
     merged: Option<Router>,
+    enhancers: Enhancers,
 }
 
 impl HttpApp {
@@ -48,7 +51,29 @@ impl HttpApp {
         self
     }
 
-    /// Adds routes of axum's own beside the controllers.
+    /// Puts stages around all HTTP routes, and around nothing else: inside those of the application. Routers that are
+    /// merged and the health check stay outside; pipes are not read.
+    ///
+    /// ```
+    /// use nestrs::prelude::*;
+    ///
+    /// struct Closed;
+    /// impl CanActivate for Closed {
+    ///     async fn can_activate(&self, _cx: &ExecutionContext) -> Result<(), TransportError> {
+    ///         Err(forbidden())
+    ///     }
+    /// }
+    ///
+    /// let http = HttpApp::default().enhance(|http| http.guard(Closed));
+    /// # let _ = http;
+    /// ```
+    #[must_use]
+    pub fn enhance(mut self, add: impl FnOnce(Enhancers) -> Enhancers) -> Self {
+        self.enhancers = add(self.enhancers);
+        self
+    }
+
+    /// Adds routes of axum's own beside the controllers. No stage stands around them.
     ///
     /// # Panics
     /// At start-up, when a path is taken twice.
@@ -63,13 +88,19 @@ impl HttpApp {
 ///
 /// # Errors
 /// Names the routes that are taken twice.
-pub(crate) fn build_router(application: &Application, http: HttpApp) -> Result<(Router, Vec<String>), String> {
-    let mounted: Vec<MountedRoute> = application
-        .controllers
-        .iter()
-        .flat_map(|controller| mount_all(controller.type_id, &controller.scope))
-        .map(|route| MountedRoute { path: join(&http.prefix, &route.path), ..route })
-        .collect();
+pub(crate) fn build_router(
+    application: &Application,
+    http: HttpApp,
+    global: &Enhancers,
+) -> Result<(Router, Vec<Explained>), String> {
+    let mut mounted = Vec::new();
+    for controller in &application.controllers {
+        let global = global.clone().around(&http.enhancers).around(&controller.enhancers);
+        for route in mount_all(controller.type_id, &controller.scope).map_err(|error| error.to_string())? {
+            let enhancers = global.clone().around(&route.enhancers);
+            mounted.push(MountedRoute { path: join(&http.prefix, &route.path), enhancers, ..route });
+        }
+    }
 
     let mut taken: BTreeMap<String, &'static str> = BTreeMap::new();
     let mut spellings: BTreeMap<String, (String, &'static str)> = BTreeMap::new();
@@ -79,7 +110,7 @@ pub(crate) fn build_router(application: &Application, http: HttpApp) -> Result<(
     let health = http.health.map(|path| join("", &path));
     if let Some(path) = &health {
         taken.insert(format!("GET {}", shape(path)), "the health check");
-        list.push(format!("GET {path} → health check"));
+        list.push(Explained::new(format!("GET {path}"), "health check", Chain::default()));
         router = router.route(path, get(async || axum::Json(serde_json::json!({ "status": "ok" }))));
     }
     for route in mounted {
@@ -98,14 +129,21 @@ pub(crate) fn build_router(application: &Application, http: HttpApp) -> Result<(
             ));
             continue;
         }
-        list.push(format!("{address} → {}", route.handler));
-        router = router.route(&route.path, route.router);
+        // Pipes are for payloads; what an extractor takes is its own affair.
+        let stages = route.enhancers.chain().into_iter().filter(|entry| entry.kind != StageKind::Pipe);
+        let chain = Chain::new(stages);
+        let mut methods = route.router;
+        if !chain.is_empty() {
+            let layer = RouteStages::new(&address, route.handler, route.metadata, route.enhancers);
+            methods = layer.around(methods);
+        }
+        list.push(Explained::new(address, route.handler, chain));
+        router = router.route(&route.path, methods);
     }
     if !twice.is_empty() {
         return Err(twice.join("; "));
     }
-    // What an extractor refuses is told like every other error; what a handler answers is left as it is.
-    router = router.layer(axum::middleware::map_response(refusal_as_json));
+    router = router.layer(axum::middleware::map_response(finish));
     router = router.fallback(nothing_here).method_not_allowed_fallback(wrong_method);
     if let Some(merged) = http.merged {
         router = router.merge(merged);
@@ -125,21 +163,6 @@ fn shape(path: &str) -> String {
         _ => segment,
     });
     segments.collect::<Vec<_>>().join("/")
-}
-
-/// axum's extractors refuse a request with a line of text.
-async fn refusal_as_json(response: Response) -> Response {
-    const TEXT_MAX: usize = 64 * 1024;
-    let is_text = response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/plain"));
-    let by_handler = response.extensions().get::<Answered>().is_some();
-    if by_handler || !is_text || !(response.status().is_client_error() || response.status().is_server_error()) {
-        return response;
-    }
-    let status = response.status();
-    match axum::body::to_bytes(response.into_body(), TEXT_MAX).await {
-        Ok(text) => error_body(status, &String::from_utf8_lossy(&text)),
-        Err(_) => error_body(status, status.canonical_reason().unwrap_or_default()),
-    }
 }
 
 async fn nothing_here(request: Request) -> Response {

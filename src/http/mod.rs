@@ -3,6 +3,7 @@
 mod address;
 mod app;
 mod cors;
+mod layer;
 mod reply;
 mod route;
 
@@ -10,13 +11,14 @@ pub use address::HttpAddress;
 pub use app::HttpApp;
 pub(crate) use app::build_router;
 pub use cors::CorsOptions;
+pub use layer::Ctx;
 pub use reply::{
     AxumError, AxumKind, AxumResponse, CallError, CallErrorKind, EmptyResponse, ErrorOf, FallibleResponse,
     FallibleResponseKind, JsonKind, JsonResponse, PlainResponse, PlainResponseKind, ResponseOf, ResponseOutcomeOf,
     status_of,
 };
-pub(crate) use route::has_routes;
 pub use route::{HttpRoutes, Method, ROUTES, RouteDef, RouteSet, request, request_part, route};
+pub(crate) use route::{enhancers_of, has_routes};
 
 pub use axum::response::Response;
 pub use axum::routing::MethodRouter;

@@ -3,9 +3,11 @@
 use std::convert::Infallible;
 
 use axum::Json;
+use axum::body::Body;
 use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
-use nestrs_core::{ErrorKind, INTERNAL_SERVER_ERROR, TransportError};
+use nestrs_core::{ErrorKind, INTERNAL_SERVER_ERROR, Payload, TransportError};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -109,11 +111,66 @@ impl AxumKind {
     }
 }
 
+/// The value that a JSON response was made of, for interceptors.
+#[derive(Clone, Debug)]
+pub(super) struct JsonValue(pub(super) Payload);
+
 impl JsonKind {
     /// Converts the value.
     pub fn respond<T: Serialize>(self, value: T) -> Response {
-        Json(value).into_response()
+        match Payload::from_serialize(&value) {
+            Ok(payload) => json_response(payload),
+            Err(error) => failed(error),
+        }
     }
+}
+
+/// 200 and a JSON body.
+pub(super) fn json_response(payload: Payload) -> Response {
+    let mut response = ([(CONTENT_TYPE, "application/json")], Body::from(payload.to_bytes())).into_response();
+    response.extensions_mut().insert(JsonValue(payload));
+    response.extensions_mut().insert(Answered);
+    response
+}
+
+/// A call that failed, on its way through the stages; [`finish`] writes the response.
+#[derive(Clone, Debug)]
+pub(super) struct Failed(pub(super) TransportError);
+
+pub(super) fn failed(error: TransportError) -> Response {
+    let mut response = status_of(&error).into_response();
+    response.extensions_mut().insert(Failed(error));
+    response
+}
+
+/// The response as it leaves: an error in NestJS's shape, be it a handler's or what an extractor refused the request
+/// with; anything else as the handler made it.
+pub(super) async fn finish(mut response: Response) -> Response {
+    match response.extensions_mut().remove::<Failed>() {
+        Some(Failed(error)) => respond_error(&error),
+        None => match refusal(response).await {
+            Ok(response) => response,
+            Err((status, text)) => error_body(status, &text),
+        },
+    }
+}
+
+/// The status and the line of text with which an extractor of axum refused a request.
+pub(super) async fn refusal(response: Response) -> Result<Response, (StatusCode, String)> {
+    const TEXT_MAX: usize = 64 * 1024;
+    let is_text = response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/plain"));
+    let by_handler = response.extensions().get::<Answered>().is_some();
+    let status = response.status();
+    if by_handler || !is_text || !(status.is_client_error() || status.is_server_error()) {
+        return Ok(response);
+    }
+    Err((
+        status,
+        match axum::body::to_bytes(response.into_body(), TEXT_MAX).await {
+            Ok(text) => String::from_utf8_lossy(&text).into_owned(),
+            Err(_) => status.canonical_reason().unwrap_or_default().to_owned(),
+        },
+    ))
 }
 
 /// Decides by type what a returned error means.
@@ -145,7 +202,7 @@ pub struct CallErrorKind;
 impl CallErrorKind {
     /// Converts the error.
     pub fn respond<E: nestrs_core::HandlerError>(self, error: E) -> Response {
-        respond_error(&error.into_transport_error())
+        failed(error.into_transport_error())
     }
 }
 

@@ -8,7 +8,7 @@ use axum::extract::{FromRequest, FromRequestParts};
 use axum::handler::Handler;
 use axum::routing::{MethodFilter, MethodRouter, on};
 use nestrs_core::__private::linkme::distributed_slice;
-use nestrs_core::Scope;
+use nestrs_core::{EnhancerSpecs, Enhancers, HandlerMetadata, HttpEnhancers, ResolveError, Scope};
 
 /// The verb of a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,6 +88,8 @@ pub struct RouteDef<S> {
     path: &'static str,
     name: &'static str,
     mount: fn(Arc<S>) -> MethodRouter,
+    enhanced: Option<fn() -> EnhancerSpecs>,
+    metadata: Option<fn() -> HandlerMetadata>,
 }
 
 impl<S> RouteDef<S> {
@@ -99,7 +101,21 @@ impl<S> RouteDef<S> {
         name: &'static str,
         mount: fn(Arc<S>) -> MethodRouter,
     ) -> Self {
-        Self { method, path, name, mount }
+        Self { method, path, name, mount, enhanced: None, metadata: None }
+    }
+
+    /// Adds the stages written on it and on its block, from outside in.
+    #[must_use]
+    pub const fn enhanced(mut self, enhanced: fn() -> EnhancerSpecs) -> Self {
+        self.enhanced = Some(enhanced);
+        self
+    }
+
+    /// Adds what `#[set_metadata]` says of it and of its block.
+    #[must_use]
+    pub const fn metadata(mut self, metadata: fn() -> HandlerMetadata) -> Self {
+        self.metadata = Some(metadata);
+        self
     }
 }
 
@@ -113,14 +129,15 @@ impl<S> fmt::Debug for RouteDef<S> {
 #[derive(Clone, Copy)]
 pub struct RouteSet {
     type_id: fn() -> TypeId,
-    mount: fn(&Scope) -> Option<Vec<MountedRoute>>,
+    mount: fn(&Scope) -> Result<Vec<MountedRoute>, ResolveError>,
+    enhancers: fn() -> Vec<HttpEnhancers>,
 }
 
 impl RouteSet {
     /// The set that the block marker `B` describes.
     #[must_use]
     pub const fn of<B: HttpRoutes>() -> Self {
-        Self { type_id: TypeId::of::<B::Service>, mount: mount::<B> }
+        Self { type_id: TypeId::of::<B::Service>, mount: mount::<B>, enhancers: enhancers::<B> }
     }
 }
 
@@ -142,28 +159,55 @@ pub(super) struct MountedRoute {
     pub(super) path: String,
     pub(super) handler: &'static str,
     pub(super) router: MethodRouter,
+    /// Those written on it and on its block.
+    pub(super) enhancers: Enhancers,
+    pub(super) metadata: Option<Arc<HandlerMetadata>>,
 }
 
-fn mount<B: HttpRoutes>(scope: &Scope) -> Option<Vec<MountedRoute>> {
-    let service = scope.get::<B::Service>()?;
-    let mounted = B::ROUTES.iter().map(|route| MountedRoute {
-        method: route.method,
-        path: join(B::PREFIX, route.path),
-        handler: route.name,
-        router: (route.mount)(Arc::clone(&service)),
+fn mount<B: HttpRoutes>(scope: &Scope) -> Result<Vec<MountedRoute>, ResolveError> {
+    // Boot has found a provider of every listed controller.
+    let Some(service) = scope.get::<B::Service>() else { return Ok(Vec::new()) };
+    let mounted = B::ROUTES.iter().map(|route| {
+        Ok(MountedRoute {
+            method: route.method,
+            path: join(B::PREFIX, route.path),
+            handler: route.name,
+            router: (route.mount)(Arc::clone(&service)),
+            enhancers: match route.enhanced {
+                Some(enhanced) => scope.build_enhancers(&enhanced())?,
+                None => Enhancers::default(),
+            },
+            metadata: route.metadata.map(|metadata| Arc::new(metadata())),
+        })
     });
-    Some(mounted.collect())
+    mounted.collect()
+}
+
+fn enhancers<B: HttpRoutes>() -> Vec<HttpEnhancers> {
+    B::ROUTES.iter().filter_map(|route| Some((route.name, route.enhanced?()))).collect()
+}
+
+fn sets(service: TypeId) -> impl Iterator<Item = &'static RouteSet> {
+    ROUTES.iter().filter(move |set| (set.type_id)() == service)
 }
 
 /// The routes of one type.
-pub(super) fn mount_all(service: TypeId, scope: &Scope) -> Vec<MountedRoute> {
-    let sets = ROUTES.iter().filter(|set| (set.type_id)() == service);
-    sets.filter_map(|set| (set.mount)(scope)).flatten().collect()
+pub(super) fn mount_all(service: TypeId, scope: &Scope) -> Result<Vec<MountedRoute>, ResolveError> {
+    let mut routes = Vec::new();
+    for set in sets(service) {
+        routes.extend((set.mount)(scope)?);
+    }
+    Ok(routes)
+}
+
+/// The stages of the routes of one type, by handler.
+pub(crate) fn enhancers_of(service: TypeId) -> Vec<HttpEnhancers> {
+    sets(service).flat_map(|set| (set.enhancers)()).collect()
 }
 
 /// Whether a type has any.
 pub(crate) fn has_routes(service: TypeId) -> bool {
-    ROUTES.iter().any(|set| (set.type_id)() == service)
+    sets(service).next().is_some()
 }
 
 /// `/math` and `/sum` as `/math/sum`; never empty, and no slash at the end or twice.

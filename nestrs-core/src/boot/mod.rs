@@ -16,7 +16,9 @@ use crate::handler::Route;
 use crate::injectable::{Dependency, Instance, Resolver, StageCache};
 use crate::lifecycle::{Hooks, Lifecycle};
 use crate::module::{DynamicModule, ModuleDef};
-use crate::provider::{Build, FactoryError, Provider};
+use crate::pipeline::Enhancers;
+use crate::pipeline::spec::EnhancerSpecs;
+use crate::provider::{AddEnhancer, Build, FactoryError, Provider};
 
 use graph::Graph;
 use mounts::Mounts;
@@ -30,7 +32,17 @@ pub struct BootOptions {
     pub globals: Vec<DynamicModule>,
     /// Tells whether a listed controller has routes that are not messages; without it only message handlers count.
     pub has_http_routes: Option<fn(TypeId) -> bool>,
+    /// The stages of each such route, by the name of its handler, to be checked with everything else.
+    pub http_enhancers: Option<fn(TypeId) -> Vec<HttpEnhancers>>,
+    /// Around every message and event handler, inside those that modules provide for the application.
+    pub enhancers: Enhancers,
+    /// Keeps what modules provide for the application ([`Provider::app_guard`] and its siblings) away from messages and
+    /// events.
+    pub app_enhancers_off_messages: bool,
 }
+
+/// The stages of one HTTP route, by the name of its handler.
+pub type HttpEnhancers = (&'static str, EnhancerSpecs);
 
 /// A booted application: everything is built, nothing listens yet.
 #[derive(Debug)]
@@ -41,6 +53,8 @@ pub struct Application {
     pub routes: Vec<Route>,
     /// Every listed controller, for whoever serves its other routes.
     pub controllers: Vec<Controller>,
+    /// What modules provide for the application: [`Provider::app_guard`] and its siblings, in module order.
+    pub app_enhancers: Enhancers,
     /// The hooks of every provider; running them is up to whoever runs the application.
     pub lifecycle: Lifecycle,
     /// The root module's view of the container.
@@ -56,6 +70,8 @@ pub struct Controller {
     pub name: String,
     /// The module that lists it, as a view of the container.
     pub scope: Scope,
+    /// What that module puts around its handlers.
+    pub enhancers: Enhancers,
 }
 
 impl fmt::Debug for Controller {
@@ -100,20 +116,35 @@ pub async fn boot(root: ModuleDef, options: BootOptions) -> Result<Application, 
         return Err(BootError::new(problems));
     }
 
+    let for_application: Vec<(usize, AddEnhancer)> = graph
+        .providers
+        .iter()
+        .enumerate()
+        .filter_map(|(index, (_, provider))| Some((index, provider.enhancer?)))
+        .collect();
     let mut lifecycle = Lifecycle::default();
     let container = Arc::new(build(graph, &order, &mut lifecycle).await?);
-    let routes = mounts.mount(&container)?;
+    let app_enhancers =
+        for_application.iter().fold(Enhancers::default(), |enhancers, (provider, add)| {
+            match &container.instances[*provider] {
+                Some(instance) => add(instance, enhancers),
+                None => unreachable!("boot ends before this when a provider could not be built"),
+            }
+        });
+    let global = if options.app_enhancers_off_messages { Enhancers::default() } else { app_enhancers.clone() };
+    let routes = mounts.mount(&container, &global.around(&options.enhancers))?;
     mounts.report_unmounted();
+    let controller = |(type_id, name, module): &(TypeId, String, usize)| {
+        Ok(Controller {
+            type_id: *type_id,
+            name: name.clone(),
+            scope: Scope { container: Arc::clone(&container), module: *module },
+            enhancers: mounts.around_http(&container, *module)?,
+        })
+    };
     Ok(Application {
-        controllers: mounts
-            .controllers
-            .into_iter()
-            .map(|(type_id, name, module)| Controller {
-                type_id,
-                name,
-                scope: Scope { container: Arc::clone(&container), module },
-            })
-            .collect(),
+        controllers: mounts.controllers.iter().map(controller).collect::<Result<_, BootError>>()?,
+        app_enhancers,
         root: Scope { container: Arc::clone(&container), module: 0 },
         lifecycle,
         routes,

@@ -1,6 +1,7 @@
 //! Which handlers are served, by which module, with which stages.
 
 use std::any::TypeId;
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -8,9 +9,11 @@ use super::graph::Graph;
 use super::{BootError, BootOptions, Problem};
 use crate::container::Container;
 use crate::handler::{HandlerDef, HandlerKind, HandlerSet, Route};
-use crate::injectable::{Dependency, Key, short_type_name};
+use crate::injectable::{Dependency, Key, ResolveError, short_type_name};
 use crate::module::Listed;
 use crate::pattern::Pattern;
+use crate::pipeline::spec::{EnhancerSpecs, StageNeed};
+use crate::pipeline::{Chain, ChainEntry, Enhancers};
 use crate::registry;
 
 /// Every handler that will be served, and where.
@@ -19,6 +22,8 @@ pub(super) struct Mounts {
     /// Every listed controller with its name and the module that lists it.
     pub(super) controllers: Vec<(TypeId, String, usize)>,
     handlers: Vec<Mount>,
+    /// Those that each module puts around its handlers.
+    enhancers: Vec<EnhancerSpecs>,
     /// The sets that some module mounts, by address.
     mounted: HashSet<usize>,
 }
@@ -28,6 +33,8 @@ struct Mount {
     module: usize,
     handler: &'static HandlerDef,
     patterns: Vec<Pattern>,
+    /// The stages written on it and on its block.
+    chain: Vec<ChainEntry>,
 }
 
 impl Mounts {
@@ -46,30 +53,78 @@ impl Mounts {
             }
         }
         plan.refuse_duplicates();
+        plan.check_enhancers();
         plan.mounts
     }
 
-    /// Builds their stages, now that all providers are there.
-    pub(super) fn mount(&self, container: &Container) -> Result<Vec<Route>, BootError> {
+    /// Builds their stages, now that all providers are there; `global` stands around all messages and events.
+    pub(super) fn mount(&self, container: &Container, global: &Enhancers) -> Result<Vec<Route>, BootError> {
         let mut problems = Vec::new();
         let mut routes = Vec::new();
-        for Mount { module, handler, patterns } in &self.handlers {
-            match handler.mount(&container.resolver(*module)) {
-                Some(Ok(endpoint)) => routes.extend(patterns.iter().map(|pattern| Route {
-                    pattern: pattern.clone(),
-                    kind: handler.kind(),
-                    handler: handler.name(),
-                    endpoint: Arc::clone(&endpoint),
-                })),
-                Some(Err(error)) => problems.push(Problem::new(
-                    format!("`{}` cannot be mounted: {error}", handler.name()),
-                    &container.views[*module].path,
-                    None,
-                )),
+        let mut around: HashMap<usize, Arc<Enhancers>> = HashMap::new();
+        let none = Arc::new(Enhancers::default());
+        for Mount { module, handler, patterns, chain } in &self.handlers {
+            let view = &container.views[*module];
+            let cannot =
+                |error| Problem::new(format!("`{}` cannot be mounted: {error}", handler.name()), &view.path, None);
+            let outer = if is_bus(handler) {
+                &none
+            } else {
+                match self.around(container, *module, global, &mut around) {
+                    Ok(outer) => outer,
+                    Err(error) => {
+                        problems.push(cannot(error));
+                        continue;
+                    }
+                }
+            };
+            match handler.mount(&container.resolver(*module), outer) {
+                Some(Ok(endpoint)) => {
+                    let chain = Arc::new(Chain::new(outer.chain().into_iter().chain(chain.iter().cloned())));
+                    let metadata = handler.to_metadata();
+                    routes.extend(patterns.iter().map(|pattern| Route {
+                        pattern: pattern.clone(),
+                        kind: handler.kind(),
+                        handler: handler.name(),
+                        metadata: metadata.clone(),
+                        chain: Arc::clone(&chain),
+                        endpoint: Arc::clone(&endpoint),
+                    }));
+                }
+                Some(Err(error)) => problems.push(cannot(error)),
                 None => unreachable!("a row that mounts nothing is a problem of the plan"),
             }
         }
         if problems.is_empty() { Ok(routes) } else { Err(BootError::new(problems)) }
+    }
+
+    /// What stands around the handlers of one module, built once.
+    fn around<'a>(
+        &self,
+        container: &Container,
+        module: usize,
+        global: &Enhancers,
+        known: &'a mut HashMap<usize, Arc<Enhancers>>,
+    ) -> Result<&'a Arc<Enhancers>, ResolveError> {
+        match known.entry(module) {
+            Entry::Occupied(entry) => Ok(entry.into_mut()),
+            Entry::Vacant(entry) => {
+                let own = self.enhancers[module].build(&container.resolver(module))?;
+                Ok(entry.insert(Arc::new(global.clone().around(&own))))
+            }
+        }
+    }
+
+    /// The stages of the module that lists a controller, for its HTTP routes.
+    pub(super) fn around_http(&self, container: &Container, module: usize) -> Result<Enhancers, BootError> {
+        self.enhancers[module].build(&container.resolver(module)).map_err(|error| {
+            let view = &container.views[module];
+            BootError::new(vec![Problem::new(
+                format!("a stage of `{}` cannot be built: {error}", view.name),
+                &view.path,
+                None,
+            )])
+        })
     }
 
     /// A set that is linked and served nowhere is usually a module that was forgotten.
@@ -157,13 +212,7 @@ impl Plan<'_> {
             None => self.problem(module, format!("{name} has a row that mounts nothing"), None),
         }
         for need in plan.needs {
-            let stage = format!("`{}` on {name}", short_type_name(need.name));
-            self.check(module, &stage, need.key.clone(), true);
-            if !self.graph.views[module].visible.contains_key(&need.key) {
-                for dependency in &need.dependencies {
-                    self.graph.check(module, &stage, dependency, self.problems);
-                }
-            }
+            self.stage(module, &need, &name);
         }
         let mut patterns = Vec::new();
         for literal in handler.patterns() {
@@ -174,13 +223,55 @@ impl Plan<'_> {
                 }
             }
         }
-        self.mounts.handlers.push(Mount { module, handler, patterns });
+        self.mounts.handlers.push(Mount { module, handler, patterns, chain: plan.chain });
+    }
+
+    /// Checks that the container can build a stage.
+    fn stage(&mut self, module: usize, need: &StageNeed, place: &str) {
+        let stage = format!("`{}` on {place}", short_type_name(need.name));
+        self.check(module, &stage, need.key.clone(), true);
+        if !self.graph.views[module].visible.contains_key(&need.key) {
+            for dependency in &need.dependencies {
+                self.graph.check(module, &stage, dependency, self.problems);
+            }
+        }
+    }
+
+    /// Checks the stages of modules and of HTTP routes. A module's that stand around nothing are a mistake: someone
+    /// believes something to be guarded.
+    fn check_enhancers(&mut self) {
+        for (module, node) in self.graph.nodes.iter().enumerate() {
+            let specs = node.def.enhancers.clone();
+            let name = format!("`{}`", self.graph.views[module].name);
+            for need in specs.needs() {
+                self.stage(module, &need, &format!("all handlers of {name}"));
+            }
+            let has_messages =
+                self.mounts.handlers.iter().any(|mount| mount.module == module && !is_bus(mount.handler));
+            let has_http = |service| self.options.has_http_routes.is_some_and(|known| known(service));
+            let has_http = self.mounts.controllers.iter().any(|(service, _, at)| *at == module && has_http(*service));
+            if !specs.is_empty() && !has_messages && !has_http {
+                let what =
+                    format!("{name} has guards, interceptors, pipes or filters, but no handler that they stand around");
+                let cure = "they belong to the module that provides the services or lists the controllers";
+                self.problem(module, what, Some(cure.into()));
+            }
+            self.mounts.enhancers.push(specs);
+        }
+        let Some(of_routes) = self.options.http_enhancers else { return };
+        for (service, _, module) in self.mounts.controllers.clone() {
+            for (route, specs) in of_routes(service) {
+                for need in specs.needs() {
+                    self.stage(module, &need, &format!("`{route}`"));
+                }
+            }
+        }
     }
 
     /// A request has one handler. (Events may have many.)
     fn refuse_duplicates(&mut self) {
         let mut handlers: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-        for Mount { module, handler, patterns } in &self.mounts.handlers {
+        for Mount { module, handler, patterns, .. } in &self.mounts.handlers {
             if handler.kind() == HandlerKind::Message {
                 let place = format!("`{}` in `{}`", handler.name(), self.graph.views[*module].name);
                 for pattern in patterns {

@@ -7,11 +7,13 @@ use serde_json::Value;
 
 use crate::context::ExecutionContext;
 use crate::error::TransportError;
+use crate::payload::Payload;
 
 /// Wraps a call; NestJS's `NestInterceptor`. `next` is the rest of the pipeline: awaiting it runs it, dropping it
-/// cancels it, and its result may be changed or replaced.
+/// cancels it, and its error may be changed or replaced.
 ///
-/// The first interceptor written is the outermost. It sees the errors of guards, pipes and handler.
+/// The first interceptor written is the outermost. It sees the errors of guards, pipes and handler. What it wants to
+/// change in the values that go out, one or a stream of them, it does in [`Interceptor::map_value`].
 ///
 /// ```
 /// use nestrs_core::{ExecutionContext, Interceptor, TransportError};
@@ -38,12 +40,41 @@ use crate::error::TransportError;
     note = "one with `Arc` fields is also `#[injectable]`; one without may derive `Default` instead"
 )]
 pub trait Interceptor: Send + Sync + 'static {
-    /// Runs one call, or keeps it from running.
+    /// Runs one call, or keeps it from running. Does nothing of its own unless written.
     fn intercept<T: Send>(
         &self,
         cx: &ExecutionContext,
         next: impl Future<Output = Result<T, TransportError>> + Send,
-    ) -> impl Future<Output = Result<T, TransportError>> + Send;
+    ) -> impl Future<Output = Result<T, TransportError>> + Send {
+        let _ = cx;
+        next
+    }
+
+    /// Changes a value on its way out: the reply, or each item of a streaming one, before `next` gives it to
+    /// [`Interceptor::intercept`]. NestJS's `next.handle().pipe(map(…))`. On HTTP routes it sees what is answered as
+    /// JSON. Changes nothing unless written; `()` has no value, so it never comes here.
+    ///
+    /// ```
+    /// use nestrs_core::{ExecutionContext, Interceptor, Payload, TransportError};
+    /// use serde_json::json;
+    ///
+    /// /// Wraps every answer: `15` becomes `{"data":15}`.
+    /// #[derive(Default)]
+    /// struct InData;
+    ///
+    /// impl Interceptor for InData {
+    ///     fn map_value(&self, _cx: &ExecutionContext, value: Payload) -> Result<Payload, TransportError> {
+    ///         Ok(json!({ "data": value.into_value()? }).into())
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// The error takes the value's place; it ends a stream.
+    fn map_value(&self, cx: &ExecutionContext, value: Payload) -> Result<Payload, TransportError> {
+        let _ = cx;
+        Ok(value)
+    }
 }
 
 /// The documented interceptor for messages: it observes each one before guards, pipes and handler.

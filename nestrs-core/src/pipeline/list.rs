@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::context::ExecutionContext;
 use crate::error::TransportError;
 use crate::payload::Payload;
+use crate::pipeline::answer::Answer;
 use crate::pipeline::{CanActivate, Interceptor, PipeTransform};
 
 /// Zero or more interceptors, the outermost first.
@@ -13,7 +14,7 @@ pub trait InterceptorList: Send + Sync + 'static {
     /// True for the empty list.
     const EMPTY: bool;
     /// Runs `next` inside all of them.
-    fn wrap<T: Send>(
+    fn wrap<T: Answer>(
         &self,
         cx: &ExecutionContext,
         next: impl Future<Output = Result<T, TransportError>> + Send,
@@ -42,7 +43,7 @@ pub trait PipeList: Send + Sync + 'static {
 
 impl InterceptorList for () {
     const EMPTY: bool = true;
-    async fn wrap<T: Send>(
+    async fn wrap<T: Answer>(
         &self,
         _: &ExecutionContext,
         next: impl Future<Output = Result<T, TransportError>> + Send,
@@ -53,12 +54,13 @@ impl InterceptorList for () {
 
 impl<I: Interceptor, Rest: InterceptorList> InterceptorList for (Arc<I>, Rest) {
     const EMPTY: bool = false;
-    async fn wrap<T: Send>(
+    async fn wrap<T: Answer>(
         &self,
         cx: &ExecutionContext,
         next: impl Future<Output = Result<T, TransportError>> + Send,
     ) -> Result<T, TransportError> {
-        self.0.intercept(cx, self.1.wrap(cx, next)).await
+        let mapped = async { self.1.wrap(cx, next).await?.map_values(&self.0, cx) };
+        self.0.intercept(cx, mapped).await
     }
 }
 

@@ -1,8 +1,13 @@
 //! What runs around a handler, and in which order.
 //!
 //! Interceptors wrap the rest of the call, then guards decide, then pipes transform the payload, then the handler
-//! runs. The order lives in one function, [`Stages::enter`], for messages and for HTTP alike.
+//! runs; of each kind first the global ones, then the module's, the impl block's and the method's. Outside of all stand
+//! the exception filters. The order lives in one function, [`Stages::enter`], for messages and for HTTP alike.
 
+pub(crate) mod answer;
+pub(crate) mod chain;
+pub(crate) mod erased;
+pub(crate) mod filter;
 pub(crate) mod guard;
 pub(crate) mod interceptor;
 pub(crate) mod list;
@@ -10,24 +15,31 @@ pub(crate) mod pipe;
 pub(crate) mod spec;
 
 use std::future::Future;
+use std::sync::Arc;
 
 use crate::context::ExecutionContext;
 use crate::error::TransportError;
 use crate::payload::Payload;
 
+pub use answer::{Answer, ValueMap};
+pub use chain::{Chain, ChainEntry, Level, StageKind};
+pub use erased::Enhancers;
+pub use filter::{Caught, ExceptionFilter, Filters};
 pub use guard::{CanActivate, MicroCanActivate};
 pub use interceptor::{Interceptor, MicroIncomingInterceptor};
 pub use pipe::{MicroPipeTransform, PipeTransform};
 
 use list::{GuardList, InterceptorList, PipeList};
 
-/// The stages of one route, built: three typed lists, composed once at mount.
+/// The stages of one route, built: three typed lists, composed once at mount, and what stands around them.
 ///
 /// A list is `()`, or a stage and the rest: `(Arc<First>, (Arc<Second>, ()))`.
 ///
 /// ```
 /// use std::sync::Arc;
-/// use nestrs_core::{CanActivate, ContextKind, ExecutionContext, Payload, Stages, TransportError, forbidden};
+/// use nestrs_core::{
+///     CanActivate, ContextKind, ExecutionContext, Payload, Reply, Stages, TransportError, forbidden,
+/// };
 ///
 /// struct Closed;
 /// impl CanActivate for Closed {
@@ -38,8 +50,10 @@ use list::{GuardList, InterceptorList, PipeList};
 ///
 /// # futures_util::FutureExt::now_or_never(async {
 /// let cx = ExecutionContext::new(ContextKind::Http, "/cats", Payload::absent());
-/// assert_eq!(Stages::new((), (), ()).enter(&cx, async { Ok("cats") }).await.unwrap(), "cats");
-/// assert_eq!(Stages::new((), (Arc::new(Closed), ()), ()).enter(&cx, async { Ok("cats") }).await, Err(forbidden()));
+/// let end = async { Ok(Reply::Empty) };
+/// assert!(Stages::new((), (), ()).enter(&cx, end).await.is_ok());
+/// let end = async { Ok(Reply::Empty) };
+/// assert_eq!(Stages::new((), (Arc::new(Closed), ()), ()).enter(&cx, end).await.unwrap_err(), forbidden());
 /// # }).unwrap();
 /// ```
 #[derive(Debug)]
@@ -47,28 +61,62 @@ pub struct Stages<I, G, P> {
     interceptors: I,
     guards: G,
     pipes: P,
+    outer: Option<Arc<Enhancers>>,
+    filters: Filters,
 }
 
 impl<I: InterceptorList, G: GuardList, P: PipeList> Stages<I, G, P> {
     /// Stages from their three lists.
-    pub const fn new(interceptors: I, guards: G, pipes: P) -> Self {
-        Self { interceptors, guards, pipes }
+    #[must_use]
+    pub fn new(interceptors: I, guards: G, pipes: P) -> Self {
+        Self { interceptors, guards, pipes, outer: None, filters: Filters::default() }
     }
 
-    /// Runs `end` inside the interceptors, once the guards have agreed.
+    /// Puts interceptors, guards and pipes around those of the same kind. Filters go by [`Stages::filtered_by`].
+    #[must_use]
+    pub fn inside(mut self, outer: &Arc<Enhancers>) -> Self {
+        self.outer = (!outer.is_empty()).then(|| Arc::clone(outer));
+        self
+    }
+
+    /// Puts filters around everything.
+    #[must_use]
+    pub fn filtered_by(mut self, filters: Filters) -> Self {
+        self.filters = filters;
+        self
+    }
+
+    /// Runs `end` inside the filters and the interceptors, once the guards have agreed.
     ///
     /// # Errors
-    /// The error of the first stage that fails, or of `end`, as the interceptors leave it.
-    pub async fn enter<T: Send>(
+    /// The error of the first stage that fails, or of `end`, as the interceptors and the filters leave it.
+    pub async fn enter<T: Answer>(
         &self,
         cx: &ExecutionContext,
         end: impl Future<Output = Result<T, TransportError>> + Send,
     ) -> Result<T, TransportError> {
-        let guarded = async {
-            self.guards.check(cx).await?;
-            end.await
+        let outcome = match &self.outer {
+            None => {
+                let guarded = async {
+                    self.guards.check(cx).await?;
+                    end.await
+                };
+                self.interceptors.wrap(cx, guarded).await
+            }
+            Some(outer) => {
+                let guarded = async {
+                    outer.check(cx).await?;
+                    self.guards.check(cx).await?;
+                    end.await
+                };
+                outer.wrap(cx, self.interceptors.wrap(cx, guarded)).await
+            }
         };
-        self.interceptors.wrap(cx, guarded).await
+        match outcome {
+            outcome if self.filters.is_empty() => outcome,
+            Ok(answer) => Ok(answer.filtered(&self.filters, cx)),
+            Err(error) => self.filters.catch(cx, error).await.and_then(T::from_reply),
+        }
     }
 
     /// Runs the pipes in order, each on what the one before it returned.
@@ -76,6 +124,10 @@ impl<I: InterceptorList, G: GuardList, P: PipeList> Stages<I, G, P> {
     /// # Errors
     /// The error of the first pipe that fails.
     pub async fn transform(&self, cx: &ExecutionContext, payload: Payload) -> Result<Payload, TransportError> {
+        let payload = match &self.outer {
+            None => payload,
+            Some(outer) => outer.transform(cx, payload).await?,
+        };
         self.pipes.transform(cx, payload).await
     }
 }

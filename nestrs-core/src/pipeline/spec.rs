@@ -9,11 +9,15 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use crate::injectable::{Dependency, Injectable, Key, ResolveError, Resolver};
+use crate::module::ModuleDef;
+use crate::pipeline::chain::{ChainEntry, Level, StageKind};
+use crate::pipeline::filter::ErasedFilter;
 use crate::pipeline::guard::MicroGuard;
 use crate::pipeline::interceptor::MicroInterceptor;
 use crate::pipeline::pipe::MicroPipe;
 use crate::pipeline::{
-    CanActivate, Interceptor, MicroCanActivate, MicroIncomingInterceptor, MicroPipeTransform, PipeTransform,
+    CanActivate, Enhancers, ExceptionFilter, Interceptor, MicroCanActivate, MicroIncomingInterceptor,
+    MicroPipeTransform, PipeTransform,
 };
 
 /// What one stage needs at boot.
@@ -31,14 +35,41 @@ pub struct StageNeed {
 pub struct StageSpec<T> {
     need: fn() -> StageNeed,
     build: fn(&Resolver<'_>) -> Result<Arc<T>, ResolveError>,
+    level: Level,
+}
+
+impl<T> Clone for StageSpec<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for StageSpec<T> {}
+
+impl<T> StageSpec<T> {
+    const fn new(need: fn() -> StageNeed, build: fn(&Resolver<'_>) -> Result<Arc<T>, ResolveError>) -> Self {
+        Self { need, build, level: Level::Method }
+    }
+
+    /// Says that it was declared on the impl block, for all of its handlers.
+    #[must_use]
+    pub const fn of_block(mut self) -> Self {
+        self.level = Level::Block;
+        self
+    }
+
+    const fn of_module(mut self) -> Self {
+        self.level = Level::Module;
+        self
+    }
 }
 
 /// A list of declared stages: `(first, (second, ()))`.
 pub trait Specs {
     /// The same list, built.
     type Built;
-    /// Adds what each stage needs.
-    fn needs(&self, needs: &mut Vec<StageNeed>);
+    /// Adds what each stage needs and what it is, all being of one kind.
+    fn declare(&self, kind: StageKind, needs: &mut Vec<StageNeed>, chain: &mut Vec<ChainEntry>);
     /// Builds them in order.
     ///
     /// # Errors
@@ -48,7 +79,7 @@ pub trait Specs {
 
 impl Specs for () {
     type Built = ();
-    fn needs(&self, _: &mut Vec<StageNeed>) {}
+    fn declare(&self, _: StageKind, _: &mut Vec<StageNeed>, _: &mut Vec<ChainEntry>) {}
     fn build(&self, _: &Resolver<'_>) -> Result<Self::Built, ResolveError> {
         Ok(())
     }
@@ -56,16 +87,126 @@ impl Specs for () {
 
 impl<T, Rest: Specs> Specs for (StageSpec<T>, Rest) {
     type Built = (Arc<T>, Rest::Built);
-    fn needs(&self, needs: &mut Vec<StageNeed>) {
-        needs.push((self.0.need)());
-        self.1.needs(needs);
+    fn declare(&self, kind: StageKind, needs: &mut Vec<StageNeed>, chain: &mut Vec<ChainEntry>) {
+        let need = (self.0.need)();
+        chain.push(ChainEntry::new(kind, self.0.level, need.name));
+        needs.push(need);
+        self.1.declare(kind, needs, chain);
     }
     fn build(&self, resolver: &Resolver<'_>) -> Result<Self::Built, ResolveError> {
         Ok(((self.0.build)(resolver)?, self.1.build(resolver)?))
     }
 }
 
-/// A type named in a `use_micro_*` attribute.
+/// Built filters: `(first, (second, ()))`.
+pub trait FilterList {
+    /// Adds them, from outside in.
+    #[doc(hidden)]
+    #[expect(private_interfaces, reason = "only ever called by `mount`")]
+    fn add_to(self, filters: &mut Vec<Arc<dyn ErasedFilter>>);
+}
+
+impl FilterList for () {
+    #[expect(private_interfaces, reason = "only ever called by `mount`")]
+    fn add_to(self, _: &mut Vec<Arc<dyn ErasedFilter>>) {}
+}
+
+impl<F: ExceptionFilter, Rest: FilterList> FilterList for (Arc<F>, Rest) {
+    #[expect(private_interfaces, reason = "only ever called by `mount`")]
+    fn add_to(self, filters: &mut Vec<Arc<dyn ErasedFilter>>) {
+        filters.push(self.0);
+        self.1.add_to(filters);
+    }
+}
+
+/// Declared stages whose types are forgotten: those of a module or of an HTTP route, from outside in.
+#[derive(Clone, Default)]
+pub struct EnhancerSpecs(Vec<DeclaredEnhancer>);
+
+#[derive(Clone)]
+struct DeclaredEnhancer {
+    need: fn() -> StageNeed,
+    add: Arc<AddBuilt>,
+}
+
+type AddBuilt = dyn Fn(&Resolver<'_>, Enhancers) -> Result<Enhancers, ResolveError> + Send + Sync;
+
+macro_rules! declare {
+    ($($kind:ident $native:ident $add:ident;)*) => {$(
+        #[doc = concat!("Adds a ", stringify!($kind), " inside those that are there.")]
+        #[must_use]
+        pub fn $kind<T: $native>(self, spec: StageSpec<T>) -> Self {
+            self.declare(spec.need, move |resolver, enhancers| {
+                Ok(enhancers.$add((spec.build)(resolver)?, (spec.need)().name, spec.level))
+            })
+        }
+    )*};
+}
+
+impl EnhancerSpecs {
+    declare! {
+        interceptor Interceptor with_interceptor;
+        guard CanActivate with_guard;
+        pipe PipeTransform with_pipe;
+    }
+
+    /// Adds an exception filter inside those that are there.
+    #[must_use]
+    pub fn filter<T: ExceptionFilter>(self, spec: StageSpec<T>) -> Self {
+        self.declare(spec.need, move |resolver, enhancers| {
+            Ok(enhancers.with_filter((spec.build)(resolver)?, spec.level))
+        })
+    }
+
+    fn declare(
+        mut self,
+        need: fn() -> StageNeed,
+        add: impl Fn(&Resolver<'_>, Enhancers) -> Result<Enhancers, ResolveError> + Send + Sync + 'static,
+    ) -> Self {
+        self.0.push(DeclaredEnhancer { need, add: Arc::new(add) });
+        self
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(crate) fn needs(&self) -> impl Iterator<Item = StageNeed> {
+        self.0.iter().map(|declared| (declared.need)())
+    }
+
+    pub(crate) fn build(&self, resolver: &Resolver<'_>) -> Result<Enhancers, ResolveError> {
+        self.0.iter().try_fold(Enhancers::default(), |enhancers, declared| (declared.add)(resolver, enhancers))
+    }
+}
+
+impl std::fmt::Debug for EnhancerSpecs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.needs().map(|need| need.name)).finish()
+    }
+}
+
+macro_rules! for_modules {
+    ($($kind:ident $native:ident;)*) => {$(
+        impl ModuleDef {
+            #[doc = concat!("Puts a ", stringify!($kind), " around every handler whose service this module provides.")]
+            #[must_use]
+            pub fn $kind<T: $native>(mut self, spec: StageSpec<T>) -> Self {
+                self.enhancers = self.enhancers.$kind(spec.of_module());
+                self
+            }
+        }
+    )*};
+}
+
+for_modules! {
+    interceptor Interceptor;
+    guard CanActivate;
+    pipe PipeTransform;
+    filter ExceptionFilter;
+}
+
+/// A type named in a `use_*` attribute.
 #[derive(Debug)]
 pub struct Stage<T>(PhantomData<T>);
 
@@ -107,7 +248,7 @@ macro_rules! ways {
         impl<T: $native + Injectable> $injectable for &&&Stage<T> {
             type Built = T;
             fn $method(&self) -> StageSpec<T> {
-                StageSpec { need: injected_need::<T>, build: injected::<T> }
+                StageSpec::new(injected_need::<T>, injected::<T>)
             }
         }
 
@@ -121,7 +262,7 @@ macro_rules! ways {
         impl<T: $native + Default> $default for &&Stage<T> {
             type Built = T;
             fn $method(&self) -> StageSpec<T> {
-                StageSpec { need: default_need::<T>, build: defaulted::<T> }
+                StageSpec::new(default_need::<T>, defaulted::<T>)
             }
         }
 
@@ -135,10 +276,7 @@ macro_rules! ways {
         impl<T: $micro> $documented for &Stage<T> {
             type Built = $adapter<T>;
             fn $method(&self) -> StageSpec<$adapter<T>> {
-                StageSpec {
-                    need: default_need::<T>,
-                    build: |resolver| Ok(Arc::new($adapter(defaulted::<T>(resolver)?))),
-                }
+                StageSpec::new(default_need::<T>, |resolver| Ok(Arc::new($adapter(defaulted::<T>(resolver)?))))
             }
         }
 
@@ -154,7 +292,7 @@ macro_rules! ways {
             where
                 T: $native + Default,
             {
-                StageSpec { need: default_need::<T>, build: defaulted::<T> }
+                StageSpec::new(default_need::<T>, defaulted::<T>)
             }
         }
     };
@@ -166,3 +304,47 @@ ways!(
     InjectableInterceptor, DefaultInterceptor, DocumentedInterceptor, NoInterceptor
 );
 ways!(pipe, PipeTransform, MicroPipeTransform, MicroPipe: InjectablePipe, DefaultPipe, DocumentedPipe, NoPipe);
+
+/// An [`ExceptionFilter`] built by the container.
+pub trait InjectableFilter {
+    /// The built filter.
+    type Built;
+    /// Declares the filter.
+    fn filter(&self) -> StageSpec<Self::Built>;
+}
+impl<T: ExceptionFilter + Injectable> InjectableFilter for &&Stage<T> {
+    type Built = T;
+    fn filter(&self) -> StageSpec<T> {
+        StageSpec::new(injected_need::<T>, injected::<T>)
+    }
+}
+
+/// An [`ExceptionFilter`] built by `Default`.
+pub trait DefaultFilter {
+    /// The built filter.
+    type Built;
+    /// Declares the filter.
+    fn filter(&self) -> StageSpec<Self::Built>;
+}
+impl<T: ExceptionFilter + Default> DefaultFilter for &Stage<T> {
+    type Built = T;
+    fn filter(&self) -> StageSpec<T> {
+        StageSpec::new(default_need::<T>, defaulted::<T>)
+    }
+}
+
+/// Anything else: an error that names what is missing.
+pub trait NoFilter<T> {
+    /// Declares the filter, if it is one.
+    fn filter(&self) -> StageSpec<T>
+    where
+        T: ExceptionFilter + Default;
+}
+impl<T> NoFilter<T> for Stage<T> {
+    fn filter(&self) -> StageSpec<T>
+    where
+        T: ExceptionFilter + Default,
+    {
+        StageSpec::new(default_need::<T>, defaulted::<T>)
+    }
+}

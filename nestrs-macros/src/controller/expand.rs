@@ -10,6 +10,7 @@ use crate::attrs;
 use crate::block::handler_name;
 use crate::paths::located;
 use crate::signature;
+use crate::stages::{self, KINDS};
 use crate::types::{Returned, spot, without_self};
 
 pub(crate) fn expand(controller: &Controller) -> TokenStream {
@@ -17,12 +18,15 @@ pub(crate) fn expand(controller: &Controller) -> TokenStream {
     let prefix = text(controller.prefix.as_ref());
     let routes = || controller.methods.iter().flat_map(|method| method.routes.iter().map(move |route| (method, route)));
     let makers = routes().map(|(method, route)| maker(method, route, service));
-    let rows = routes().map(|(method, route)| row(method, route, service));
+    let rows = routes().map(|(method, route)| row(controller, method, route));
+    let around = controller.methods.iter().map(|method| &method.stages).chain([&controller.stages]);
+    let traits = stages::imports(around);
     let items = quote! {
         use __nest::http::{
             AxumError as _, AxumResponse as _, CallError as _, EmptyResponse as _, FallibleResponse as _,
             JsonResponse as _, PlainResponse as _,
         };
+        #traits
 
         #(#makers)*
 
@@ -58,13 +62,26 @@ fn maker_name(method: &Method, route: &Route) -> Ident {
     format_ident!("{}_{}", route.verb, method.signature.ident.unraw())
 }
 
-fn row(method: &Method, route: &Route, service: &Type) -> TokenStream {
+fn row(controller: &Controller, method: &Method, route: &Route) -> TokenStream {
+    let service = &*controller.item.self_ty;
     let cfgs = attrs::cfgs(&method.others);
     let verb = variant(&route.verb);
     let path = text(route.path.as_ref());
     let name = handler_name(service, &method.signature.ident);
     let maker = maker_name(method, route);
-    quote!(#(#cfgs)* __nest::http::RouteDef::new(__nest::http::Method::#verb, #path, #name, #maker))
+    let mut specs = TokenStream::new();
+    for (kind, of) in KINDS {
+        let add = Ident::new(kind, Span::call_site());
+        for spec in stages::specs(kind, of, &controller.stages, &method.stages, service) {
+            specs.extend(quote!(.#add(#spec)));
+        }
+    }
+    let enhanced = (!specs.is_empty()).then(|| quote!(.enhanced(|| __nest::EnhancerSpecs::default() #specs)));
+    let metadata = stages::metadata(&controller.stages, &method.stages);
+    quote! {
+        #(#cfgs)*
+        __nest::http::RouteDef::new(__nest::http::Method::#verb, #path, #name, #maker) #enhanced #metadata
+    }
 }
 
 /// The method as an axum handler: its arguments are extractors, its value becomes a response.

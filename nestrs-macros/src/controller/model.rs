@@ -4,7 +4,7 @@ use proc_macro2::TokenStream;
 use syn::parse::{ParseStream, Parser};
 use syn::{Attribute, ImplItem, ImplItemFn, ItemImpl, LitStr, Meta, Signature};
 
-use crate::attrs;
+use crate::attrs::{self, Stages};
 use crate::block;
 use crate::diag::Errors;
 use crate::paths::{self, Nest};
@@ -17,7 +17,9 @@ pub(crate) struct Controller {
     /// Before every path of the block; `None` when it is not given.
     pub(crate) prefix: Option<LitStr>,
     pub(crate) methods: Vec<Method>,
-    /// Stage attributes that stand where an HTTP route would need them.
+    /// Around every route, outside the route's own.
+    pub(crate) stages: Stages,
+    /// Stage attributes that no HTTP route can read.
     pub(crate) unread: Vec<Attribute>,
 }
 
@@ -28,6 +30,7 @@ pub(crate) struct Method {
     /// The attributes that stayed on the method.
     pub(crate) others: Vec<Attribute>,
     pub(crate) routes: Vec<Route>,
+    pub(crate) stages: Stages,
 }
 
 #[derive(Debug)]
@@ -51,14 +54,16 @@ impl Controller {
             }
         }
         let mut item = block::parse_impl("controller", item, errors)?;
-        let mut unread = attrs::take(&mut item.attrs, attrs::STAGES);
+        let mut unread = unreadable(&item.attrs);
+        let reads_next = item.attrs.iter().any(|other| attrs::is_one_of(other, attrs::BLOCKS));
+        let stages = Stages::take(&mut item.attrs, reads_next, errors);
         let mut methods = Vec::new();
         for part in &mut item.items {
             if let ImplItem::Fn(method) = part {
                 methods.extend(Method::take(method, &mut unread, errors));
             }
         }
-        Some(Self { nest, item, prefix, methods, unread })
+        Some(Self { nest, item, prefix, methods, stages, unread })
     }
 }
 
@@ -67,15 +72,36 @@ impl Method {
     fn take(method: &mut ImplItemFn, unread: &mut Vec<Attribute>, errors: &mut Errors) -> Option<Self> {
         let verbs = attrs::take(&mut method.attrs, attrs::VERBS);
         if verbs.is_empty() {
+            report_idle_stages(method, errors);
             return None;
         }
-        unread.extend(attrs::take(&mut method.attrs, attrs::STAGES));
+        unread.extend(unreadable(&method.attrs));
+        let reads_next = method.attrs.iter().any(|other| attrs::is_one_of(other, HANDLERS));
+        let stages = Stages::take(&mut method.attrs, reads_next, errors);
         let routes = verbs.into_iter().map(|attribute| Route {
             verb: attrs::name(&attribute),
             path: path(&attribute, errors),
             attribute,
         });
-        Some(Self { routes: routes.collect(), signature: method.sig.clone(), others: method.attrs.clone() })
+        Some(Self { routes: routes.collect(), stages, signature: method.sig.clone(), others: method.attrs.clone() })
+    }
+}
+
+/// The attributes of other blocks' handlers.
+const HANDLERS: &[&str] = &["message_pattern", "event_pattern", "on_event"];
+
+fn unreadable(attributes: &[Attribute]) -> Vec<Attribute> {
+    attributes.iter().filter(|attribute| attrs::is_one_of(attribute, attrs::MESSAGE_STAGES)).cloned().collect()
+}
+
+/// A stage around no route would be a guard that guards nothing.
+fn report_idle_stages(method: &mut ImplItemFn, errors: &mut Errors) {
+    if method.attrs.iter().any(|attribute| attrs::is_one_of(attribute, HANDLERS)) {
+        return;
+    }
+    for attribute in attrs::take(&mut method.attrs, attrs::STAGES) {
+        let name = &method.sig.ident;
+        errors.on(&attribute, format_args!("`{name}` is no route, so nothing would run this: add `#[get(\"/…\")]`"));
     }
 }
 

@@ -61,13 +61,23 @@ fn arguments_are_extracted_and_owned() {
 }
 
 #[test]
-fn a_guard_that_nobody_would_ask_is_an_error() {
+fn a_stage_that_http_routes_do_not_read_is_an_error() {
     check(
         "",
-        "#[use_micro_guards(A)] impl Gateway { #[get] #[use_micro_pipes(B)] fn a(&self) {} }",
+        "#[use_micro_guards(A)] impl Gateway { #[get] #[use_pipes(B)] #[use_filters(C)] fn a(&self) {} }",
         &[
-            ("#[use_micro_guards(A)]", "not read on HTTP routes yet"),
-            ("#[use_micro_pipes(B)]", "not read on HTTP routes yet"),
+            ("#[use_micro_guards(A)]", "write `#[use_guards]`, which HTTP routes read too"),
+            ("#[use_pipes(B)]", "on HTTP routes extractors do that"),
         ],
+    );
+    check("", "#[use_guards(A)] impl Gateway { #[get] #[set_metadata(B)] #[use_interceptors(C)] fn a(&self) {} }", &[]);
+}
+
+#[test]
+fn a_stage_runs_around_a_route_or_not_at_all() {
+    check(
+        "",
+        "impl Gateway { #[get] fn a(&self) {} #[use_guards(A)] fn b(&self) {} }",
+        &[("#[use_guards(A)]", "`b` is no route, so nothing would run this")],
     );
 }

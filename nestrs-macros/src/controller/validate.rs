@@ -17,10 +17,16 @@ pub(crate) fn validate(controller: &Controller, errors: &mut Errors) {
     check_path(controller.prefix.as_ref(), errors);
     for attribute in &controller.unread {
         let name = attrs::name(attribute);
-        errors.on(
-            attribute,
-            format_args!("`#[{name}]` is not read on HTTP routes yet: without it, nothing would guard them"),
-        );
+        let message = match name.as_str() {
+            "use_pipes" | "use_micro_pipes" => {
+                format!("`#[{name}]` transforms the payload of messages; on HTTP routes extractors do that")
+            }
+            name => {
+                let neutral = name.replace("micro_", "");
+                format!("`#[{name}]` is for messages only: write `#[{neutral}]`, which HTTP routes read too")
+            }
+        };
+        errors.on(attribute, message);
     }
     if controller.methods.is_empty() {
         let message = "this block has no route: no method is marked `#[get]`, `#[post]`, …";

@@ -130,28 +130,30 @@ const _: () = {
             __nest::HandlerDef::message(
                 &[__nest::PatternLiteral::Text("a")],
                 "Orders::payload_then_context",
-                |mounting| { __nest::mount(mounting, (), (), (), payload_then_context) },
+                |mounting| {
+                    __nest::mount(mounting, (), (), (), (), payload_then_context)
+                },
             ),
             __nest::HandlerDef::message(
                 &[__nest::PatternLiteral::Text("b")],
                 "Orders::context_first",
-                |mounting| { __nest::mount(mounting, (), (), (), context_first) },
+                |mounting| { __nest::mount(mounting, (), (), (), (), context_first) },
             ),
             __nest::HandlerDef::message(
                 &[__nest::PatternLiteral::Text("c")],
                 "Orders::marked",
-                |mounting| { __nest::mount(mounting, (), (), (), marked) },
+                |mounting| { __nest::mount(mounting, (), (), (), (), marked) },
             ),
             __nest::HandlerDef::message(
                 &[__nest::PatternLiteral::Text("d")],
                 "Orders::raw",
-                |mounting| { __nest::mount(mounting, (), (), (), raw) },
+                |mounting| { __nest::mount(mounting, (), (), (), (), raw) },
             ),
             #[cfg(unix)]
             __nest::HandlerDef::message(
                 &[__nest::PatternLiteral::Text("e")],
                 "Orders::where",
-                |mounting| { __nest::mount(mounting, (), (), (), r#where) },
+                |mounting| { __nest::mount(mounting, (), (), (), (), r#where) },
             ),
         ];
     }

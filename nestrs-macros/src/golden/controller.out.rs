@@ -257,7 +257,7 @@ const _: () = {
             __nest::HandlerDef::message(
                 &[__nest::PatternLiteral::Text("orders.find")],
                 "Both::find",
-                |mounting| { __nest::mount(mounting, (), (), (), find) },
+                |mounting| { __nest::mount(mounting, (), (), (), (), find) },
             ),
             __nest::HandlerDef::message(
                 &[__nest::PatternLiteral::Text("orders.place")],
@@ -267,6 +267,7 @@ const _: () = {
                         mounting,
                         (),
                         ((&&&&__nest::Stage::<TokenGuard>::new()).guard(), ()),
+                        (),
                         (),
                         place,
                     )

@@ -63,7 +63,11 @@ const _: () = {
                 |mounting| {
                     __nest::mount(
                         mounting,
-                        ((&&&&__nest::Stage::<Audit>::new()).interceptor(), ()),
+                        (
+                            (&&&&__nest::Stage::<Audit>::new()).interceptor().of_block(),
+                            (),
+                        ),
+                        (),
                         (),
                         (),
                         log_user_created,
@@ -79,7 +83,11 @@ const _: () = {
                 |mounting| {
                     __nest::mount(
                         mounting,
-                        ((&&&&__nest::Stage::<Audit>::new()).interceptor(), ()),
+                        (
+                            (&&&&__nest::Stage::<Audit>::new()).interceptor().of_block(),
+                            (),
+                        ),
+                        (),
                         (),
                         (),
                         log_user_gone,

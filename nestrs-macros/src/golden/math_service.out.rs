@@ -90,12 +90,12 @@ const _: () = {
             __nest::HandlerDef::message(
                 &[__nest::PatternLiteral::Text("math.add")],
                 "MathService::add",
-                |mounting| { __nest::mount(mounting, (), (), (), add) },
+                |mounting| { __nest::mount(mounting, (), (), (), (), add) },
             ),
             __nest::HandlerDef::event(
                 &[__nest::PatternLiteral::Text("user.created")],
                 "MathService::on_user_created",
-                |mounting| { __nest::mount(mounting, (), (), (), on_user_created) },
+                |mounting| { __nest::mount(mounting, (), (), (), (), on_user_created) },
             ),
         ];
     }

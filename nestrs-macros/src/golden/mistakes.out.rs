@@ -74,7 +74,7 @@ const _: () = {
     }
 };
 ::core::compile_error! {
-    "expected `imports`, `providers`, `controllers`, `microservices` or `exports` with a list, or `global`"
+    "expected `imports`, `providers`, `controllers`, `microservices`, `exports`, `interceptors`, `guards`, `pipes` or `filters` with a list, or `global`"
 }
 ::core::compile_error! {
     "`providers` lists a type or a `Provider`; to provide something by name write `Provider::value(…).named(\"NAME\")`"

@@ -72,15 +72,21 @@ const _: () = {
                 |mounting| {
                     __nest::mount(
                         mounting,
-                        ((&&&&__nest::Stage::<Timing>::new()).interceptor(), ()),
                         (
-                            (&&&&__nest::Stage::<TenantGuard>::new()).guard(),
+                            (&&&&__nest::Stage::<Timing>::new())
+                                .interceptor()
+                                .of_block(),
+                            (),
+                        ),
+                        (
+                            (&&&&__nest::Stage::<TenantGuard>::new()).guard().of_block(),
                             (
                                 (&&&&__nest::Stage::<RoleGuard<Clerk>>::new()).guard(),
                                 ((&&&&__nest::Stage::<StockGuard>::new()).guard(), ()),
                             ),
                         ),
                         ((&&&&__nest::Stage::<TrimNames>::new()).pipe(), ()),
+                        (),
                         place,
                     )
                 },
@@ -115,8 +121,17 @@ const _: () = {
                 |mounting| {
                     __nest::mount(
                         mounting,
-                        ((&&&&__nest::Stage::<Timing>::new()).interceptor(), ()),
-                        ((&&&&__nest::Stage::<TenantGuard>::new()).guard(), ()),
+                        (
+                            (&&&&__nest::Stage::<Timing>::new())
+                                .interceptor()
+                                .of_block(),
+                            (),
+                        ),
+                        (
+                            (&&&&__nest::Stage::<TenantGuard>::new()).guard().of_block(),
+                            (),
+                        ),
+                        (),
                         (),
                         shipped,
                     )

@@ -96,17 +96,17 @@ const _: () = {
             __nest::HandlerDef::message(
                 &[__nest::PatternLiteral::Text("ticks")],
                 "Clock::ticks",
-                |mounting| { __nest::mount(mounting, (), (), (), ticks) },
+                |mounting| { __nest::mount(mounting, (), (), (), (), ticks) },
             ),
             __nest::HandlerDef::message(
                 &[__nest::PatternLiteral::Text("ticks.from")],
                 "Clock::ticks_from",
-                |mounting| { __nest::mount(mounting, (), (), (), ticks_from) },
+                |mounting| { __nest::mount(mounting, (), (), (), (), ticks_from) },
             ),
             __nest::HandlerDef::message(
                 &[__nest::PatternLiteral::Text("ticks.boxed")],
                 "Clock::boxed",
-                |mounting| { __nest::mount(mounting, (), (), (), boxed) },
+                |mounting| { __nest::mount(mounting, (), (), (), (), boxed) },
             ),
         ];
     }

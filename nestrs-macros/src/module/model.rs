@@ -1,4 +1,4 @@
-//! The arguments of `#[module]` as data: five lists and a flag.
+//! The arguments of `#[module]` as data: lists and a flag.
 
 use proc_macro2::{Ident, TokenStream};
 use syn::parse::discouraged::Speculative;
@@ -22,7 +22,10 @@ pub(crate) struct Module {
 }
 
 /// The lists a module may have, in the order in which they are written out.
-pub(crate) const LISTS: [&str; 5] = ["imports", "providers", "controllers", "microservices", "exports"];
+pub(crate) const LISTS: [&str; 9] =
+    ["imports", "providers", "controllers", "microservices", "exports", "interceptors", "guards", "pipes", "filters"];
+/// Those of them that list stages.
+pub(crate) const STAGES: [&str; 4] = ["interceptors", "guards", "pipes", "filters"];
 
 #[derive(Debug)]
 pub(crate) struct List {
@@ -109,8 +112,8 @@ impl Module {
 }
 
 const STRUCT_ONLY: &str = "`#[module]` stands on a struct, which is the module's name and usually empty";
-const EXPECTED: &str =
-    "expected `imports`, `providers`, `controllers`, `microservices` or `exports` with a list, or `global`";
+const EXPECTED: &str = "expected `imports`, `providers`, `controllers`, `microservices`, `exports`, `interceptors`, `guards`, `pipes` or \
+     `filters` with a list, or `global`";
 
 fn is_global(key: &Ident, value: Option<TokenStream>, errors: &mut Errors) -> bool {
     let Some(value) = value else { return true };

@@ -41,6 +41,9 @@ pub(super) fn misplaced(key: &str, entry: &Entry) -> Option<String> {
         ("controllers" | "microservices", Entry::Cast(..) | Entry::Name(_) | Entry::Value(_)) => {
             "the type that has the handlers; how it is built is said in `providers`"
         }
+        ("interceptors" | "guards" | "pipes" | "filters", entry) if is_dyn || !matches!(entry, Entry::Type(_)) => {
+            "types; the container builds them"
+        }
         ("exports", Entry::Cast(..) | Entry::Value(_)) => "a type, or the name of a provider as a string",
         _ => return None,
     };

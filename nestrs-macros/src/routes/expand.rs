@@ -4,21 +4,23 @@
 //! cannot be a function is choosing an implementation by the type of an expression: that takes a method call, and as
 //! many `&` as there are choices (`Stage` and `ReplyOf` in nestrs-core say which).
 
-use proc_macro2::{Ident, Span, TokenStream};
+use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use syn::Type;
 
 use super::model::{Argument, Handler, Kind, Routes, Source};
-use crate::attrs::{self, Stages};
+use crate::attrs;
 use crate::block::handler_name;
 use crate::paths::located;
+use crate::stages::{self, KINDS};
 use crate::types::{Returned, spot, without_self};
 
 pub(crate) fn expand(routes: &Routes) -> TokenStream {
     let service = &*routes.item.self_ty;
     let thunks = routes.handlers.iter().map(|handler| thunk(handler, service));
     let rows = routes.handlers.iter().map(|handler| row(handler, routes));
-    let traits = stage_traits(routes);
+    let around = routes.handlers.iter().map(|handler| &handler.stages).chain([&routes.stages]);
+    let traits = stages::imports(around);
     let items = quote! {
         use __nest::{
             EmptyReply as _, FallibleOutcome as _, PlainOutcome as _, StreamReply as _, TryStreamReply as _,
@@ -43,27 +45,6 @@ pub(crate) fn expand(routes: &Routes) -> TokenStream {
     routes.nest.scope(&routes.item.attrs, &items)
 }
 
-/// The ways to obtain the kinds of stage that the block uses.
-fn stage_traits(routes: &Routes) -> TokenStream {
-    let all = || routes.handlers.iter().map(|handler| &handler.stages).chain([&routes.stages]);
-    let traits = |kind: &str| {
-        let [injectable, default, documented, other] =
-            ["Injectable", "Default", "Documented", "No"].map(|way| format_ident!("{way}{kind}"));
-        quote!(use __nest::{#injectable as _, #default as _, #documented as _, #other as _};)
-    };
-    let mut uses = TokenStream::new();
-    if all().any(|stages| !stages.interceptors.is_empty()) {
-        uses.extend(traits("Interceptor"));
-    }
-    if all().any(|stages| !stages.guards.is_empty()) {
-        uses.extend(traits("Guard"));
-    }
-    if all().any(|stages| !stages.pipes.is_empty()) {
-        uses.extend(traits("Pipe"));
-    }
-    uses
-}
-
 /// The handler's row in the table.
 fn row(handler: &Handler, routes: &Routes) -> TokenStream {
     let cfgs = attrs::cfgs(&handler.others);
@@ -76,28 +57,18 @@ fn row(handler: &Handler, routes: &Routes) -> TokenStream {
     let service = &*routes.item.self_ty;
     let name = handler_name(service, method);
     let patterns = handler.patterns.iter().map(|pattern| without_self(pattern, service));
-    let list = |kind: &str, of: fn(&Stages) -> &Vec<Type>| {
-        let types = of(&routes.stages).iter().chain(of(&handler.stages));
-        stages(kind, types.rev(), service)
-    };
-    let interceptors = list("interceptor", |stages| &stages.interceptors);
-    let guards = list("guard", |stages| &stages.guards);
-    let pipes = list("pipe", |stages| &stages.pipes);
+    // `(first, (second, ()))`
+    let lists = KINDS.map(|(kind, of)| {
+        let specs = stages::specs(kind, of, &routes.stages, &handler.stages, service);
+        specs.into_iter().rev().fold(quote!(()), |list, spec| quote!((#spec, #list)))
+    });
+    let metadata = stages::metadata(&routes.stages, &handler.stages);
     quote! {
         #(#cfgs)*
         __nest::HandlerDef::#constructor(&[#(#patterns),*], #name, |mounting| {
-            __nest::mount(mounting, #interceptors, #guards, #pipes, #method)
-        })
+            __nest::mount(mounting, #(#lists),*, #method)
+        }) #metadata
     }
-}
-
-/// `(first, (second, ()))` of stages that come last first.
-fn stages<'a>(kind: &str, types: impl Iterator<Item = &'a Type>, service: &Type) -> TokenStream {
-    types.fold(quote!(()), |list, ty| {
-        let method = Ident::new(kind, spot(ty));
-        let ty = without_self(ty, service);
-        quote!(((&&&&__nest::Stage::<#ty>::new()).#method(), #list))
-    })
 }
 
 /// The method behind the signature that all thunks share.

@@ -92,7 +92,7 @@ impl Routes {
         let nest = paths::crate_only(family.attribute(), args, errors);
         let mut item = block::parse_impl(family.attribute(), item, errors)?;
         // Two block attributes on one block: the one below reads the same stages for its own handlers.
-        let reads_next = item.attrs.iter().any(|other| attrs::is_one_of(other, &["micro_routes", "event_routes"]));
+        let reads_next = item.attrs.iter().any(|other| attrs::is_one_of(other, attrs::BLOCKS));
         let stages = Stages::take(&mut item.attrs, reads_next, errors);
         let mut handlers = Vec::new();
         for method in methods(&mut item) {
@@ -127,7 +127,8 @@ impl Handler {
             .unwrap_or_default();
         // As for the block: whoever reads this method next finds it as we did.
         let reads_next = method.attrs.iter().any(|other| attrs::is_one_of(other, HELPERS));
-        let stages = Stages::take(&mut method.attrs, reads_next, errors);
+        let is_route = method.attrs.iter().any(|other| attrs::is_one_of(other, attrs::VERBS));
+        let stages = Stages::take(&mut method.attrs, reads_next || is_route, errors);
         let signature = method.sig.clone();
         let arguments = arguments(&signature);
         if !reads_next {

@@ -90,14 +90,26 @@ fn a_stage_runs_around_a_handler_or_not_at_all() {
 }
 
 #[test]
-fn a_guard_that_http_would_pass_by_is_an_error() {
-    let block = r#"#[use_micro_guards(A)] #[controller] impl Math { #[message_pattern("a")] fn a(&self) {} }"#;
-    check(block, &[("#[controller]", "not read on HTTP routes yet")]);
-    let method = r#"#[controller] impl Math { #[message_pattern("a")] #[use_micro_guards(A)] #[get] fn a(&self) {} }"#;
-    check(method, &[("#[get]", "not read on HTTP routes yet")]);
-    // A method that only answers HTTP keeps its stages for the controller to refuse.
-    let other = r#"#[controller] impl Math { #[message_pattern("a")] fn a(&self) {} #[get] #[use_micro_guards(A)] fn b(&self) {} }"#;
-    check(other, &[]);
+fn stages_stay_for_the_controller_that_shares_the_block() {
+    let block = "#[use_guards(A)] #[controller] impl Math { #[message_pattern(\"a\")] #[use_filters(B)] #[get] fn a(&self) {} }";
+    let (output, errors) = routes(Family::Micro, TokenStream::new(), block.parse().unwrap());
+    assert!(errors.is_empty());
+    let output = output.to_string();
+    assert!(output.starts_with("# [controller] # [use_guards (A)]"), "{output}");
+    assert!(output.contains("# [get] # [use_filters (B)]"), "{output}");
+}
+
+#[test]
+fn metadata_is_a_value_of_some_type_or_json_under_a_key() {
+    let check_one = |metadata: &str, expected: &[(&str, &str)]| {
+        check_handler(&format!("#[set_metadata({metadata})] fn a(&self)"), expected);
+    };
+    check_one("Roles(&[\"admin\"])", &[]);
+    check_one("\"roles\", [\"admin\", 1]", &[]);
+    check_one("\"roles\"", &[("\"roles\"", "a value is found by its type")]);
+    check_one("7", &[("7", "a value is found by its type")]);
+    check_one("A, B", &[(",", "one value")]);
+    check_one("\"roles\",", &[("\"roles\"", "expected the value of this key")]);
 }
 
 #[test]

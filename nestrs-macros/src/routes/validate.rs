@@ -28,7 +28,6 @@ pub(crate) fn validate(routes: &Routes, errors: &mut Errors) {
         check_payload(handler, errors);
     }
     check_routes(&routes.handlers, errors);
-    check_other_readers(routes, errors);
 }
 
 /// One attribute says everything about a handler's patterns.
@@ -98,22 +97,6 @@ fn check_routes(handlers: &[Handler], errors: &mut Errors) {
                 errors.on(&pattern.tokens, message);
             }
             seen.push((route, handler));
-        }
-    }
-}
-
-/// Stages are taken off by the block that runs them. Where a controller shares the block or the method, it would run
-/// without them and nobody would notice.
-fn check_other_readers(routes: &Routes, errors: &mut Errors) {
-    const NOT_READ: &str =
-        "`#[use_micro_…]` is not read on HTTP routes yet: move the HTTP methods to a block of their own";
-    let around_block = !routes.stages.is_empty();
-    if around_block && let Some(other) = routes.item.attrs.iter().find(|other| attrs::name(other) == "controller") {
-        errors.on(other, NOT_READ);
-    }
-    for handler in routes.handlers.iter().filter(|handler| !handler.stages.is_empty()) {
-        if let Some(verb) = handler.others.iter().find(|other| attrs::is_one_of(other, attrs::VERBS)) {
-            errors.on(verb, NOT_READ);
         }
     }
 }
