@@ -35,6 +35,12 @@ pub(crate) struct Plan {
     pub(crate) message_enhancers: Enhancers,
     /// Whether `enhancers`, and what modules provide for the application, stand around messages and events.
     pub(crate) messages_inherit: bool,
+    /// What a test uses instead of the application's own.
+    #[cfg(feature = "test-util")]
+    pub(crate) overrides: nestrs_core::Overrides,
+    /// Keeps the routes for a test to call, without an address.
+    #[cfg(all(feature = "http", feature = "test-util"))]
+    pub(crate) keeps_router: bool,
 }
 
 impl fmt::Debug for Plan {
@@ -56,6 +62,10 @@ impl Plan {
             enhancers: Enhancers::default(),
             message_enhancers: Enhancers::default(),
             messages_inherit: true,
+            #[cfg(feature = "test-util")]
+            overrides: nestrs_core::Overrides::default(),
+            #[cfg(all(feature = "http", feature = "test-util"))]
+            keeps_router: false,
         }
     }
 
@@ -98,15 +108,20 @@ impl Plan {
         let mut routes = explain::messages(&application);
         let mut tasks: JoinSet<Result<(), TransportError>> = JoinSet::new();
 
+        #[cfg(all(feature = "http", feature = "test-util"))]
+        let kept = self.keeps_router.then(|| self.router(&application)).transpose()?;
+        #[cfg(all(feature = "http", feature = "test-util"))]
+        let router = kept.map(|(router, list)| {
+            routes.extend(list);
+            router
+        });
+
         // Everything is bound before anything is served: a half that fails takes the other with it.
         #[cfg(feature = "http")]
         let http = match self.http_address.clone() {
             None => None,
             Some(address) => {
-                let http = std::mem::take(&mut self.http);
-                let (router, list) =
-                    build_router(&application, http, &application.app_enhancers.clone().around(&self.enhancers))
-                        .map_err(ListenError::Routes)?;
+                let (router, list) = self.router(&application)?;
                 let bound = share::bind_http(&address, &mut self.servers, &shutdown).await?;
                 Some((router, list, bound))
             }
@@ -139,7 +154,16 @@ impl Plan {
             on_signals(shutdown.clone(), Arc::clone(&signal));
         }
         undo.keep();
-        Ok(RunningApp { application, listening, routes, shutdown, signal, tasks })
+        Ok(RunningApp {
+            application,
+            listening,
+            routes,
+            shutdown,
+            signal,
+            tasks,
+            #[cfg(all(feature = "http", feature = "test-util"))]
+            router,
+        })
     }
 
     fn boot_options(&self, bus: &EventBus) -> BootOptions {
@@ -158,6 +182,10 @@ impl Plan {
             options.has_http_routes = Some(has_routes);
             options.http_enhancers = Some(enhancers_of);
         }
+        #[cfg(feature = "test-util")]
+        {
+            options.overrides = self.overrides.clone();
+        }
         options.app_enhancers_off_messages = !self.messages_inherit;
         options.enhancers = if self.messages_inherit { self.enhancers.clone() } else { Enhancers::default() }
             .around(&self.message_enhancers);
@@ -166,6 +194,13 @@ impl Plan {
 }
 
 impl Plan {
+    /// The HTTP half and the list of its routes.
+    #[cfg(feature = "http")]
+    fn router(&mut self, application: &Application) -> Result<(axum::Router, Vec<Explained>), ListenError> {
+        let global = application.app_enhancers.clone().around(&self.enhancers);
+        build_router(application, std::mem::take(&mut self.http), &global).map_err(ListenError::Routes)
+    }
+
     /// Says so when global stages stand around HTTP routes and not around messages.
     fn warn_of_unguarded(&self, application: &Application) {
         let global = application.app_enhancers.clone().around(&self.enhancers).chain();
@@ -296,9 +331,17 @@ pub struct RunningApp {
     /// The signal that ended it.
     signal: Arc<OnceLock<i32>>,
     tasks: JoinSet<Result<(), TransportError>>,
+    /// Kept for a test.
+    #[cfg(all(feature = "http", feature = "test-util"))]
+    router: Option<axum::Router>,
 }
 
 impl RunningApp {
+    #[cfg(all(feature = "http", feature = "test-util"))]
+    pub(crate) fn router(&self) -> axum::Router {
+        self.router.clone().unwrap_or_default()
+    }
+
     /// Where it listens, in the order in which the transports were given, HTTP last.
     #[must_use]
     pub fn listening(&self) -> &[Listening] {

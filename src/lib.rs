@@ -20,6 +20,9 @@ mod share;
 
 pub mod prelude;
 
+#[cfg(feature = "test-util")]
+pub mod testing;
+
 #[doc(inline)]
 pub use nestrs_core::{
     Application, BeforeApplicationShutdown, BootError, CalledPattern, CanActivate, Caught, Chain, ChainEntry,

@@ -9,8 +9,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use thiserror::Error;
 
+use crate::boot::Replacement;
 use crate::container::View;
 use crate::lifecycle::Hooks;
+use crate::pipeline::{Enhancers, Level, StageKind};
 
 /// A type the container can build; what `#[injectable]` implements.
 ///
@@ -256,6 +258,16 @@ impl Resolver<'_> {
         Resolver { declared: Some(dependencies), ..*self }
     }
 
+    /// What a test uses instead of this stage.
+    pub(crate) fn replacement(
+        &self,
+        kind: StageKind,
+        stage: TypeId,
+    ) -> Option<&(dyn Fn(Enhancers, Level) -> Enhancers + Send + Sync)> {
+        // Empty outside of tests.
+        self.stages.replaced.get(&(kind, stage)).map(|replacement| &*replacement.add)
+    }
+
     /// A guard, interceptor or pipe: the visible provider of that type, or one instance per module.
     pub(crate) fn stage<T: Send + Sync + 'static>(
         &self,
@@ -265,12 +277,12 @@ impl Resolver<'_> {
             return Ok(provided);
         }
         let slot = (self.view.index, TypeId::of::<T>());
-        let known = self.stages.0.lock().unwrap_or_else(PoisonError::into_inner).get(&slot).and_then(Instance::get);
+        let known = self.stages.built.lock().unwrap_or_else(PoisonError::into_inner).get(&slot).and_then(Instance::get);
         if let Some(known) = known {
             return Ok(known);
         }
         let stage = Arc::new(make(self)?);
-        let mut stages = self.stages.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut stages = self.stages.built.lock().unwrap_or_else(PoisonError::into_inner);
         stages.insert(slot, Instance::new(Arc::clone(&stage)));
         Ok(stage)
     }
@@ -282,9 +294,14 @@ impl fmt::Debug for Resolver<'_> {
     }
 }
 
-/// Stages that no module provides: one of each per module.
+/// How stages are obtained that no module provides.
 #[derive(Default)]
-pub(crate) struct StageCache(Mutex<HashMap<(usize, TypeId), Instance>>);
+pub(crate) struct StageCache {
+    /// One of each per module.
+    pub(crate) built: Mutex<HashMap<(usize, TypeId), Instance>>,
+    /// What a test uses instead of others.
+    pub(crate) replaced: HashMap<(StageKind, TypeId), Replacement>,
+}
 
 /// A built provider: an `Arc<T>` whose `T` is known to those who ask.
 #[derive(Clone)]

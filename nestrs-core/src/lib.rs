@@ -29,7 +29,7 @@ mod reply;
 
 pub use async_trait::async_trait;
 
-pub use boot::{Application, BootError, BootOptions, Controller, HttpEnhancers, Problem, boot};
+pub use boot::{Application, BootError, BootOptions, Controller, HttpEnhancers, Overrides, Problem, boot};
 pub use container::{Container, Scope};
 pub use context::{CalledPattern, ContextKind, Deadline, ExecutionContext, Extensions, FromContext, Metadata};
 pub use error::{ErrorKind, INTERNAL_SERVER_ERROR, Sent, TransportError};

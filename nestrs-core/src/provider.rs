@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::injectable::{Dependency, Injectable, Instance, Key, ResolveError, Resolver, short_type_name};
 use crate::lifecycle::Hooks;
-use crate::pipeline::chain::Level;
+use crate::pipeline::chain::{Level, StageKind};
 use crate::pipeline::{CanActivate, Enhancers, ExceptionFilter, Interceptor, PipeTransform};
 use crate::reply::BoxFuture;
 
@@ -45,7 +45,7 @@ pub struct Provider {
     pub(crate) dependencies: Vec<Dependency>,
     pub(crate) build: Arc<BuildFn>,
     /// Set on what stands around the handlers of the whole application.
-    pub(crate) enhancer: Option<AddEnhancer>,
+    pub(crate) enhancer: Option<(StageKind, AddEnhancer)>,
 }
 
 /// Adds a built provider to the stages of the application.
@@ -215,7 +215,7 @@ impl Provider {
     /// ```
     #[must_use]
     pub fn app_guard<G: CanActivate + Injectable>() -> Self {
-        Self::for_application::<G>("APP_GUARD", |guard, enhancers| match guard.get::<G>() {
+        Self::for_application::<G>("APP_GUARD", StageKind::Guard, |guard, enhancers| match guard.get::<G>() {
             Some(guard) => enhancers.with_guard(guard, type_name::<G>(), Level::Global),
             None => enhancers,
         })
@@ -224,16 +224,20 @@ impl Provider {
     /// An interceptor for the whole application; see [`Provider::app_guard`].
     #[must_use]
     pub fn app_interceptor<I: Interceptor + Injectable>() -> Self {
-        Self::for_application::<I>("APP_INTERCEPTOR", |interceptor, enhancers| match interceptor.get::<I>() {
-            Some(interceptor) => enhancers.with_interceptor(interceptor, type_name::<I>(), Level::Global),
-            None => enhancers,
-        })
+        Self::for_application::<I>(
+            "APP_INTERCEPTOR",
+            StageKind::Interceptor,
+            |interceptor, enhancers| match interceptor.get::<I>() {
+                Some(interceptor) => enhancers.with_interceptor(interceptor, type_name::<I>(), Level::Global),
+                None => enhancers,
+            },
+        )
     }
 
     /// A pipe for the messages and events of the whole application; see [`Provider::app_guard`].
     #[must_use]
     pub fn app_pipe<P: PipeTransform + Injectable>() -> Self {
-        Self::for_application::<P>("APP_PIPE", |pipe, enhancers| match pipe.get::<P>() {
+        Self::for_application::<P>("APP_PIPE", StageKind::Pipe, |pipe, enhancers| match pipe.get::<P>() {
             Some(pipe) => enhancers.with_pipe(pipe, type_name::<P>(), Level::Global),
             None => enhancers,
         })
@@ -242,17 +246,28 @@ impl Provider {
     /// An exception filter for the whole application; see [`Provider::app_guard`].
     #[must_use]
     pub fn app_filter<F: ExceptionFilter + Injectable>() -> Self {
-        Self::for_application::<F>("APP_FILTER", |filter, enhancers| match filter.get::<F>() {
-            Some(filter) => enhancers.with_filter(filter, Level::Global),
+        Self::for_application::<F>("APP_FILTER", StageKind::Filter, |filter, enhancers| match filter.get::<F>() {
+            Some(filter) => enhancers.with_filter(filter, type_name::<F>(), Level::Global),
             None => enhancers,
         })
     }
 
     /// Under a name, so that it is no provider of its type for others.
-    fn for_application<T: Injectable>(name: &'static str, add: AddEnhancer) -> Self {
+    fn for_application<T: Injectable>(name: &'static str, kind: StageKind, add: AddEnhancer) -> Self {
         let mut provider = Self::class::<T>().named(name);
-        provider.enhancer = Some(add);
+        provider.enhancer = Some((kind, add));
         provider
+    }
+
+    /// Neither needs nor builds anything any more.
+    pub(crate) fn build_nothing(&mut self) {
+        self.dependencies.clear();
+        self.build = Arc::new(|_| Ok(Build::Ready(Instance::new(Arc::new(())))));
+    }
+
+    /// Another provider in the place of this one, asked for as this one is.
+    pub(crate) fn replaced_by(&self, other: &Self) -> Self {
+        Self { key: self.key.clone(), enhancer: None, ..other.clone() }
     }
 
     /// Makes it one that is asked for by name: `#[inject("NAME")]`.

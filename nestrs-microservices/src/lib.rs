@@ -15,6 +15,8 @@ mod dispatcher;
 mod event_bus;
 #[cfg(feature = "test-util")]
 mod memory;
+#[cfg(feature = "test-util")]
+mod mock;
 pub mod net;
 mod packet;
 mod route_table;
@@ -30,6 +32,8 @@ pub use dispatcher::{Call, Dispatcher, Inbound, Progress, TIMEOUT_METADATA};
 pub use event_bus::{EventBus, Published};
 #[cfg(feature = "test-util")]
 pub use memory::memory_pair;
+#[cfg(feature = "test-util")]
+pub use mock::{Expectation, MockCall, MockService};
 pub use packet::{Answer, Packet, PacketError};
 pub use route_table::{RouteEntry, RouteTable};
 pub use serializer::{PacketDeserializer, PacketSerializer};

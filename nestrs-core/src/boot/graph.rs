@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::Problem;
 use super::walk::{Node, walk};
+use super::{BootOptions, Problem};
 use crate::container::{View, Visible};
 use crate::injectable::Key;
-use crate::module::{DynamicModule, Export, ModuleDef};
+use crate::module::{Export, ModuleDef};
 use crate::provider::Provider;
 
 /// Every module once, each provider numbered, each module's view computed.
@@ -24,8 +24,8 @@ type Exports = HashMap<Key, BTreeSet<usize>>;
 
 impl Graph {
     /// Reads the whole graph, from the root and the globals.
-    pub(super) fn collect(root: ModuleDef, globals: &[DynamicModule], problems: &mut Vec<Problem>) -> Self {
-        let (mut nodes, finished) = walk(root, globals, problems);
+    pub(super) fn collect(root: ModuleDef, options: &BootOptions, problems: &mut Vec<Problem>) -> Self {
+        let (mut nodes, finished) = walk(root, &options.globals, problems);
         let mut providers = Vec::new();
         let mut own: Vec<HashMap<Key, usize>> = Vec::new();
         for (module, node) in nodes.iter_mut().enumerate() {
@@ -34,6 +34,16 @@ impl Graph {
                 let provided = node.def.providers.iter().any(|provider| provider.key == controller.key);
                 if let Some(provider) = controller.provider.as_ref().filter(|_| !provided) {
                     node.def.providers.push(provider.clone());
+                }
+            }
+            for provider in &mut node.def.providers {
+                if let Some(other) = options.overrides.instead_of(provider.key()) {
+                    *provider = provider.replaced_by(other);
+                }
+                if let Some((kind, _)) = provider.enhancer
+                    && options.overrides.stages.contains_key(&(kind, provider.key().type_id()))
+                {
+                    provider.build_nothing();
                 }
             }
             let mut keys = HashMap::new();
@@ -50,6 +60,13 @@ impl Graph {
             own.push(keys);
         }
 
+        for unused in
+            options.overrides.providers.iter().filter(|other| !own.iter().any(|own| own.contains_key(other.key())))
+        {
+            let cure = "a test replaces what some module provides; to add something, import a module that provides it";
+            let what = format!("{} is overridden, but no module provides it", unused.key());
+            problems.push(Problem::new(what, "", Some(cure.into())));
+        }
         let exports = exports(&nodes, &finished, &own, problems);
         let views = views(&nodes, &own, &exports, &providers);
         Self { views, nodes, providers, exports }

@@ -3,6 +3,7 @@
 mod check;
 mod graph;
 mod mounts;
+mod overrides;
 mod report;
 mod walk;
 
@@ -16,12 +17,14 @@ use crate::handler::Route;
 use crate::injectable::{Dependency, Instance, Resolver, StageCache};
 use crate::lifecycle::{Hooks, Lifecycle};
 use crate::module::{DynamicModule, ModuleDef};
-use crate::pipeline::Enhancers;
 use crate::pipeline::spec::EnhancerSpecs;
+use crate::pipeline::{Enhancers, Level, StageKind};
 use crate::provider::{AddEnhancer, Build, FactoryError, Provider};
 
 use graph::Graph;
 use mounts::Mounts;
+pub use overrides::Overrides;
+pub(crate) use overrides::Replacement;
 pub use report::{BootError, Problem};
 
 /// What an application adds to its module graph.
@@ -39,6 +42,8 @@ pub struct BootOptions {
     /// Keeps what modules provide for the application ([`Provider::app_guard`] and its siblings) away from messages and
     /// events.
     pub app_enhancers_off_messages: bool,
+    /// What a test uses instead of the application's own.
+    pub overrides: Overrides,
 }
 
 /// The stages of one HTTP route, by the name of its handler.
@@ -109,26 +114,28 @@ impl fmt::Debug for Controller {
 /// for want of something else that could not be built is not a problem of its own.
 pub async fn boot(root: ModuleDef, options: BootOptions) -> Result<Application, BootError> {
     let mut problems = Vec::new();
-    let graph = Graph::collect(root, &options.globals, &mut problems);
+    let graph = Graph::collect(root, &options, &mut problems);
     let order = graph.check_dependencies(&mut problems);
     let mounts = Mounts::plan(&graph, &options, &mut problems);
     if !problems.is_empty() {
         return Err(BootError::new(problems));
     }
 
-    let for_application: Vec<(usize, AddEnhancer)> = graph
+    let for_application: Vec<(usize, TypeId, (StageKind, AddEnhancer))> = graph
         .providers
         .iter()
         .enumerate()
-        .filter_map(|(index, (_, provider))| Some((index, provider.enhancer?)))
+        .filter_map(|(index, (_, provider))| Some((index, provider.key().type_id(), provider.enhancer?)))
         .collect();
     let mut lifecycle = Lifecycle::default();
-    let container = Arc::new(build(graph, &order, &mut lifecycle).await?);
+    let stages = StageCache { replaced: options.overrides.stages.clone(), ..StageCache::default() };
+    let container = Arc::new(build(graph, &order, stages, &mut lifecycle).await?);
     let app_enhancers =
-        for_application.iter().fold(Enhancers::default(), |enhancers, (provider, add)| {
-            match &container.instances[*provider] {
-                Some(instance) => add(instance, enhancers),
-                None => unreachable!("boot ends before this when a provider could not be built"),
+        for_application.iter().fold(Enhancers::default(), |enhancers, (provider, stage, (kind, add))| {
+            match (container.resolver(0).replacement(*kind, *stage), &container.instances[*provider]) {
+                (Some(replace), _) => replace(enhancers, Level::Global),
+                (None, Some(instance)) => add(instance, enhancers),
+                (None, None) => unreachable!("boot ends before this when a provider could not be built"),
             }
         });
     let global = if options.app_enhancers_off_messages { Enhancers::default() } else { app_enhancers.clone() };
@@ -152,9 +159,13 @@ pub async fn boot(root: ModuleDef, options: BootOptions) -> Result<Application, 
     })
 }
 
-async fn build(graph: Graph, order: &[usize], lifecycle: &mut Lifecycle) -> Result<Container, BootError> {
+async fn build(
+    graph: Graph,
+    order: &[usize],
+    stages: StageCache,
+    lifecycle: &mut Lifecycle,
+) -> Result<Container, BootError> {
     let Graph { views, providers, .. } = graph;
-    let stages = StageCache::default();
     let mut instances: Vec<Option<Instance>> = vec![None; providers.len()];
     let mut problems = Vec::new();
     for &index in order {

@@ -41,8 +41,16 @@ impl Mounts {
     /// Finds them in every module and checks what they and their stages need.
     pub(super) fn plan(graph: &Graph, options: &BootOptions, problems: &mut Vec<Problem>) -> Self {
         let sets = registry::by_service();
-        let mut plan =
-            Plan { graph, options, problems, sets, served: HashSet::new(), module: 0, mounts: Self::default() };
+        let mut plan = Plan {
+            graph,
+            options,
+            problems,
+            sets,
+            served: HashSet::new(),
+            module: 0,
+            stages: HashSet::new(),
+            mounts: Self::default(),
+        };
         for (module, node) in graph.nodes.iter().enumerate() {
             plan.module = module;
             plan.listed(&node.def.controllers, "controllers");
@@ -54,6 +62,7 @@ impl Mounts {
         }
         plan.refuse_duplicates();
         plan.check_enhancers();
+        plan.refuse_idle_overrides();
         plan.mounts
     }
 
@@ -155,6 +164,8 @@ struct Plan<'a> {
     served: HashSet<(usize, usize, bool)>,
     /// The one being read.
     module: usize,
+    /// The types of stages that stand somewhere.
+    stages: HashSet<TypeId>,
     mounts: Mounts,
 }
 
@@ -228,6 +239,10 @@ impl Plan<'_> {
 
     /// Checks that the container can build a stage.
     fn stage(&mut self, module: usize, need: &StageNeed, place: &str) {
+        self.stages.insert(need.key.type_id());
+        if self.options.overrides.replaces_stage(need.key.type_id()) {
+            return;
+        }
         let stage = format!("`{}` on {place}", short_type_name(need.name));
         self.check(module, &stage, need.key.clone(), true);
         if !self.graph.views[module].visible.contains_key(&need.key) {
@@ -264,6 +279,19 @@ impl Plan<'_> {
                 for need in specs.needs() {
                     self.stage(module, &need, &format!("`{route}`"));
                 }
+            }
+        }
+    }
+
+    /// What replaces a stage that stands nowhere replaces nothing.
+    fn refuse_idle_overrides(&mut self) {
+        let for_application = self.graph.providers.iter().filter(|(_, provider)| provider.enhancer.is_some());
+        self.stages.extend(for_application.map(|(_, provider)| provider.key().type_id()));
+        for ((kind, stage), replacement) in &self.options.overrides.stages {
+            if !self.stages.contains(stage) {
+                let name = short_type_name(replacement.replaced);
+                let what = format!("the {kind} `{name}` is overridden, but stands around nothing");
+                self.problems.push(Problem::new(what, "", None));
             }
         }
     }

@@ -126,7 +126,7 @@ impl Enhancers {
     /// Adds an exception filter; it is asked before those that are there.
     #[must_use]
     pub fn filter<F: ExceptionFilter>(self, filter: F) -> Self {
-        self.with_filter(Arc::new(filter), Level::Global)
+        self.with_filter(Arc::new(filter), type_name::<F>(), Level::Global)
     }
 
     pub(crate) fn with_guard<G: CanActivate>(mut self, guard: Arc<G>, name: &'static str, level: Level) -> Self {
@@ -149,8 +149,8 @@ impl Enhancers {
         self
     }
 
-    pub(crate) fn with_filter<F: ExceptionFilter>(mut self, filter: Arc<F>, level: Level) -> Self {
-        self.filters.push(Entry::new(filter, type_name::<F>(), level));
+    pub(crate) fn with_filter<F: ExceptionFilter>(mut self, filter: Arc<F>, name: &'static str, level: Level) -> Self {
+        self.filters.push(Entry::new(filter, name, level));
         self
     }
 

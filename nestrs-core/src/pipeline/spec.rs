@@ -35,8 +35,13 @@ pub struct StageNeed {
 pub struct StageSpec<T> {
     need: fn() -> StageNeed,
     build: fn(&Resolver<'_>) -> Result<Arc<T>, ResolveError>,
+    /// Adds it, built, to stages whose types are forgotten.
+    erase: Erase<T>,
+    kind: StageKind,
     level: Level,
 }
+
+type Erase<T> = fn(Enhancers, Arc<T>, &'static str, Level) -> Enhancers;
 
 impl<T> Clone for StageSpec<T> {
     fn clone(&self) -> Self {
@@ -47,8 +52,22 @@ impl<T> Clone for StageSpec<T> {
 impl<T> Copy for StageSpec<T> {}
 
 impl<T> StageSpec<T> {
-    const fn new(need: fn() -> StageNeed, build: fn(&Resolver<'_>) -> Result<Arc<T>, ResolveError>) -> Self {
-        Self { need, build, level: Level::Method }
+    const fn new(
+        kind: StageKind,
+        need: fn() -> StageNeed,
+        build: fn(&Resolver<'_>) -> Result<Arc<T>, ResolveError>,
+        erase: Erase<T>,
+    ) -> Self {
+        Self { need, build, erase, kind, level: Level::Method }
+    }
+
+    /// Builds it, or what it is replaced by, into stages whose types are forgotten.
+    fn build_erased(&self, resolver: &Resolver<'_>, enhancers: Enhancers) -> Result<Enhancers, ResolveError> {
+        let need = (self.need)();
+        Ok(match resolver.replacement(self.kind, need.key.type_id()) {
+            Some(replace) => replace(enhancers, self.level),
+            None => (self.erase)(enhancers, (self.build)(resolver)?, need.name, self.level),
+        })
     }
 
     /// Says that it was declared on the impl block, for all of its handlers.
@@ -70,6 +89,13 @@ pub trait Specs {
     type Built;
     /// Adds what each stage needs and what it is, all being of one kind.
     fn declare(&self, kind: StageKind, needs: &mut Vec<StageNeed>, chain: &mut Vec<ChainEntry>);
+    /// True when one of them is replaced in this application.
+    fn is_replaced(&self, resolver: &Resolver<'_>) -> bool;
+    /// Builds them, or what they are replaced by, and forgets their types.
+    ///
+    /// # Errors
+    /// When a stage or something it injects cannot be built.
+    fn build_erased(&self, resolver: &Resolver<'_>, enhancers: Enhancers) -> Result<Enhancers, ResolveError>;
     /// Builds them in order.
     ///
     /// # Errors
@@ -80,6 +106,12 @@ pub trait Specs {
 impl Specs for () {
     type Built = ();
     fn declare(&self, _: StageKind, _: &mut Vec<StageNeed>, _: &mut Vec<ChainEntry>) {}
+    fn is_replaced(&self, _: &Resolver<'_>) -> bool {
+        false
+    }
+    fn build_erased(&self, _: &Resolver<'_>, enhancers: Enhancers) -> Result<Enhancers, ResolveError> {
+        Ok(enhancers)
+    }
     fn build(&self, _: &Resolver<'_>) -> Result<Self::Built, ResolveError> {
         Ok(())
     }
@@ -92,6 +124,13 @@ impl<T, Rest: Specs> Specs for (StageSpec<T>, Rest) {
         chain.push(ChainEntry::new(kind, self.0.level, need.name));
         needs.push(need);
         self.1.declare(kind, needs, chain);
+    }
+    fn is_replaced(&self, resolver: &Resolver<'_>) -> bool {
+        let stage = (self.0.need)().key.type_id();
+        resolver.replacement(self.0.kind, stage).is_some() || self.1.is_replaced(resolver)
+    }
+    fn build_erased(&self, resolver: &Resolver<'_>, enhancers: Enhancers) -> Result<Enhancers, ResolveError> {
+        self.1.build_erased(resolver, self.0.build_erased(resolver, enhancers)?)
     }
     fn build(&self, resolver: &Resolver<'_>) -> Result<Self::Built, ResolveError> {
         Ok(((self.0.build)(resolver)?, self.1.build(resolver)?))
@@ -132,30 +171,21 @@ struct DeclaredEnhancer {
 type AddBuilt = dyn Fn(&Resolver<'_>, Enhancers) -> Result<Enhancers, ResolveError> + Send + Sync;
 
 macro_rules! declare {
-    ($($kind:ident $native:ident $add:ident;)*) => {$(
-        #[doc = concat!("Adds a ", stringify!($kind), " inside those that are there.")]
+    ($($kind:ident $native:ident $about:literal;)*) => {$(
+        #[doc = concat!("Adds ", $about, " inside those that are there.")]
         #[must_use]
         pub fn $kind<T: $native>(self, spec: StageSpec<T>) -> Self {
-            self.declare(spec.need, move |resolver, enhancers| {
-                Ok(enhancers.$add((spec.build)(resolver)?, (spec.need)().name, spec.level))
-            })
+            self.declare(spec.need, move |resolver, enhancers| spec.build_erased(resolver, enhancers))
         }
     )*};
 }
 
 impl EnhancerSpecs {
     declare! {
-        interceptor Interceptor with_interceptor;
-        guard CanActivate with_guard;
-        pipe PipeTransform with_pipe;
-    }
-
-    /// Adds an exception filter inside those that are there.
-    #[must_use]
-    pub fn filter<T: ExceptionFilter>(self, spec: StageSpec<T>) -> Self {
-        self.declare(spec.need, move |resolver, enhancers| {
-            Ok(enhancers.with_filter((spec.build)(resolver)?, spec.level))
-        })
+        interceptor Interceptor "an interceptor";
+        guard CanActivate "a guard";
+        pipe PipeTransform "a pipe";
+        filter ExceptionFilter "an exception filter";
     }
 
     fn declare(
@@ -187,9 +217,9 @@ impl std::fmt::Debug for EnhancerSpecs {
 }
 
 macro_rules! for_modules {
-    ($($kind:ident $native:ident;)*) => {$(
+    ($($kind:ident $native:ident $about:literal;)*) => {$(
         impl ModuleDef {
-            #[doc = concat!("Puts a ", stringify!($kind), " around every handler whose service this module provides.")]
+            #[doc = concat!("Puts ", $about, " around every handler whose service this module provides.")]
             #[must_use]
             pub fn $kind<T: $native>(mut self, spec: StageSpec<T>) -> Self {
                 self.enhancers = self.enhancers.$kind(spec.of_module());
@@ -200,10 +230,10 @@ macro_rules! for_modules {
 }
 
 for_modules! {
-    interceptor Interceptor;
-    guard CanActivate;
-    pipe PipeTransform;
-    filter ExceptionFilter;
+    interceptor Interceptor "an interceptor";
+    guard CanActivate "a guard";
+    pipe PipeTransform "a pipe";
+    filter ExceptionFilter "an exception filter";
 }
 
 /// A type named in a `use_*` attribute.
@@ -237,7 +267,7 @@ fn defaulted<T: Default + Send + Sync + 'static>(resolver: &Resolver<'_>) -> Res
 
 /// The ways to obtain one kind of stage, in order of preference.
 macro_rules! ways {
-    ($method:ident, $native:ident, $micro:ident, $adapter:ident: $injectable:ident, $default:ident, $documented:ident, $other:ident) => {
+    ($method:ident, $kind:ident, $native:ident, $micro:ident, $adapter:ident, $add:ident: $injectable:ident, $default:ident, $documented:ident, $other:ident) => {
         #[doc = concat!("A [`", stringify!($native), "`] built by the container.")]
         pub trait $injectable {
             /// The built stage.
@@ -248,7 +278,7 @@ macro_rules! ways {
         impl<T: $native + Injectable> $injectable for &&&Stage<T> {
             type Built = T;
             fn $method(&self) -> StageSpec<T> {
-                StageSpec::new(injected_need::<T>, injected::<T>)
+                StageSpec::new(StageKind::$kind, injected_need::<T>, injected::<T>, Enhancers::$add)
             }
         }
 
@@ -262,7 +292,7 @@ macro_rules! ways {
         impl<T: $native + Default> $default for &&Stage<T> {
             type Built = T;
             fn $method(&self) -> StageSpec<T> {
-                StageSpec::new(default_need::<T>, defaulted::<T>)
+                StageSpec::new(StageKind::$kind, default_need::<T>, defaulted::<T>, Enhancers::$add)
             }
         }
 
@@ -276,7 +306,12 @@ macro_rules! ways {
         impl<T: $micro> $documented for &Stage<T> {
             type Built = $adapter<T>;
             fn $method(&self) -> StageSpec<$adapter<T>> {
-                StageSpec::new(default_need::<T>, |resolver| Ok(Arc::new($adapter(defaulted::<T>(resolver)?))))
+                StageSpec::new(
+                    StageKind::$kind,
+                    default_need::<T>,
+                    |resolver| Ok(Arc::new($adapter(defaulted::<T>(resolver)?))),
+                    Enhancers::$add,
+                )
             }
         }
 
@@ -292,18 +327,22 @@ macro_rules! ways {
             where
                 T: $native + Default,
             {
-                StageSpec::new(default_need::<T>, defaulted::<T>)
+                StageSpec::new(StageKind::$kind, default_need::<T>, defaulted::<T>, Enhancers::$add)
             }
         }
     };
 }
 
-ways!(guard, CanActivate, MicroCanActivate, MicroGuard: InjectableGuard, DefaultGuard, DocumentedGuard, NoGuard);
 ways!(
-    interceptor, Interceptor, MicroIncomingInterceptor, MicroInterceptor:
+    guard, Guard, CanActivate, MicroCanActivate, MicroGuard, with_guard: InjectableGuard, DefaultGuard, DocumentedGuard, NoGuard
+);
+ways!(
+    interceptor, Interceptor, Interceptor, MicroIncomingInterceptor, MicroInterceptor, with_interceptor:
     InjectableInterceptor, DefaultInterceptor, DocumentedInterceptor, NoInterceptor
 );
-ways!(pipe, PipeTransform, MicroPipeTransform, MicroPipe: InjectablePipe, DefaultPipe, DocumentedPipe, NoPipe);
+ways!(
+    pipe, Pipe, PipeTransform, MicroPipeTransform, MicroPipe, with_pipe: InjectablePipe, DefaultPipe, DocumentedPipe, NoPipe
+);
 
 /// An [`ExceptionFilter`] built by the container.
 pub trait InjectableFilter {
@@ -315,7 +354,7 @@ pub trait InjectableFilter {
 impl<T: ExceptionFilter + Injectable> InjectableFilter for &&Stage<T> {
     type Built = T;
     fn filter(&self) -> StageSpec<T> {
-        StageSpec::new(injected_need::<T>, injected::<T>)
+        StageSpec::new(StageKind::Filter, injected_need::<T>, injected::<T>, Enhancers::with_filter)
     }
 }
 
@@ -329,7 +368,7 @@ pub trait DefaultFilter {
 impl<T: ExceptionFilter + Default> DefaultFilter for &Stage<T> {
     type Built = T;
     fn filter(&self) -> StageSpec<T> {
-        StageSpec::new(default_need::<T>, defaulted::<T>)
+        StageSpec::new(StageKind::Filter, default_need::<T>, defaulted::<T>, Enhancers::with_filter)
     }
 }
 
@@ -345,6 +384,6 @@ impl<T> NoFilter<T> for Stage<T> {
     where
         T: ExceptionFilter + Default,
     {
-        StageSpec::new(default_need::<T>, defaulted::<T>)
+        StageSpec::new(StageKind::Filter, default_need::<T>, defaulted::<T>, Enhancers::with_filter)
     }
 }

@@ -33,18 +33,14 @@ impl ClientsModule {
     #[track_caller]
     pub fn register(configs: &[ClientConfig]) -> DynamicModule {
         let mut module = DynamicModule::new::<Self>();
-        let mut proxies = BTreeMap::new();
+        let mut names = Vec::new();
         for config in configs {
+            assert!(!names.contains(&config.name), "two clients are registered as `{}`", config.name);
+            names.push(config.name);
             let proxy = ClientProxy::named(config.name, Arc::clone(&config.transport));
-            let earlier = proxies.insert(config.name, proxy.clone());
-            assert!(earlier.is_none(), "two clients are registered as `{}`", config.name);
             module = module.provide(Provider::value(proxy).named(config.name)).export_named(config.name);
         }
-        if let [config] = configs {
-            let proxy = ClientProxy::named(config.name, Arc::clone(&config.transport));
-            module = module.provide(Provider::value(proxy)).export::<ClientProxy>();
-        }
-        module.provide(Provider::value(ClientsService { proxies })).export::<ClientsService>()
+        Self::looked_up(module, names)
     }
 
     /// A module with clients whose options are only known at boot: read from a configuration provider, resolved from a
@@ -88,7 +84,11 @@ impl ClientsModule {
             );
             module = module.provide(config.provider.clone()).provide(proxy.named(name)).export_named(name);
         }
-        let names: Vec<&'static str> = configs.iter().map(|config| config.name).collect();
+        Self::looked_up(module, configs.iter().map(|config| config.name).collect())
+    }
+
+    /// The clients that a module provides by name, in `ClientsService` and, when there is one, without its name.
+    fn looked_up(mut module: DynamicModule, names: Vec<&'static str>) -> DynamicModule {
         if let [name] = names.as_slice() {
             module = module.provide(Provider::existing::<ClientProxy>(name)).export::<ClientProxy>();
         }

@@ -1,0 +1,226 @@
+//! Building an application for a test, and running it.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use nestrs_core::{CanActivate, ExceptionFilter, Interceptor, Module, Overrides, PipeTransform, Provider};
+use nestrs_microservices::{
+    ClientProxy, MicroserviceOptions, MockService, TcpTransport, TcpTransportOptions, memory_pair,
+};
+
+use crate::app::Plan;
+#[cfg(feature = "http")]
+use crate::http::HttpApp;
+use crate::{Explained, ListenError, RunningApp};
+
+/// A module under test, not yet running; what [`TestApp::of`] makes. NestJS's `Test.createTestingModule(…)`.
+#[must_use = "nothing runs before `start` is awaited"]
+pub struct TestingModule<M> {
+    plan: Plan,
+    overrides: Overrides,
+    module: PhantomData<fn() -> M>,
+}
+
+/// An application that runs for a test: its messages come through memory, its HTTP requests without a socket; packets,
+/// codec, dispatch, stages, life-cycle hooks and shutdown are those of production.
+///
+/// Nothing waits for the clock, so tests may pause it (`#[tokio::test(start_paused = true)]`).
+///
+/// ```
+/// use std::sync::Arc;
+/// use nestrs::prelude::*;
+/// use nestrs::testing::TestApp;
+///
+/// trait Rates: Send + Sync {
+///     fn rate(&self) -> f64;
+/// }
+///
+/// struct Live;
+/// impl Rates for Live {
+///     fn rate(&self) -> f64 {
+///         unimplemented!("asks a bank")
+///     }
+/// }
+///
+/// struct Fixed(f64);
+/// impl Rates for Fixed {
+///     fn rate(&self) -> f64 {
+///         self.0
+///     }
+/// }
+///
+/// #[injectable]
+/// struct Exchange {
+///     rates: Arc<dyn Rates>,
+/// }
+///
+/// #[micro_routes]
+/// impl Exchange {
+///     #[message_pattern("exchange")]
+///     async fn exchange(&self, amount: f64) -> f64 {
+///         amount * self.rates.rate()
+///     }
+/// }
+///
+/// #[module(providers = [Exchange, Provider::shared(Arc::new(Live) as Arc<dyn Rates>)], microservices = [Exchange])]
+/// struct AppModule;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let app = TestApp::of::<AppModule>().override_shared(Arc::new(Fixed(1.5)) as Arc<dyn Rates>).start().await?;
+/// let francs: f64 = app.client().send("exchange", &10.0).await?;
+/// assert_eq!(francs, 15.0);
+/// app.close().await;
+/// # Ok(()) }
+/// ```
+pub struct TestApp {
+    app: RunningApp,
+    dial: TcpTransportOptions,
+    client: ClientProxy,
+}
+
+impl TestApp {
+    /// A module to be tested, whole: its imports, providers, handlers and stages as they are declared.
+    pub fn of<M: Module>() -> TestingModule<M> {
+        #[cfg_attr(not(feature = "http"), expect(unused_mut, reason = "there are no routes to keep"))]
+        let mut plan = Plan::new(M::define);
+        #[cfg(feature = "http")]
+        {
+            plan.keeps_router = true;
+        }
+        TestingModule { plan, overrides: Overrides::default(), module: PhantomData }
+    }
+
+    /// A client of the application, connected through memory; clones share the connection.
+    #[must_use]
+    pub fn client(&self) -> &ClientProxy {
+        &self.client
+    }
+
+    /// Another client, on a connection of its own.
+    #[must_use]
+    pub fn new_client(&self) -> ClientProxy {
+        connect(&self.dial)
+    }
+
+    /// The application's HTTP routes, called without a socket.
+    #[cfg(feature = "http")]
+    #[must_use]
+    pub fn http(&self) -> super::TestHttp {
+        super::TestHttp::new(self.app.router())
+    }
+
+    /// A provider, as the root module sees it.
+    #[must_use]
+    pub fn get<T: ?Sized + Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        self.app.get()
+    }
+
+    /// A provider by name, as the root module sees it.
+    #[must_use]
+    pub fn get_named<T: ?Sized + Send + Sync + 'static>(&self, name: &str) -> Option<Arc<T>> {
+        self.app.get_named(name)
+    }
+
+    /// What runs for a pattern or a path; see [`RunningApp::explain`].
+    #[must_use]
+    pub fn explain(&self, pattern: impl Into<nestrs_core::Pattern>) -> Vec<&Explained> {
+        self.app.explain(pattern)
+    }
+
+    /// Ends it as an application ends: calls under way finish, then the hooks of the end run.
+    pub async fn close(self) {
+        self.client.close().await;
+        self.app.close().await;
+    }
+}
+
+impl fmt::Debug for TestApp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TestApp").finish_non_exhaustive()
+    }
+}
+
+impl<M: Module> TestingModule<M> {
+    /// Provides `value` wherever a module provides an `Arc<T>`. A type that no module provides is an error of `start`.
+    pub fn override_provider<T: Send + Sync + 'static>(self, value: T) -> Self {
+        self.override_with(Provider::value(value))
+    }
+
+    /// Provides what is shared, a trait object for example, wherever a module provides an `Arc<T>`.
+    pub fn override_shared<T: ?Sized + Send + Sync + 'static>(self, value: Arc<T>) -> Self {
+        self.override_with(Provider::shared(value))
+    }
+
+    /// Provides `value` wherever a module provides a `T` under this name.
+    pub fn override_named<T: Send + Sync + 'static>(self, name: &'static str, value: T) -> Self {
+        self.override_with(Provider::value(value).named(name))
+    }
+
+    /// Uses any provider wherever a module provides what it is asked for by; its dependencies are what that module sees.
+    pub fn override_with(mut self, provider: Provider) -> Self {
+        self.overrides = self.overrides.provider(provider);
+        self
+    }
+
+    /// Uses `guard` wherever the guard `G` stands, at any level. `G` is then neither built nor are its dependencies
+    /// needed.
+    pub fn override_guard<G: 'static>(mut self, guard: impl CanActivate) -> Self {
+        self.overrides = self.overrides.guard::<G>(guard);
+        self
+    }
+
+    /// Uses `interceptor` wherever the interceptor `I` stands, at any level.
+    pub fn override_interceptor<I: 'static>(mut self, interceptor: impl Interceptor) -> Self {
+        self.overrides = self.overrides.interceptor::<I>(interceptor);
+        self
+    }
+
+    /// Uses `pipe` wherever the pipe `P` stands, at any level.
+    pub fn override_pipe<P: 'static>(mut self, pipe: impl PipeTransform) -> Self {
+        self.overrides = self.overrides.pipe::<P>(pipe);
+        self
+    }
+
+    /// Uses `filter` wherever the exception filter `F` stands, at any level.
+    pub fn override_filter<F: 'static>(mut self, filter: impl ExceptionFilter) -> Self {
+        self.overrides = self.overrides.filter::<F>(filter);
+        self
+    }
+
+    /// Lets the client that is registered as `name` call a mock instead of the remote service.
+    pub fn mock_service(self, name: &'static str, mock: &MockService) -> Self {
+        self.override_named(name, ClientProxy::new(Arc::new(mock.clone())))
+    }
+
+    /// Sets up the HTTP half: prefix, health check, stages.
+    #[cfg(feature = "http")]
+    pub fn configure_http(mut self, configure: impl FnOnce(HttpApp) -> HttpApp) -> Self {
+        self.plan.http = configure(self.plan.http);
+        self
+    }
+
+    /// Builds and starts the application: hooks of the start run, and messages are served.
+    ///
+    /// # Errors
+    /// [`ListenError`], as an application's start; an override that replaces nothing is one.
+    pub async fn start(mut self) -> Result<TestApp, ListenError> {
+        let (server, dial) = memory_pair();
+        self.plan.overrides = self.overrides;
+        self.plan.servers.push(server.into_server());
+        let app = self.plan.start().await?;
+        let client = connect(&dial);
+        Ok(TestApp { app, dial, client })
+    }
+}
+
+impl<M> fmt::Debug for TestingModule<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TestingModule").field("overrides", &self.overrides).finish_non_exhaustive()
+    }
+}
+
+fn connect(dial: &TcpTransportOptions) -> ClientProxy {
+    ClientProxy::new(Arc::new(TcpTransport::new(dial.clone())))
+}
