@@ -17,8 +17,9 @@ pub use reply::{
     FallibleResponseKind, JsonKind, JsonResponse, PlainResponse, PlainResponseKind, ResponseOf, ResponseOutcomeOf,
     status_of,
 };
-pub use route::{HttpRoutes, Method, ROUTES, RouteDef, RouteSet, request, request_part, route};
+pub use route::{HttpRoutes, Method, ROUTES, RouteDef, RouteSet, extract, extract_part, route};
 pub(crate) use route::{enhancers_of, has_routes};
 
+pub use axum::extract::Request;
 pub use axum::response::Response;
 pub use axum::routing::MethodRouter;

@@ -4,11 +4,12 @@ use std::any::TypeId;
 use std::fmt;
 use std::sync::Arc;
 
-use axum::extract::{FromRequest, FromRequestParts};
+use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::handler::Handler;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, on};
 use nestrs_core::__private::linkme::distributed_slice;
-use nestrs_core::{EnhancerSpecs, Enhancers, HandlerMetadata, HttpEnhancers, ResolveError, Scope};
+use nestrs_core::{BoxFuture, EnhancerSpecs, Enhancers, HandlerMetadata, HttpEnhancers, ResolveError, Scope};
 
 /// The verb of a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,11 +67,23 @@ where
     on(method.filter(), handler)
 }
 
-/// Checks that an argument which is not the last is an extractor, so that the error stands on its type.
-pub const fn request_part<T: FromRequestParts<()>>() {}
+/// Extracts an argument that is not the last, from everything but the body; or gives the response with which the
+/// extractor refuses the request.
+///
+/// Boxed, as is [`extract`], so that a type that is no extractor is one error rather than one for each future around it.
+pub fn extract_part<T: FromRequestParts<()>>(request: &mut Request) -> BoxFuture<'_, Result<T, Response>> {
+    Box::pin(async move {
+        let (mut parts, body) = std::mem::take(request).into_parts();
+        let extracted = T::from_request_parts(&mut parts, &()).await;
+        *request = Request::from_parts(parts, body);
+        extracted.map_err(IntoResponse::into_response)
+    })
+}
 
-/// Checks that the last argument is an extractor.
-pub const fn request<T: FromRequest<(), M>, M>() {}
+/// Extracts the last argument, which may be the body.
+pub fn extract<T: FromRequest<(), M>, M>(request: Request) -> BoxFuture<'static, Result<T, Response>> {
+    Box::pin(async move { T::from_request(request, &()).await.map_err(IntoResponse::into_response) })
+}
 
 /// The routes of one `#[controller]` block, implemented by a marker type that the macro makes for it.
 pub trait HttpRoutes {

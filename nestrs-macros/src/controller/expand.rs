@@ -92,35 +92,44 @@ fn maker(method: &Method, route: &Route, service: &Type) -> TokenStream {
     let ident = &method.signature.ident;
     let arguments = || signature::arguments(&method.signature).enumerate();
     let names: Vec<_> = arguments().map(|(index, _)| format_ident!("arg{index}")).collect();
-    let parameters = arguments().map(|(index, argument)| {
+    // Only the last one may take the body.
+    let extracted = arguments().map(|(index, argument)| {
         let name = &names[index];
         let ty = without_self(&argument.ty, service);
-        quote_spanned!(spot(&argument.ty)=> #name: #ty)
-    });
-    // Only the last one may take the body.
-    let checks = arguments().map(|(index, argument)| {
-        let ty = without_self(&argument.ty, service);
         let span = spot(&argument.ty);
-        if index + 1 == names.len() {
-            quote_spanned!(span=> __nest::http::request::<#ty, _>();)
+        let extracted = if index + 1 == names.len() {
+            quote_spanned!(span=> __nest::http::extract::<#ty, _>(request))
         } else {
-            quote_spanned!(span=> __nest::http::request_part::<#ty>();)
+            quote_spanned!(span=> __nest::http::extract_part::<#ty>(&mut request))
+        };
+        quote! {
+            let #name = match #extracted.await {
+                ::core::result::Result::Ok(value) => value,
+                ::core::result::Result::Err(refusal) => return refusal,
+            };
         }
     });
+    let request = match names.len() {
+        0 => quote!(_request),
+        1 => quote!(request),
+        _ => quote!(mut request),
+    };
     let dot_await = method.signature.asyncness.map(|_| quote!(.await));
     let call = quote!(<#service>::#ident(&svc #(, #names)*) #dot_await);
     let body = response(&Returned::of(&method.signature.output), &call);
     // A method whose future is not `Send`, or an argument that is no extractor, is an error on its name.
     let made = quote_spanned! {located(ident.span())=>
-        __nest::http::route(__nest::http::Method::#verb, move |#(#parameters),*| {
+        __nest::http::route(__nest::http::Method::#verb, move |#request: __nest::http::Request| {
             let svc = ::core::clone::Clone::clone(&svc);
-            async move { #body }
+            async move {
+                #(#extracted)*
+                #body
+            }
         })
     };
     quote! {
         #(#cfgs)*
         fn #name(svc: ::std::sync::Arc<#service>) -> __nest::http::MethodRouter {
-            #(#checks)*
             #made
         }
     }

@@ -19,7 +19,7 @@ const _: () = {
     fn get_sum(svc: ::std::sync::Arc<Gateway>) -> __nest::http::MethodRouter {
         __nest::http::route(
             __nest::http::Method::Get,
-            move || {
+            move |_request: __nest::http::Request| {
                 let svc = ::core::clone::Clone::clone(&svc);
                 async move {
                     match <Gateway>::sum(&svc).await {
@@ -37,13 +37,28 @@ const _: () = {
         )
     }
     fn post_store(svc: ::std::sync::Arc<Gateway>) -> __nest::http::MethodRouter {
-        __nest::http::request_part::<Path<u64>>();
-        __nest::http::request::<Json<Vec<Gateway>>, _>();
         __nest::http::route(
             __nest::http::Method::Post,
-            move |arg0: Path<u64>, arg1: Json<Vec<Gateway>>| {
+            move |mut request: __nest::http::Request| {
                 let svc = ::core::clone::Clone::clone(&svc);
                 async move {
+                    let arg0 = match __nest::http::extract_part::<
+                        Path<u64>,
+                    >(&mut request)
+                        .await
+                    {
+                        ::core::result::Result::Ok(value) => value,
+                        ::core::result::Result::Err(refusal) => return refusal,
+                    };
+                    let arg1 = match __nest::http::extract::<
+                        Json<Vec<Gateway>>,
+                        _,
+                    >(request)
+                        .await
+                    {
+                        ::core::result::Result::Ok(value) => value,
+                        ::core::result::Result::Err(refusal) => return refusal,
+                    };
                     match {
                         let outcome = <Gateway>::store(&svc, arg0, arg1);
                         let kind = (&&__nest::http::ResponseOutcomeOf(&outcome)).kind();
@@ -63,13 +78,28 @@ const _: () = {
         )
     }
     fn put_store(svc: ::std::sync::Arc<Gateway>) -> __nest::http::MethodRouter {
-        __nest::http::request_part::<Path<u64>>();
-        __nest::http::request::<Json<Vec<Gateway>>, _>();
         __nest::http::route(
             __nest::http::Method::Put,
-            move |arg0: Path<u64>, arg1: Json<Vec<Gateway>>| {
+            move |mut request: __nest::http::Request| {
                 let svc = ::core::clone::Clone::clone(&svc);
                 async move {
+                    let arg0 = match __nest::http::extract_part::<
+                        Path<u64>,
+                    >(&mut request)
+                        .await
+                    {
+                        ::core::result::Result::Ok(value) => value,
+                        ::core::result::Result::Err(refusal) => return refusal,
+                    };
+                    let arg1 = match __nest::http::extract::<
+                        Json<Vec<Gateway>>,
+                        _,
+                    >(request)
+                        .await
+                    {
+                        ::core::result::Result::Ok(value) => value,
+                        ::core::result::Result::Err(refusal) => return refusal,
+                    };
                     match {
                         let outcome = <Gateway>::store(&svc, arg0, arg1);
                         let kind = (&&__nest::http::ResponseOutcomeOf(&outcome)).kind();
@@ -90,12 +120,16 @@ const _: () = {
     }
     #[cfg(unix)]
     fn delete_remove(svc: ::std::sync::Arc<Gateway>) -> __nest::http::MethodRouter {
-        __nest::http::request::<Path<u64>, _>();
         __nest::http::route(
             __nest::http::Method::Delete,
-            move |arg0: Path<u64>| {
+            move |request: __nest::http::Request| {
                 let svc = ::core::clone::Clone::clone(&svc);
                 async move {
+                    let arg0 = match __nest::http::extract::<Path<u64>, _>(request).await
+                    {
+                        ::core::result::Result::Ok(value) => value,
+                        ::core::result::Result::Err(refusal) => return refusal,
+                    };
                     match {
                         let outcome = <Gateway>::r#remove(&svc, arg0).await;
                         let kind = (&&__nest::http::ResponseOutcomeOf(&outcome)).kind();
@@ -166,7 +200,7 @@ const _: () = {
     fn get_index(svc: ::std::sync::Arc<Root>) -> __nest::http::MethodRouter {
         __nest::http::route(
             __nest::http::Method::Get,
-            move || {
+            move |_request: __nest::http::Request| {
                 let svc = ::core::clone::Clone::clone(&svc);
                 async move {
                     match {
@@ -287,12 +321,15 @@ const _: () = {
         FallibleResponse as _, JsonResponse as _, PlainResponse as _,
     };
     fn get_find(svc: ::std::sync::Arc<Both>) -> __nest::http::MethodRouter {
-        __nest::http::request::<Id, _>();
         __nest::http::route(
             __nest::http::Method::Get,
-            move |arg0: Id| {
+            move |request: __nest::http::Request| {
                 let svc = ::core::clone::Clone::clone(&svc);
                 async move {
+                    let arg0 = match __nest::http::extract::<Id, _>(request).await {
+                        ::core::result::Result::Ok(value) => value,
+                        ::core::result::Result::Err(refusal) => return refusal,
+                    };
                     match {
                         let outcome = <Both>::find(&svc, arg0).await;
                         let kind = (&&__nest::http::ResponseOutcomeOf(&outcome)).kind();
