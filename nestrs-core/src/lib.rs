@@ -39,7 +39,7 @@ pub use lifecycle::{
     OnModuleDestroy, OnModuleInit, Phase,
 };
 pub use module::{DynamicModule, Module, ModuleDef};
-pub use pattern::{Pattern, PatternError, PatternLiteral};
+pub use pattern::{Pattern, PatternError, PatternLiteral, Wildcard, WildcardStyle};
 pub use payload::Payload;
 pub use pipeline::guard::forbidden;
 pub use pipeline::{
