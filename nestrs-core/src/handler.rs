@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::context::ExecutionContext;
+use crate::extras::Extras;
 use crate::injectable::{Key, ResolveError, Resolver};
 use crate::pattern::{Pattern, PatternLiteral};
 use crate::payload::Payload;
@@ -12,6 +13,7 @@ use crate::pipeline::Stages;
 use crate::pipeline::list::{GuardList, InterceptorList, PipeList};
 use crate::pipeline::spec::{Specs, StageNeed};
 use crate::reply::{BoxFuture, HandlerResult};
+use crate::transport_id::TransportId;
 
 /// What a handler answers to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -31,6 +33,8 @@ pub struct HandlerDef {
     patterns: &'static [PatternLiteral],
     name: &'static str,
     mount: fn(&mut Mounting<'_>),
+    transports: &'static [TransportId],
+    extras: Extras,
 }
 
 impl HandlerDef {
@@ -41,19 +45,31 @@ impl HandlerDef {
         name: &'static str,
         mount: fn(&mut Mounting<'_>),
     ) -> Self {
-        Self { kind: HandlerKind::Message, patterns, name, mount }
+        Self { kind: HandlerKind::Message, patterns, name, mount, transports: &[], extras: Extras::new(&[]) }
     }
 
     /// A row for an event handler.
     #[must_use]
     pub const fn event(patterns: &'static [PatternLiteral], name: &'static str, mount: fn(&mut Mounting<'_>)) -> Self {
-        Self { kind: HandlerKind::Event, patterns, name, mount }
+        Self { kind: HandlerKind::Event, patterns, name, mount, transports: &[], extras: Extras::new(&[]) }
     }
 
     /// A row for a subscriber of the in-process bus.
     #[must_use]
     pub const fn bus(patterns: &'static [PatternLiteral], name: &'static str, mount: fn(&mut Mounting<'_>)) -> Self {
-        Self { kind: HandlerKind::Bus, patterns, name, mount }
+        Self { kind: HandlerKind::Bus, patterns, name, mount, transports: &[], extras: Extras::new(&[]) }
+    }
+
+    /// The same row, served by these transports only; an empty list is every transport. No transport serves the bus.
+    #[must_use]
+    pub const fn transports(self, transports: &'static [TransportId]) -> Self {
+        Self { transports, ..self }
+    }
+
+    /// The same row with these extras for its transport.
+    #[must_use]
+    pub const fn extras(self, extras: &'static [(&'static str, PatternLiteral)]) -> Self {
+        Self { extras: Extras::new(extras), ..self }
     }
 
     /// What it answers to.
@@ -66,6 +82,25 @@ impl HandlerDef {
     #[must_use]
     pub const fn name(&self) -> &'static str {
         self.name
+    }
+
+    /// The transports that [`HandlerDef::transports`] set; empty for all.
+    #[must_use]
+    pub const fn transport_filter(&self) -> &'static [TransportId] {
+        self.transports
+    }
+
+    /// What [`HandlerDef::extras`] set.
+    #[must_use]
+    pub const fn given_extras(&self) -> Extras {
+        self.extras
+    }
+
+    /// Whether some transport would serve both.
+    pub(crate) fn shares_a_transport(&self, other: &Self) -> bool {
+        self.transports.is_empty()
+            || other.transports.is_empty()
+            || self.transports.iter().any(|transport| other.transports.contains(transport))
     }
 
     pub(crate) fn patterns(&self) -> &'static [PatternLiteral] {
@@ -266,8 +301,20 @@ pub struct Route {
     pub kind: HandlerKind,
     /// `Type::method`.
     pub handler: &'static str,
+    /// The transports it is for; empty for all.
+    pub transports: &'static [TransportId],
+    /// What it says to the transport that serves it.
+    pub extras: Extras,
     /// The handler with its stages.
     pub endpoint: Arc<dyn Endpoint>,
+}
+
+impl Route {
+    /// Whether servers of the transport of that name, as they are called when bound, serve it.
+    #[must_use]
+    pub fn is_served_by(&self, transport: &str) -> bool {
+        self.transports.is_empty() || self.transports.iter().any(|id| id.as_str() == transport)
+    }
 }
 
 impl fmt::Debug for Route {
