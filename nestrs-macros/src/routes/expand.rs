@@ -75,6 +75,7 @@ fn row(handler: &Handler, routes: &Routes) -> TokenStream {
     let method = &handler.signature.ident;
     let service = &*routes.item.self_ty;
     let name = handler_name(service, method);
+    let setters = without_self(handler.options.setters(), service);
     let patterns = handler.patterns.iter().map(|pattern| without_self(pattern, service));
     let list = |kind: &str, of: fn(&Stages) -> &Vec<Type>| {
         let types = of(&routes.stages).iter().chain(of(&handler.stages));
@@ -88,6 +89,7 @@ fn row(handler: &Handler, routes: &Routes) -> TokenStream {
         __nest::HandlerDef::#constructor(&[#(#patterns),*], #name, |mounting| {
             __nest::mount(mounting, #interceptors, #guards, #pipes, #method)
         })
+        #setters
     }
 }
 
