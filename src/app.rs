@@ -8,7 +8,7 @@ use std::time::Duration;
 use nestrs_core::{
     Application, BootOptions, DynamicModule, ErrorKind, HandlerKind, ModuleDef, Provider, TransportError,
 };
-use nestrs_microservices::{Bound, Dispatcher, EventBus, Shutdown, TransportServer};
+use nestrs_microservices::{Bound, Dispatcher, EventBus, Serving, Shutdown, TransportServer};
 use tokio::task::JoinSet;
 
 use crate::error::ListenError;
@@ -95,10 +95,14 @@ impl Plan {
                 Some((router, list, bound))
             }
         };
+        let mut serving = Vec::new();
         for server in &mut self.servers {
-            let Bound { transport, address } = server.bind().await?;
+            let bound = server.bind().await?;
+            serving.push(Serving::of(&**server, &bound));
+            let Bound { transport, address } = bound;
             listening.push(Listening { transport, address });
         }
+        Serving::check(&application, &serving)?;
         #[cfg(feature = "http")]
         if let Some((router, list, bound)) = http {
             if bound.shared {
@@ -114,9 +118,9 @@ impl Plan {
             }
             tasks.spawn(shutdown.track(share::serve_http(bound.listener, router, shutdown.clone())));
         }
-        let dispatcher = Dispatcher::new(&application);
-        for server in self.servers {
-            tasks.spawn(shutdown.track(server.serve(dispatcher.clone(), shutdown.clone())));
+        for (server, serving) in self.servers.into_iter().zip(&serving) {
+            let dispatcher = Dispatcher::serving(&application, serving);
+            tasks.spawn(shutdown.track(server.serve(dispatcher, shutdown.clone())));
         }
         log_start(&application, &listening);
         let signal = Arc::new(OnceLock::new());
@@ -151,7 +155,9 @@ fn log_start(application: &Application, listening: &[Listening]) {
             HandlerKind::Event => "event",
             _ => "bus event",
         };
-        tracing::info!("{kind} {} → {}", route.pattern, route.handler);
+        let filter: Vec<&str> = route.transports.iter().map(|transport| transport.as_str()).collect();
+        let filter = if filter.is_empty() { String::new() } else { format!(" ({} only)", filter.join(", ")) };
+        tracing::info!("{kind} {} → {}{filter}", route.pattern, route.handler);
     }
     for Listening { transport, address } in listening {
         let exposed = address.parse::<SocketAddr>().is_ok_and(|address| !address.ip().is_loopback());
