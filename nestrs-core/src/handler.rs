@@ -61,6 +61,16 @@ impl HandlerDef {
     }
 
     /// The same row, served by these transports only; an empty list is every transport. No transport serves the bus.
+    ///
+    /// ```
+    /// use nestrs_core::{HandlerDef, PatternLiteral, TransportId};
+    ///
+    /// const ROW: HandlerDef = HandlerDef::event(&[PatternLiteral::Text("log.>")], "Logs::log", |_| {})
+    ///     .transports(&[TransportId::NATS])
+    ///     .extras(&[("queue", PatternLiteral::Text("workers"))]);
+    /// assert_eq!(ROW.transport_filter(), [TransportId::NATS]);
+    /// assert_eq!(ROW.given_extras().text("queue"), Some("workers"));
+    /// ```
     #[must_use]
     pub const fn transports(self, transports: &'static [TransportId]) -> Self {
         Self { transports, ..self }

@@ -122,6 +122,16 @@ impl Dispatcher {
     /// and the route in `inbound` the concrete subject it was sent to. Only handlers under `declared` run, as with
     /// NestJS's NATS and Redis (fact sheet, sections 7 and 8): the broker delivers once for every subscription. It is for
     /// dispatchers without wildcards of their own; one with them runs what else matches `declared` too.
+    ///
+    /// ```
+    /// use nestrs_microservices::{Call, Dispatcher, Inbound};
+    ///
+    /// /// What `PSUBSCRIBE` hands over: the pattern it was asked for, and the channel that was published to.
+    /// fn on_message<'a>(dispatcher: &Dispatcher, subscribed: &str, channel: &'a str, mut inbound: Inbound<'a>) -> Call {
+    ///     inbound.route = Some(channel.into());
+    ///     dispatcher.dispatch_as(subscribed, inbound)
+    /// }
+    /// ```
     #[must_use]
     pub fn dispatch_as(&self, declared: &str, inbound: Inbound<'_>) -> Call {
         Self::start(self.table.get(declared).cloned(), inbound)
