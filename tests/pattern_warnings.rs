@@ -5,6 +5,8 @@ mod support;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
+use nestrs::ExtraKind;
+use nestrs::microservices::{Bound, Dispatcher, Shutdown, TransportServer};
 use nestrs::prelude::*;
 
 use support::{free_port, serve_with};
@@ -41,6 +43,25 @@ impl Wishes {
 
 #[module(providers = [Wishes], microservices = [Wishes])]
 struct AppModule;
+
+/// Serves nobody, and reads queues.
+struct Redis;
+
+#[async_trait]
+impl TransportServer for Redis {
+    async fn bind(&mut self) -> Result<Bound, TransportError> {
+        Ok(Bound { transport: "redis", address: "nowhere".to_owned() })
+    }
+
+    fn extras(&self) -> &'static [(&'static str, ExtraKind)] {
+        &[("queue", ExtraKind::Text)]
+    }
+
+    async fn serve(self: Box<Self>, _: Dispatcher, shutdown: Shutdown) -> Result<(), TransportError> {
+        shutdown.begun().await;
+        Ok(())
+    }
+}
 
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
@@ -89,4 +110,10 @@ async fn each_wish_that_stays_unfulfilled_is_warned_of_once_by_the_name_of_its_h
 
     serve_with::<AppModule>(free_port().wildcards(true)).await.close().await;
     assert_eq!(log.warnings().iter().collect::<Vec<_>>(), [&nats, &queue, &redis, &mqtt, &early]);
+
+    let redis: Box<dyn TransportServer> = Box::new(Redis);
+    let both = NestFactory::create_microservice::<AppModule>(free_port().wildcards(true)).connect_microservice(redis);
+    both.start().await.unwrap().close().await;
+    let plain = [&mqtt, &early].map(|warning| warning.replace("\"tcp\"", "\"tcp, redis\""));
+    assert_eq!(log.warnings().iter().collect::<Vec<_>>(), [&nats, &plain[0], &plain[1]]);
 }
