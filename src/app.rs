@@ -9,7 +9,7 @@ use nestrs_core::{
     Application, BootOptions, DynamicModule, Enhancers, ErrorKind, HandlerKind, ModuleDef, Pattern, Provider,
     Reflector, TransportError,
 };
-use nestrs_microservices::{Bound, Dispatcher, EventBus, Shutdown, TransportServer};
+use nestrs_microservices::{Bound, Dispatcher, EventBus, Serving, Shutdown, TransportServer};
 use tokio::task::JoinSet;
 
 use crate::error::ListenError;
@@ -126,10 +126,14 @@ impl Plan {
                 Some((router, list, bound))
             }
         };
+        let mut serving = Vec::new();
         for server in &mut self.servers {
-            let Bound { transport, address } = server.bind().await?;
+            let bound = server.bind().await?;
+            serving.push(Serving::of(&**server, &bound));
+            let Bound { transport, address } = bound;
             listening.push(Listening { transport, address });
         }
+        Serving::check(&application, &serving)?;
         #[cfg(feature = "http")]
         if let Some((router, list, bound)) = http {
             if bound.shared {
@@ -143,9 +147,9 @@ impl Plan {
             routes.extend(list);
             tasks.spawn(shutdown.track(share::serve_http(bound.listener, router, shutdown.clone())));
         }
-        let dispatcher = Dispatcher::new(&application);
-        for server in std::mem::take(&mut self.servers) {
-            tasks.spawn(shutdown.track(server.serve(dispatcher.clone(), shutdown.clone())));
+        for (server, serving) in std::mem::take(&mut self.servers).into_iter().zip(&serving) {
+            let dispatcher = Dispatcher::serving(&application, serving);
+            tasks.spawn(shutdown.track(server.serve(dispatcher, shutdown.clone())));
         }
         log_start(&routes, &listening);
         self.warn_of_unguarded(&application);

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use nestrs_core::{Application, Chain, HandlerKind};
+use nestrs_core::{Application, Chain, HandlerKind, TransportId};
 
 /// One thing that an application serves: what it answers to, its handler, and the chain of stages around that.
 #[derive(Clone, Debug)]
@@ -13,6 +13,8 @@ pub struct Explained {
     /// The pattern, or the path with its verb.
     address: String,
     handler: &'static str,
+    /// The transports it is for; empty for all.
+    transports: &'static [TransportId],
     chain: Arc<Chain>,
 }
 
@@ -20,7 +22,7 @@ impl Explained {
     /// An HTTP route: `GET /math/sum`.
     #[cfg(feature = "http")]
     pub(crate) fn new(address: String, handler: &'static str, chain: Chain) -> Self {
-        Self { kind: "", address, handler, chain: Arc::new(chain) }
+        Self { kind: "", address, handler, transports: &[], chain: Arc::new(chain) }
     }
 
     /// The pattern, canonical, or `GET /math/sum`.
@@ -53,6 +55,10 @@ impl fmt::Display for Explained {
             write!(f, "{} ", self.kind)?;
         }
         write!(f, "{} → {}", self.address, self.handler)?;
+        if !self.transports.is_empty() {
+            let names: Vec<&str> = self.transports.iter().map(|transport| transport.as_str()).collect();
+            write!(f, " ({} only)", names.join(", "))?;
+        }
         if self.chain.is_empty() { Ok(()) } else { write!(f, ": {}", self.chain) }
     }
 }
@@ -67,6 +73,7 @@ pub(crate) fn messages(application: &Application) -> Vec<Explained> {
         },
         address: route.pattern.to_string(),
         handler: route.handler,
+        transports: route.transports,
         chain: Arc::clone(&route.chain),
     });
     explained.collect()

@@ -33,6 +33,9 @@ pub use nestrs_core::{
     Reflector, Reply, ResolveError, Resolver, Scope, Sent, StageKind, TransportError, async_trait, boot, forbidden,
 };
 
+#[doc(inline)]
+pub use nestrs_core::{ExtraKind, Extras, TransportId, Wildcard, WildcardStyle};
+
 #[cfg(any(feature = "http", feature = "microservices"))]
 pub use app::{Listening, RunningApp};
 #[cfg(any(feature = "http", feature = "microservices"))]

@@ -63,6 +63,14 @@ pub use nestrs_macros::module;
 /// no value, a `Result` whose error converts into [`TransportError`](crate::TransportError), or a `Stream` for many
 /// values.
 ///
+/// What a wildcard in a pattern means is its transport's business ([`WildcardStyle`](crate::WildcardStyle)). TCP has none,
+/// as in NestJS, unless its server is asked for those of NATS; objects have none there. Behind the patterns may stand:
+///
+/// | option | NestJS's | says |
+/// |---|---|---|
+/// | `transport = tcp`, `transport = [nats, "own"]` | `Transport.TCP` | which transports serve the handler; without it, all |
+/// | `extras = { queue: "workers" }` | `{ queue: 'workers' }` | what the transport is told ([`Extras`](crate::Extras)) |
+///
 /// ```
 /// use nestrs::prelude::*;
 ///
@@ -79,6 +87,11 @@ pub use nestrs_macros::module;
 ///     #[event_pattern("user.created")]
 ///     async fn on_user_created(&self, user: serde_json::Value, cx: &ExecutionContext) {
 ///         tracing::info!(pattern = cx.pattern(), "{user}");
+///     }
+///
+///     #[event_pattern("log.>", transport = nats, extras = { queue: "workers" })]
+///     async fn on_log(&self, line: String, cx: &ExecutionContext) {
+///         tracing::info!(pattern = cx.pattern(), declared = cx.declared_pattern(), "{line}");
 ///     }
 /// }
 ///

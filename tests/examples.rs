@@ -125,3 +125,23 @@ async fn a_custom_transport_carries_calls() {
     assert_eq!(get(&port, "/herald/whisper/x").await.0, 404);
     assert_eq!(terminate(child).await.0, Some(0));
 }
+
+#[tokio::test]
+async fn wildcards_stand_for_many_subjects() {
+    let port = free_port().await;
+    let child = start("wildcards", &[("WILDCARDS_ADDRESS", &format!("127.0.0.1:{port}"))]);
+    let output = tokio::time::timeout(PATIENCE, child.wait_with_output()).await.expect("it ends in time").unwrap();
+    assert!(output.status.success());
+    let output = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(
+        output.lines().collect::<Vec<_>>(),
+        [
+            "everything: log.disk.error full",
+            "errors: log.disk.error full",
+            "everything: log.disk spinning",
+            "time.us.east by time.us.*",
+            "no wildcard asked",
+            "time.us: There is no matching message handler defined in the remote service.",
+        ]
+    );
+}

@@ -7,7 +7,10 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
 use crate::error::TransportError;
+use crate::extras::Extras;
+use crate::handler::Route;
 use crate::metadata::HandlerMetadata;
+use crate::pattern::Pattern;
 use crate::payload::Payload;
 
 /// What a call came in by.
@@ -41,6 +44,9 @@ pub struct ExecutionContext {
     pattern: Arc<str>,
     handler: &'static str,
     handler_metadata: Option<Arc<HandlerMetadata>>,
+    /// Where it is not what was called: a pattern with wildcards.
+    declared: Option<Pattern>,
+    extras: Extras,
     payload: Payload,
     metadata: Option<Metadata>,
     deadline: Option<Instant>,
@@ -57,6 +63,8 @@ impl ExecutionContext {
             pattern: pattern.into(),
             handler: "",
             handler_metadata: None,
+            declared: None,
+            extras: Extras::default(),
             payload,
             metadata: None,
             deadline: None,
@@ -69,6 +77,16 @@ impl ExecutionContext {
     #[must_use]
     pub fn with_handler(mut self, handler: &'static str) -> Self {
         self.handler = handler;
+        self
+    }
+
+    /// Names the handler, the pattern it is declared under, its extras and its metadata, all from its route.
+    #[must_use]
+    pub fn with_route(mut self, route: &Route) -> Self {
+        self.handler = route.handler;
+        self.declared = (route.pattern.route() != &*self.pattern).then(|| route.pattern.clone());
+        self.extras = route.extras;
+        self.handler_metadata.clone_from(&route.metadata);
         self
     }
 
@@ -106,10 +124,24 @@ impl ExecutionContext {
         self.kind
     }
 
-    /// The route that was called, in canonical form.
+    /// The route that was called, in canonical form: what the caller wrote, also where the handler has wildcards.
     #[must_use]
     pub fn pattern(&self) -> &str {
         &self.pattern
+    }
+
+    /// The pattern that the handler is declared under: `orders.*`, where [`ExecutionContext::pattern`] is
+    /// `orders.created`, and the same where there are no wildcards. The one to count and to log by: callers choose the
+    /// other freely.
+    #[must_use]
+    pub fn declared_pattern(&self) -> &str {
+        self.declared.as_ref().map_or(&self.pattern, Pattern::route)
+    }
+
+    /// The extras of the handler; empty when none was found yet.
+    #[must_use]
+    pub fn extras(&self) -> Extras {
+        self.extras
     }
 
     /// The handler that will run or runs, as `Type::method`; empty when none was found yet.

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::context::ExecutionContext;
+use crate::extras::Extras;
 use crate::injectable::{Key, ResolveError, Resolver};
 use crate::metadata::HandlerMetadata;
 use crate::pattern::{Pattern, PatternLiteral};
@@ -15,6 +16,7 @@ use crate::pipeline::list::{GuardList, InterceptorList, PipeList};
 use crate::pipeline::spec::{FilterList, Specs, StageNeed};
 use crate::pipeline::{Enhancers, Stages};
 use crate::reply::{BoxFuture, HandlerResult};
+use crate::transport_id::TransportId;
 
 /// What a handler answers to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -35,6 +37,8 @@ pub struct HandlerDef {
     name: &'static str,
     mount: fn(&mut Mounting<'_>),
     metadata: Option<fn() -> HandlerMetadata>,
+    transports: &'static [TransportId],
+    extras: Extras,
 }
 
 impl HandlerDef {
@@ -45,26 +49,71 @@ impl HandlerDef {
         name: &'static str,
         mount: fn(&mut Mounting<'_>),
     ) -> Self {
-        Self { kind: HandlerKind::Message, patterns, name, mount, metadata: None }
+        Self {
+            kind: HandlerKind::Message,
+            patterns,
+            name,
+            mount,
+            metadata: None,
+            transports: &[],
+            extras: Extras::new(&[]),
+        }
     }
 
     /// A row for an event handler.
     #[must_use]
     pub const fn event(patterns: &'static [PatternLiteral], name: &'static str, mount: fn(&mut Mounting<'_>)) -> Self {
-        Self { kind: HandlerKind::Event, patterns, name, mount, metadata: None }
+        Self {
+            kind: HandlerKind::Event,
+            patterns,
+            name,
+            mount,
+            metadata: None,
+            transports: &[],
+            extras: Extras::new(&[]),
+        }
     }
 
     /// A row for a subscriber of the in-process bus.
     #[must_use]
     pub const fn bus(patterns: &'static [PatternLiteral], name: &'static str, mount: fn(&mut Mounting<'_>)) -> Self {
-        Self { kind: HandlerKind::Bus, patterns, name, mount, metadata: None }
+        Self {
+            kind: HandlerKind::Bus,
+            patterns,
+            name,
+            mount,
+            metadata: None,
+            transports: &[],
+            extras: Extras::new(&[]),
+        }
     }
 
-    /// Adds what `#[set_metadata]` says of the handler and of its block; made once, at boot.
+    /// The same row, served by these transports only; an empty list is every transport. No transport serves the bus.
+    ///
+    /// ```
+    /// use nestrs_core::{HandlerDef, PatternLiteral, TransportId};
+    ///
+    /// const ROW: HandlerDef = HandlerDef::event(&[PatternLiteral::Text("log.>")], "Logs::log", |_| {})
+    ///     .transports(&[TransportId::NATS])
+    ///     .extras(&[("queue", PatternLiteral::Text("workers"))]);
+    /// assert_eq!(ROW.transport_filter(), [TransportId::NATS]);
+    /// assert_eq!(ROW.given_extras().text("queue"), Some("workers"));
+    /// ```
     #[must_use]
-    pub const fn metadata(mut self, metadata: fn() -> HandlerMetadata) -> Self {
-        self.metadata = Some(metadata);
-        self
+    pub const fn transports(self, transports: &'static [TransportId]) -> Self {
+        Self { transports, ..self }
+    }
+
+    /// The same row with these extras for its transport.
+    #[must_use]
+    pub const fn extras(self, extras: &'static [(&'static str, PatternLiteral)]) -> Self {
+        Self { extras: Extras::new(extras), ..self }
+    }
+
+    /// The same row with what `#[set_metadata]` says of the handler and of its block; made once, at boot.
+    #[must_use]
+    pub const fn metadata(self, metadata: fn() -> HandlerMetadata) -> Self {
+        Self { metadata: Some(metadata), ..self }
     }
 
     /// What it answers to.
@@ -77,6 +126,25 @@ impl HandlerDef {
     #[must_use]
     pub const fn name(&self) -> &'static str {
         self.name
+    }
+
+    /// The transports that [`HandlerDef::transports`] set; empty for all.
+    #[must_use]
+    pub const fn transport_filter(&self) -> &'static [TransportId] {
+        self.transports
+    }
+
+    /// What [`HandlerDef::extras`] set.
+    #[must_use]
+    pub const fn given_extras(&self) -> Extras {
+        self.extras
+    }
+
+    /// Whether some transport would serve both.
+    pub(crate) fn shares_a_transport(&self, other: &Self) -> bool {
+        self.transports.is_empty()
+            || other.transports.is_empty()
+            || self.transports.iter().any(|transport| other.transports.contains(transport))
     }
 
     pub(crate) fn patterns(&self) -> &'static [PatternLiteral] {
@@ -323,8 +391,20 @@ pub struct Route {
     pub metadata: Option<Arc<HandlerMetadata>>,
     /// What stands around it, for people to read.
     pub chain: Arc<Chain>,
+    /// The transports it is for; empty for all.
+    pub transports: &'static [TransportId],
+    /// What it says to the transport that serves it.
+    pub extras: Extras,
     /// The handler with its stages.
     pub endpoint: Arc<dyn Endpoint>,
+}
+
+impl Route {
+    /// Whether servers of the transport of that name, as they are called when bound, serve it.
+    #[must_use]
+    pub fn is_served_by(&self, transport: &str) -> bool {
+        self.transports.is_empty() || self.transports.iter().any(|id| id.as_str() == transport)
+    }
 }
 
 impl fmt::Debug for Route {

@@ -15,6 +15,7 @@ mod boot;
 mod container;
 mod context;
 mod error;
+mod extras;
 mod handler;
 mod injectable;
 mod lifecycle;
@@ -26,6 +27,7 @@ mod pipeline;
 mod provider;
 mod registry;
 mod reply;
+mod transport_id;
 
 pub use async_trait::async_trait;
 
@@ -33,6 +35,7 @@ pub use boot::{Application, BootError, BootOptions, Controller, HttpEnhancers, O
 pub use container::{Container, Scope};
 pub use context::{CalledPattern, ContextKind, Deadline, ExecutionContext, Extensions, FromContext, Metadata};
 pub use error::{ErrorKind, INTERNAL_SERVER_ERROR, Sent, TransportError};
+pub use extras::{ExtraKind, Extras};
 pub use handler::{Endpoint, HandlerDef, HandlerKind, HandlerSet, MicroRoutes, Mounting, Route, Thunk, mount};
 pub use injectable::{DefaultField, Dependency, Injectable, Key, ResolveError, Resolver};
 pub use lifecycle::{
@@ -41,7 +44,7 @@ pub use lifecycle::{
 };
 pub use metadata::{HandlerMetadata, Reflector};
 pub use module::{DynamicModule, Module, ModuleDef};
-pub use pattern::{Pattern, PatternError, PatternLiteral};
+pub use pattern::{Pattern, PatternError, PatternLiteral, Wildcard, WildcardStyle};
 pub use payload::Payload;
 pub use pipeline::erased::{Documented, IntoGuard, IntoInterceptor, IntoPipe, Neutral};
 pub use pipeline::guard::forbidden;
@@ -52,6 +55,7 @@ pub use pipeline::{
 };
 pub use provider::{Factory, FactoryError, Injected, Provider};
 pub use reply::{BoxFuture, Emitter, HandlerError, HandlerReply, HandlerResult, Reply, ReplyStream, generate};
+pub use transport_id::TransportId;
 
 /// What macros expand to. Not for people: anything here may change in any release.
 #[doc(hidden)]

@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use linkme::distributed_slice;
 use nestrs_core::__private::HANDLERS;
 use nestrs_core::{
-    BootOptions, BoxFuture, Dependency, DynamicModule, ExecutionContext, HandlerDef, HandlerReply, HandlerResult,
-    HandlerSet, Injectable, MicroRoutes, ModuleDef, PatternLiteral, Payload, Provider, ResolveError, Resolver, boot,
-    mount,
+    BootOptions, BoxFuture, ContextKind, Dependency, DynamicModule, ExecutionContext, HandlerDef, HandlerReply,
+    HandlerResult, HandlerSet, Injectable, MicroRoutes, ModuleDef, PatternLiteral, Payload, Provider, ResolveError,
+    Resolver, TransportId, boot, mount,
 };
 
 use support::{answer, app, booted, call, problem, refused, run, table};
@@ -310,4 +310,69 @@ add it to `providers` of `AppModule`, or import a module that exports it",
 fn debug_of_a_set_names_its_service_and_handlers() {
     let text = format!("{SUMS:?}");
     assert!(text.contains("handlers::Math\"") && text.contains("\"Math::sum\""), "{text}");
+}
+
+struct Choosy;
+impl Injectable for Choosy {
+    fn dependencies() -> Vec<Dependency> {
+        Vec::new()
+    }
+    fn construct(_: &Resolver<'_>) -> Result<Self, ResolveError> {
+        Ok(Self)
+    }
+}
+
+fn choosy<'a>(_: &'a Arc<Choosy>, cx: &'a ExecutionContext, _: Payload) -> BoxFuture<'a, HandlerResult> {
+    Box::pin(async move { (cx.pattern(), cx.declared_pattern(), cx.extras().text("queue")).into_reply() })
+}
+
+const QUEUE: &[(&str, PatternLiteral)] = &[("queue", PatternLiteral::Text("workers"))];
+
+struct ChoosyRoutes;
+impl MicroRoutes for ChoosyRoutes {
+    type Service = Choosy;
+    const HANDLERS: &'static [HandlerDef] = &[
+        HandlerDef::message(&[PatternLiteral::Text("log.*")], "Choosy::one", |it| mount(it, (), (), (), choosy))
+            .transports(&[TransportId::TCP])
+            .extras(QUEUE),
+        HandlerDef::message(&[PatternLiteral::Text("log.*")], "Choosy::other", |it| mount(it, (), (), (), choosy))
+            .transports(&[TransportId::NATS, TransportId::custom("pigeon")]),
+    ];
+}
+#[distributed_slice(HANDLERS)]
+static CHOOSY: HandlerSet = HandlerSet::of::<ChoosyRoutes>();
+
+#[test]
+fn handlers_of_one_pattern_on_different_transports_are_routes_that_know_them() {
+    let app = booted(app().provide(Provider::class::<Choosy>()).microservice::<Choosy>());
+    let [one, other] = &*app.routes else { panic!("two routes") };
+    assert_eq!((one.is_served_by("tcp"), one.is_served_by("nats")), (true, false));
+    assert_eq!((other.is_served_by("tcp"), other.is_served_by("pigeon")), (false, true));
+    assert_eq!((one.extras.text("queue"), other.extras.is_empty()), (Some("workers"), true));
+    let cx = ExecutionContext::new(ContextKind::Message, "log.disk", Payload::from_json("null"));
+    assert_eq!((cx.declared_pattern(), cx.extras().is_empty()), ("log.disk", true), "before a route is found");
+    let cx = cx.with_route(one);
+    assert_eq!((cx.handler(), cx.pattern(), cx.declared_pattern()), ("Choosy::one", "log.disk", "log.*"));
+    let answered = run(one.endpoint.call(&cx, Payload::from_json("null")));
+    assert_eq!(answer(answered), r#"["log.disk","log.*","workers"]"#);
+}
+
+/// A third handler in another module, for a transport that one of the two above has.
+struct Rival;
+impl MicroRoutes for Rival {
+    type Service = u8;
+    const HANDLERS: &'static [HandlerDef] =
+        &[HandlerDef::message(&[PatternLiteral::Text("log.*")], "Rival::it", |it| {
+            mount(it, (), (), (), |_: &Arc<u8>, _, _| Box::pin(async { Ok(nestrs_core::Reply::Empty) }));
+        })
+        .transports(&[TransportId::custom("pigeon")])];
+}
+#[distributed_slice(HANDLERS)]
+static RIVAL: HandlerSet = HandlerSet::of::<Rival>();
+
+#[test]
+fn a_transport_that_two_handlers_of_a_message_share_is_a_problem_that_names_both() {
+    let root = app().provide(Provider::class::<Choosy>()).microservice::<Choosy>();
+    let problem = problem(root.provide(Provider::value(1_u8)).microservice::<u8>());
+    assert!(problem.starts_with("the pattern `log.*` is handled by `Choosy::other` in `AppModule` and by `Rival::it`"));
 }

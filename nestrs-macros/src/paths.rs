@@ -98,7 +98,8 @@ pub(crate) fn leading_crate(tokens: TokenStream, errors: &mut Errors) -> (Nest, 
     }
 }
 
-fn at_commas(tokens: TokenStream) -> Vec<TokenStream> {
+/// The parts between commas, empty ones left out.
+pub(crate) fn at_commas(tokens: TokenStream) -> Vec<TokenStream> {
     let mut parts = vec![TokenStream::new()];
     for token in tokens {
         match (&token, parts.last_mut()) {

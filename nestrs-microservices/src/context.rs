@@ -34,7 +34,7 @@ use tokio_util::sync::CancellationToken;
 /// let (server, transport) = memory_pair();
 /// let app = NestFactory::create_microservice::<AppModule>(server).start().await?;
 /// let client = ClientProxy::new(Arc::new(TcpTransport::new(transport)));
-/// assert_eq!(client.send::<_, String>("where.from", &()).await?, "tcp");
+/// assert_eq!(client.send::<_, String>("where.from", &()).await?, "memory");
 /// app.close().await;
 /// # Ok(()) }
 /// ```

@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 
 use crate::packet::Answer;
 use crate::route_table::{RouteEntry, RouteTable};
+use crate::serving::Serving;
 
 /// The member of a packet's metadata in which a caller may say how long it waits, in milliseconds. The handler is dropped
 /// then, and answered for with "Request timed out".
@@ -77,13 +78,24 @@ impl Future for Call {
 }
 
 impl Dispatcher {
-    /// A dispatcher for the message and event handlers of an application.
+    /// A dispatcher for the message and event handlers of an application that are for every transport.
     #[must_use]
     pub fn new(application: &Application) -> Self {
-        Self::from_routes(application.routes.iter().filter(|route| route.kind != HandlerKind::Bus))
+        let routes = application.routes.iter().filter(|route| route.kind != HandlerKind::Bus);
+        Self::from_routes(routes.filter(|route| route.transports.is_empty()))
     }
 
-    /// A dispatcher for these routes.
+    /// A dispatcher for what one server of an application serves.
+    #[must_use]
+    pub fn serving(application: &Application, serving: &Serving) -> Self {
+        let routes = serving.routes(application);
+        match serving.wildcards {
+            Some(style) => Self { table: Arc::new(RouteTable::with_wildcards(routes, style)) },
+            None => Self::from_routes(routes),
+        }
+    }
+
+    /// A dispatcher for these routes, each pattern taken as it is.
     #[must_use]
     pub fn from_routes<'a>(routes: impl IntoIterator<Item = &'a Route>) -> Self {
         Self { table: Arc::new(RouteTable::new(routes)) }
@@ -102,14 +114,41 @@ impl Dispatcher {
     /// for event handlers runs them and is answered.
     #[must_use]
     pub fn dispatch(&self, inbound: Inbound<'_>) -> Call {
-        let entry = inbound.route.as_deref().and_then(|route| self.table.get(route)).cloned();
+        let entry = inbound.route.as_deref().and_then(|subject| self.table.find(subject));
+        Self::start(entry, inbound)
+    }
+
+    /// Runs a request or an event that a broker has matched itself: `declared` is the pattern it was subscribed to by,
+    /// and the route in `inbound` the concrete subject it was sent to. Only handlers under `declared` run, as with
+    /// NestJS's NATS and Redis (fact sheet, sections 7 and 8): the broker delivers once for every subscription. It is for
+    /// dispatchers without wildcards of their own; one with them runs what else matches `declared` too.
+    ///
+    /// ```
+    /// use nestrs_microservices::{Call, Dispatcher, Inbound};
+    ///
+    /// /// What `PSUBSCRIBE` hands over: the pattern it was asked for, and the channel that was published to.
+    /// fn on_message<'a>(dispatcher: &Dispatcher, subscribed: &str, channel: &'a str, mut inbound: Inbound<'a>) -> Call {
+    ///     inbound.route = Some(channel.into());
+    ///     dispatcher.dispatch_as(subscribed, inbound)
+    /// }
+    /// ```
+    #[must_use]
+    pub fn dispatch_as(&self, declared: &str, inbound: Inbound<'_>) -> Call {
+        Self::start(self.table.get(declared).cloned(), inbound)
+    }
+
+    fn start(entry: Option<Arc<RouteEntry>>, inbound: Inbound<'_>) -> Call {
         let Some(entry) = entry else {
             return Call(Box::pin(std::future::ready(unhandled(inbound))));
+        };
+        let subject = match inbound.route.as_deref() {
+            Some(subject) if *subject != *entry.pattern => Arc::from(subject),
+            _ => Arc::clone(&entry.pattern),
         };
         let received = Instant::now();
         let deadline = inbound.metadata.as_ref().and_then(|metadata| deadline(metadata, received));
         let Inbound { id, payload, metadata, transport, .. } = inbound;
-        let cx = ExecutionContext::new(ContextKind::Message, Arc::clone(&entry.pattern), payload)
+        let cx = ExecutionContext::new(ContextKind::Message, subject, payload)
             .with_metadata(metadata)
             .with_deadline(deadline)
             .with_transport(transport);
@@ -169,8 +208,9 @@ async fn answer(entry: &RouteEntry, cx: ExecutionContext, is_request: bool) -> H
         (Some(route), []) => call(route, cx, false).await,
         (_, [route]) => call(route, cx, is_request).await,
         (_, routes) => {
-            let calls =
-                routes.iter().map(|route| async { last_value(call(route, cx.clone(), is_request).await, &cx).await });
+            let calls = routes.iter().map(|route| async {
+                last_value(call(route, cx.clone(), is_request).await, route.pattern.route()).await
+            });
             let outcomes = join_all(calls).await;
             if is_request { join(outcomes) } else { Ok(Reply::Empty) }
         }
@@ -179,11 +219,11 @@ async fn answer(entry: &RouteEntry, cx: ExecutionContext, is_request: bool) -> H
 
 /// Runs one handler inside its stages; whatever it does, the caller gets an answer.
 async fn call(route: &Route, cx: ExecutionContext, is_request: bool) -> HandlerResult {
-    let cx = cx.with_handler(route.handler).with_handler_metadata(route.metadata.clone());
+    let cx = cx.with_route(route);
     let calling = AssertUnwindSafe(async { route.endpoint.call(&cx, cx.payload().clone()).await });
     let outcome = calling.catch_unwind().await.unwrap_or_else(|panic| Err(panicked(&*panic)));
     if let Err(error) = &outcome {
-        log_failure(error, cx.handler(), cx.pattern(), is_request);
+        log_failure(error, cx.handler(), cx.declared_pattern(), is_request);
     }
     outcome
 }
@@ -221,7 +261,7 @@ fn timed_out() -> TransportError {
 type LastValue = Result<Option<Option<Value>>, TransportError>;
 
 /// Runs a handler's stream to its end.
-async fn last_value(outcome: HandlerResult, cx: &ExecutionContext) -> LastValue {
+async fn last_value(outcome: HandlerResult, pattern: &str) -> LastValue {
     let mut items = match outcome? {
         Reply::Value(payload) => return Ok(Some(Some(payload.into_value()?))),
         Reply::Empty => return Ok(Some(None)),
@@ -230,7 +270,7 @@ async fn last_value(outcome: HandlerResult, cx: &ExecutionContext) -> LastValue 
     let mut last = None;
     let mut taken = 0;
     while let Some(item) = fenced_next(&mut items).await {
-        let item = item.inspect_err(|error| log_failure(error, "(stream)", cx.pattern(), false))?;
+        let item = item.inspect_err(|error| log_failure(error, "(stream)", pattern, false))?;
         last = Some(Some(item.into_value()?));
         taken += 1;
         if taken % STREAM_BUFFER == 0 {

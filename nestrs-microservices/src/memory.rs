@@ -2,6 +2,7 @@
 
 use std::io;
 
+use nestrs_core::TransportId;
 use tokio::sync::mpsc;
 
 use crate::net::io::{Accepted, Connector};
@@ -16,7 +17,8 @@ const BACKLOG: usize = 16;
 ///
 /// Everything but the socket is what TCP uses: packets, codec, limits, dispatch. Nothing here waits for a clock, so it
 /// runs under paused time. Each client made from the options, or from a clone, is a connection of its own; clients that
-/// dial after the server has stopped are refused.
+/// dial after the server has stopped are refused. To handlers that ask for a transport it is
+/// [`TransportId::MEMORY`], not TCP.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -59,5 +61,7 @@ pub fn memory_pair() -> (TcpMicroserviceOptions, TcpTransportOptions) {
             Ok(near)
         }
     });
-    (TcpMicroserviceOptions::default().listener(accepted), TcpTransportOptions::default().connector(connector))
+    let mut server = TcpMicroserviceOptions::default().listener(accepted);
+    server.transport = TransportId::MEMORY;
+    (server, TcpTransportOptions::default().connector(connector))
 }

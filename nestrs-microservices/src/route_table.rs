@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use nestrs_core::{HandlerKind, Route};
+use nestrs_core::{HandlerKind, Route, Wildcard, WildcardStyle};
 
 /// Every route of an application.
 ///
@@ -11,6 +11,8 @@ use nestrs_core::{HandlerKind, Route};
 #[derive(Debug, Default)]
 pub struct RouteTable {
     entries: HashMap<Box<str>, Arc<RouteEntry>>,
+    /// What stands for more than itself, in the order of declaration; empty without wildcards.
+    wildcards: Vec<(Wildcard, Arc<RouteEntry>)>,
 }
 
 /// What answers to one pattern.
@@ -26,36 +28,95 @@ pub struct RouteEntry {
 
 impl RouteTable {
     /// The table of the routes of one or two kinds: message and event handlers for a transport, subscribers for the
-    /// bus.
+    /// bus. Every pattern is taken as it is, also one that looks like a wildcard.
     #[must_use]
     pub fn new<'a>(routes: impl IntoIterator<Item = &'a Route>) -> Self {
-        let mut entries: HashMap<Box<str>, RouteEntry> = HashMap::new();
+        Self::build(routes, None)
+    }
+
+    /// The same, with wildcards of this style, for [`RouteTable::find`].
+    #[must_use]
+    pub fn with_wildcards<'a>(routes: impl IntoIterator<Item = &'a Route>, style: WildcardStyle) -> Self {
+        Self::build(routes, Some(style))
+    }
+
+    fn build<'a>(routes: impl IntoIterator<Item = &'a Route>, style: Option<WildcardStyle>) -> Self {
+        let mut order: Vec<RouteEntry> = Vec::new();
+        let mut places: HashMap<Box<str>, usize> = HashMap::new();
+        let mut wildcards: Vec<(Wildcard, usize)> = Vec::new();
         for route in routes {
-            let entry = entries.entry(route.pattern.route().into()).or_insert_with(|| RouteEntry {
-                pattern: route.pattern.route().into(),
-                message: None,
-                events: Vec::new(),
+            let place = *places.entry(route.pattern.route().into()).or_insert_with(|| {
+                let compiled = style.and_then(|style| Wildcard::new(&route.pattern, style));
+                wildcards.extend(compiled.map(|compiled| (compiled, order.len())));
+                order.push(RouteEntry { pattern: route.pattern.route().into(), message: None, events: Vec::new() });
+                order.len() - 1
             });
             match route.kind {
                 // Boot has refused a second one.
-                HandlerKind::Message => entry.message = Some(route.clone()),
-                _ => entry.events.push(route.clone()),
+                HandlerKind::Message => order[place].message = Some(route.clone()),
+                _ => order[place].events.push(route.clone()),
             }
         }
-        Self { entries: entries.into_iter().map(|(pattern, entry)| (pattern, Arc::new(entry))).collect() }
+        let order: Vec<Arc<RouteEntry>> = order.into_iter().map(Arc::new).collect();
+        // What wildcards add to a pattern is known now; a subject that is declared pays for its own look-up only.
+        let with_wildcards = |place: usize| {
+            let entry = &order[place];
+            let others =
+                wildcards.iter().filter(|(wildcard, other)| *other != place && wildcard.matches(&entry.pattern));
+            all_of([entry].into_iter().chain(others.map(|(_, other)| &order[*other])))
+        };
+        let entries = places.into_iter().filter_map(|(pattern, place)| Some((pattern, with_wildcards(place)?)));
+        Self {
+            entries: entries.collect(),
+            wildcards: wildcards.into_iter().map(|(wildcard, place)| (wildcard, Arc::clone(&order[place]))).collect(),
+        }
     }
 
-    /// What answers to a canonical pattern.
+    /// What answers to a canonical pattern that is declared as it stands here, and to wildcards of the table that match it.
     #[must_use]
     pub fn get(&self, route: &str) -> Option<&Arc<RouteEntry>> {
         self.entries.get(route)
     }
 
-    /// Every entry, sorted by pattern.
+    /// What answers to a subject, wildcards included.
+    ///
+    /// A request is answered by the message handler that is declared under the subject itself, or else by the first in the
+    /// order of declaration whose wildcards match it. An event goes to all event handlers that match, the subject's own
+    /// first, then wildcards as they are declared, and to each handler once. (NestJS's MQTT and RabbitMQ stop at the first
+    /// pattern that matches, for events too; its NATS and Redis do not.)
+    ///
+    /// A subject that is declared costs one look-up in a map, as does any subject of a table without wildcards. Another
+    /// one is compared with every wildcard; where several match, what answers is put together for this call.
+    #[must_use]
+    pub fn find(&self, subject: &str) -> Option<Arc<RouteEntry>> {
+        if let Some(entry) = self.entries.get(subject) {
+            return Some(Arc::clone(entry));
+        }
+        all_of(self.wildcards.iter().filter(|(wildcard, _)| wildcard.matches(subject)).map(|(_, entry)| entry))
+    }
+
+    /// Every declared pattern with what answers to it, sorted.
     #[must_use]
     pub fn entries(&self) -> Vec<&RouteEntry> {
         let mut entries: Vec<_> = self.entries.values().map(|entry| &**entry).collect();
         entries.sort_by(|one, other| one.pattern.cmp(&other.pattern));
         entries
     }
+}
+
+/// Several entries as one, which bears the pattern of the first; `None` for none.
+fn all_of<'a>(mut entries: impl Iterator<Item = &'a Arc<RouteEntry>>) -> Option<Arc<RouteEntry>> {
+    let first = entries.next()?;
+    let Some(second) = entries.next() else { return Some(Arc::clone(first)) };
+    let mut all = RouteEntry::clone(first);
+    for entry in [second].into_iter().chain(entries) {
+        all.message = all.message.or_else(|| entry.message.clone());
+        for route in &entry.events {
+            // A handler may be declared under several patterns that match.
+            if !all.events.iter().any(|known| Arc::ptr_eq(&known.endpoint, &route.endpoint)) {
+                all.events.push(route.clone());
+            }
+        }
+    }
+    Some(Arc::new(all))
 }

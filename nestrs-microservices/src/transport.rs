@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
-use nestrs_core::{ErrorKind, Metadata, Pattern, Payload, TransportError};
+use nestrs_core::{ErrorKind, ExtraKind, Metadata, Pattern, Payload, TransportError, WildcardStyle};
 use serde_json::Value;
 
 use crate::dispatcher::Dispatcher;
@@ -145,6 +145,24 @@ pub trait TransportServer: Send + 'static {
     /// [`TransportServer::shareable_address`] gave one.
     fn share(&mut self, _listener: Box<dyn Listener>) {}
 
+    /// Whose wildcards the dispatcher finds handlers by, where the concrete subject is all that the server knows of a
+    /// message. By default none: `orders.*` is a pattern like any other, as NestJS's TCP has it.
+    fn wildcards(&self) -> Option<WildcardStyle> {
+        None
+    }
+
+    /// Whose wildcards it subscribes by, where the broker does the matching and each message is dispatched by
+    /// [`Dispatcher::dispatch_as`]. By default none.
+    fn subscribes(&self) -> Option<WildcardStyle> {
+        None
+    }
+
+    /// The extras of handlers that it reads, and what each must be. By default none. An application with an extra that is
+    /// of another kind does not start.
+    fn extras(&self) -> &'static [(&'static str, ExtraKind)] {
+        &[]
+    }
+
     /// How long it lets calls under way finish.
     fn grace_period(&self) -> Duration {
         Duration::from_secs(10)
@@ -160,7 +178,7 @@ pub trait TransportServer: Send + 'static {
 /// What a server holds once it is bound.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bound {
-    /// `"tcp"`.
+    /// `"tcp"`: a [`TransportId`](nestrs_core::TransportId), by which handlers may ask to be served by this transport only.
     pub transport: &'static str,
     /// Where it can be reached, in the transport's own words: `127.0.0.1:3000`.
     pub address: String,

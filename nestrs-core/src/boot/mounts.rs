@@ -95,6 +95,8 @@ impl Mounts {
                         pattern: pattern.clone(),
                         kind: handler.kind(),
                         handler: handler.name(),
+                        transports: handler.transport_filter(),
+                        extras: handler.given_extras(),
                         metadata: metadata.clone(),
                         chain: Arc::clone(&chain),
                         endpoint: Arc::clone(&endpoint),
@@ -296,23 +298,31 @@ impl Plan<'_> {
         }
     }
 
-    /// A request has one handler. (Events may have many.)
+    /// A request has one handler on each transport. (Events may have many.)
     fn refuse_duplicates(&mut self) {
-        let mut handlers: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        let mut handlers: BTreeMap<&str, Vec<(&HandlerDef, String)>> = BTreeMap::new();
         for Mount { module, handler, patterns, .. } in &self.mounts.handlers {
             if handler.kind() == HandlerKind::Message {
                 let place = format!("`{}` in `{}`", handler.name(), self.graph.views[*module].name);
                 for pattern in patterns {
-                    handlers.entry(pattern.route()).or_default().push(place.clone());
+                    handlers.entry(pattern.route()).or_default().push((handler, place.clone()));
                 }
             }
         }
-        for (pattern, places) in handlers.into_iter().filter(|(_, places)| places.len() > 1) {
-            self.problems.push(Problem::new(
-                format!("the pattern `{pattern}` is handled by {}", places.join(" and by ")),
-                "",
-                Some("a request has one answer: give one of them another pattern, or make them events".into()),
-            ));
+        for (pattern, handlers) in handlers {
+            let collides = |index: usize| {
+                let others = handlers.iter().enumerate().filter(|(other, _)| *other != index);
+                others.into_iter().any(|(_, (other, _))| handlers[index].0.shares_a_transport(other))
+            };
+            let places: Vec<&str> =
+                (0..handlers.len()).filter(|index| collides(*index)).map(|index| &*handlers[index].1).collect();
+            if !places.is_empty() {
+                self.problems.push(Problem::new(
+                    format!("the pattern `{pattern}` is handled by {}", places.join(" and by ")),
+                    "",
+                    Some("a request has one answer: give one of them another pattern, or make them events".into()),
+                ));
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod collate;
 mod number;
+mod wildcard;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,6 +11,8 @@ use serde_json::Value;
 use thiserror::Error;
 
 use crate::payload::mend_surrogates;
+
+pub use wildcard::{Wildcard, WildcardStyle};
 
 /// Objects nested deeper than this below the top are written as `[MAX_DEPTH_REACHED]`, as NestJS does.
 const DEPTH_MAX: usize = 5;
@@ -248,7 +251,7 @@ pub enum PatternLiteral {
 }
 
 impl PatternLiteral {
-    fn to_value(self) -> Value {
+    pub(crate) fn to_value(self) -> Value {
         match self {
             Self::Null => Value::Null,
             Self::Bool(truth) => truth.into(),

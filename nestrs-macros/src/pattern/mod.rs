@@ -5,6 +5,7 @@
 
 mod check;
 mod expand;
+mod options;
 #[cfg(test)]
 mod tests;
 
@@ -12,13 +13,14 @@ use proc_macro2::{Span, TokenStream};
 use quote::ToTokens;
 use syn::buffer::Cursor;
 use syn::ext::IdentExt;
-use syn::parse::{Parse, ParseStream};
+use syn::parse::{Parse, ParseStream, Parser};
 use syn::{Error, Ident, Lit, LitBool, LitStr, Path, Token, braced, bracketed, token};
 
 use crate::diag::Errors;
 use crate::paths;
 
 pub(crate) use check::{check, check_list};
+pub(crate) use options::Options;
 
 /// One pattern, or a value inside one.
 #[derive(Debug)]
@@ -125,8 +127,20 @@ fn literal(input: ParseStream<'_>) -> syn::Result<Value> {
     }
 }
 
-/// The patterns of one handler: one, or several in a list.
-pub(crate) fn of_handler(input: ParseStream<'_>) -> syn::Result<Vec<Pattern>> {
+/// What a handler's attribute says: its patterns, and the options behind them.
+pub(crate) fn declaration(tokens: TokenStream, errors: &mut Errors) -> (Vec<Pattern>, Options) {
+    let mut options = TokenStream::new();
+    let read = |input: ParseStream<'_>| {
+        let patterns = of_handler(input)?;
+        options = input.parse()?;
+        Ok(patterns)
+    };
+    let patterns = errors.keep(read.parse2(tokens)).unwrap_or_default();
+    (patterns, Options::read(options, errors))
+}
+
+/// The patterns of one handler: one, or several in a list. Options may be left behind them.
+fn of_handler(input: ParseStream<'_>) -> syn::Result<Vec<Pattern>> {
     let patterns = if input.peek(token::Bracket) {
         let start = input.cursor();
         let patterns = list(input)?;
@@ -137,6 +151,14 @@ pub(crate) fn of_handler(input: ParseStream<'_>) -> syn::Result<Vec<Pattern>> {
     } else {
         vec![input.parse()?]
     };
+    if input.peek(Token![=]) && matches!(patterns.as_slice(), [Pattern { value: Value::Constant(_), .. }]) {
+        let message = "the pattern comes first: `\"orders\", transport = tcp`";
+        return Err(Error::new_spanned(&patterns[0].tokens, message));
+    }
+    if input.peek(Token![,]) && input.peek2(Ident::peek_any) && input.peek3(Token![=]) {
+        input.parse::<Token![,]>()?;
+        return Ok(patterns);
+    }
     if input.peek(Token![,]) {
         return Err(input.error("several patterns stand in a list: `[\"math.add\", \"math.sum\"]`"));
     }

@@ -1,6 +1,5 @@
 use proc_macro2::TokenStream;
 use quote::ToTokens;
-use syn::parse::Parser;
 
 use super::*;
 use crate::diag::assert_errors;
@@ -130,4 +129,61 @@ fn the_macro_is_an_expression_and_takes_a_path_to_nestrs() {
     assert_errors(errors, &[(r#"["a", "b"]"#, "a list is no pattern")]);
     let (_, errors) = macro_call(tokens("crate = ; \"x\""));
     assert_errors(errors, &[(";", "expected identifier")]);
+}
+
+/// The setters behind a handler's row.
+fn setters(text: &str) -> String {
+    let mut errors = Errors::default();
+    let (patterns, options) = declaration(tokens(text), &mut errors);
+    options.check(&mut errors);
+    assert!(errors.is_empty() && !patterns.is_empty(), "{errors:?}");
+    options.setters().to_string().replace("__nest :: PatternLiteral :: ", "").replace(' ', "")
+}
+
+#[test]
+fn options_follow_the_patterns() {
+    let check = |text: &str, expected: &str| assert_eq!(setters(text), expected, "{text}");
+    check(r#""a""#, "");
+    check(r#""a", transport = tcp"#, ".transports(&[__nest::TransportId::TCP])");
+    check(r#""a", transport = "tcp","#, ".transports(&[__nest::TransportId::TCP])");
+    check(
+        r#"["a", "b"], transport = [nats, "pigeon",]"#,
+        r#".transports(&[__nest::TransportId::NATS,__nest::TransportId::custom("pigeon")])"#,
+    );
+    check(
+        r#"SUM, extras = { queue: "q", qos: -1, "x-y": { a: [true, null] } }, transport = rmq"#,
+        r#".transports(&[__nest::TransportId::RMQ]).extras(&[("queue",Text("q")),("qos",Number(-1.0)),("x-y",Object(&[("a",Array(&[Bool(true),Null]))]))])"#,
+    );
+    check(r#"{ a: 1 }, extras = { queue: names::QUEUE }"#, r#".extras(&[("queue",Text(names::QUEUE))])"#);
+}
+
+#[test]
+fn every_mistake_in_options_is_an_error_where_it_stands() {
+    let check = |text: &str, expected: &[(&str, &str)]| {
+        let mut errors = Errors::default();
+        let (_, options) = declaration(tokens(text), &mut errors);
+        options.check(&mut errors);
+        assert_errors(errors, expected);
+    };
+    check("transport = tcp", &[("transport", "the pattern comes first")]);
+    check(r#""a", transport"#, &[(",", "stand in a list")]);
+    check(r#""a", transport = tcp, extras"#, &[("", "expected `=`")]);
+    check(r#""a", queue = "q""#, &[("queue", "`queue` is no option: there are `transport` and `extras`")]);
+    check(r#""a", transport = tcp, transport = nats"#, &[("transport", "`transport` is given twice")]);
+    check(r#""a", transport = [nats, tcp, "nats"]"#, &[("\"nats\"", "`nats` is given twice")]);
+    check(r#""a", transport = []"#, &[("[]", "names no transport")]);
+    check(r#""a", transport = """#, &[("\"\"", "cannot be empty")]);
+    check(r#""a", transport = tpc"#, &[("tpc", "expected `tcp`, `redis`")]);
+    check(r#""a", transport = Transport::TCP"#, &[("Transport::TCP", "write `tcp`")]);
+    check(r#""a", transport = TCP"#, &[("TCP", "write `tcp`")]);
+    check(r#""a", transport = 1"#, &[("1", "expected `tcp`")]);
+    check(r#""a", transport = tcp nats"#, &[("nats", "unexpected token")]);
+    check(r#""a", extras = "queue""#, &[("\"queue\"", "expected an object")]);
+    check(r#""a", extras = {}"#, &[("{}", "no extras in here")]);
+    check(r#""a", extras = { q: 1, q: 2 }"#, &[("q", "`q` is given twice")]);
+    check(r#""a", extras = { q: [{ x: 1, x: 2 }] }"#, &[("x", "`x` is given twice")]);
+    check(
+        r#""a", topic = 1, transport = Tcp, extras = 5"#,
+        &[("topic", "no option"), ("Tcp", "write `tcp`"), ("5", "expected an object")],
+    );
 }

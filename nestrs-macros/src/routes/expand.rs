@@ -56,6 +56,7 @@ fn row(handler: &Handler, routes: &Routes) -> TokenStream {
     let method = &handler.signature.ident;
     let service = &*routes.item.self_ty;
     let name = handler_name(service, method);
+    let setters = without_self(handler.options.setters(), service);
     let patterns = handler.patterns.iter().map(|pattern| without_self(pattern, service));
     // `(first, (second, ()))`
     let lists = KINDS.map(|(kind, of)| {
@@ -67,7 +68,7 @@ fn row(handler: &Handler, routes: &Routes) -> TokenStream {
         #(#cfgs)*
         __nest::HandlerDef::#constructor(&[#(#patterns),*], #name, |mounting| {
             __nest::mount(mounting, #(#lists),*, #method)
-        }) #metadata
+        }) #setters #metadata
     }
 }
 

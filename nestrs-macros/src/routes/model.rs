@@ -1,14 +1,13 @@
 //! The block as data: attributes become fields, arguments get their sources.
 
 use proc_macro2::TokenStream;
-use syn::parse::Parser;
 use syn::{Attribute, FnArg, ImplItem, ImplItemFn, ItemImpl, PatType, Signature, Type};
 
 use crate::attrs::{self, Stages};
 use crate::block;
 use crate::diag::Errors;
 use crate::paths::{self, Nest};
-use crate::pattern::{self, Pattern};
+use crate::pattern::{self, Options, Pattern};
 use crate::types;
 
 /// Which attribute stands on the block.
@@ -54,6 +53,8 @@ pub(crate) struct Handler {
     pub(crate) attributes: Vec<Attribute>,
     pub(crate) kind: Kind,
     pub(crate) patterns: Vec<Pattern>,
+    /// What follows them.
+    pub(crate) options: Options,
     pub(crate) stages: Stages,
     /// The attributes that stayed on the method.
     pub(crate) others: Vec<Attribute>,
@@ -122,8 +123,8 @@ impl Handler {
             "event_pattern" => Kind::Event,
             _ => Kind::Bus,
         };
-        let patterns = attrs::required_tokens(attribute, "\"math.add\"", errors)
-            .and_then(|tokens| errors.keep(pattern::of_handler.parse2(tokens)))
+        let (patterns, options) = attrs::required_tokens(attribute, "\"math.add\"", errors)
+            .map(|tokens| pattern::declaration(tokens, errors))
             .unwrap_or_default();
         // As for the block: whoever reads this method next finds it as we did.
         let reads_next = method.attrs.iter().any(|other| attrs::is_one_of(other, HELPERS));
@@ -134,7 +135,7 @@ impl Handler {
         if !reads_next {
             strip_markers(&mut method.sig);
         }
-        Some(Self { kind, patterns, stages, others: method.attrs.clone(), signature, arguments, attributes })
+        Some(Self { kind, patterns, options, stages, others: method.attrs.clone(), signature, arguments, attributes })
     }
 }
 

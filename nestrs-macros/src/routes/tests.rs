@@ -76,6 +76,32 @@ fn a_message_is_handled_once_and_an_event_as_often_as_one_likes() {
 }
 
 #[test]
+fn a_message_is_handled_once_on_each_transport() {
+    let two = |one: &str, other: &str, expected: &[(&str, &str)]| {
+        let block = format!(
+            "impl Math {{ #[message_pattern(\"a\"{one})] fn one(&self) {{}} #[message_pattern(\"a\"{other})] fn two(&self) {{}} }}"
+        );
+        check(&block, expected);
+    };
+    let twice = &[("\"a\"", "handled twice in this block, first by `one`")];
+    two(", transport = tcp", ", transport = nats", &[]);
+    two(", transport = [tcp, redis]", ", transport = [nats, \"own\"]", &[]);
+    two(", transport = [tcp, redis]", ", transport = [nats, redis]", twice);
+    two(", transport = tcp", ", transport = \"tcp\"", twice);
+    two(", transport = tcp", "", twice);
+    two(", transport = tpc", ", transport = nats", &[("tpc", "expected `tcp`")]);
+    two("", ", extras = { queue: \"q\" }", twice);
+}
+
+#[test]
+fn the_bus_is_no_transport() {
+    let block = r#"impl Audit { #[on_event("a", transport = tcp)] fn a(&self) {} }"#;
+    check_as(Family::Bus, "", block, &[("on_event(\"a\", transport = tcp)", "takes patterns alone")]);
+    let block = r#"impl Audit { #[on_event("a", extras = { q: 1 })] fn a(&self) {} }"#;
+    check_as(Family::Bus, "", block, &[("on_event(\"a\", extras = { q: 1 })", "takes patterns alone")]);
+}
+
+#[test]
 fn a_stage_runs_around_a_handler_or_not_at_all() {
     check(
         r#"impl Math { #[use_micro_guards(A)] fn helper(&self) {} #[message_pattern("a")] fn a(&self) {} }"#,

@@ -23,6 +23,7 @@ pub(crate) fn validate(routes: &Routes, errors: &mut Errors) {
     for handler in &routes.handlers {
         check_attributes(handler, errors);
         pattern::check_list(&handler.patterns, errors);
+        check_options(handler, errors);
         signature::check(&handler.signature, errors);
         check_markers(handler, errors);
         check_payload(handler, errors);
@@ -48,6 +49,18 @@ fn check_attributes(handler: &Handler, errors: &mut Errors) {
             );
         }
     }
+}
+
+/// The bus is no transport, and reads nothing but patterns.
+fn check_options(handler: &Handler, errors: &mut Errors) {
+    let options = &handler.options;
+    if handler.kind == Kind::Bus
+        && !(options.transports.is_empty() && options.extras.is_empty())
+        && let Some(attribute) = handler.attributes.first()
+    {
+        errors.on(&attribute.meta, "no transport serves the event bus: `#[on_event]` takes patterns alone");
+    }
+    options.check(errors);
 }
 
 fn check_markers(handler: &Handler, errors: &mut Errors) {
@@ -82,7 +95,7 @@ fn check_payload(handler: &Handler, errors: &mut Errors) {
     }
 }
 
-/// Two handlers cannot both answer a message. An event may have any number of handlers, and runs them all.
+/// Two handlers cannot both answer a message that came by one transport. An event may have any number of handlers, and runs them all.
 ///
 /// Which of several conditional methods exist is known later, to the compiler and at boot.
 fn check_routes(handlers: &[Handler], errors: &mut Errors) {
@@ -91,7 +104,9 @@ fn check_routes(handlers: &[Handler], errors: &mut Errors) {
     for handler in handlers.iter().filter(|handler| handler.kind == Kind::Message).filter(unconditional) {
         for pattern in &handler.patterns {
             let route = pattern.route();
-            if let Some((_, first)) = seen.iter().find(|(known, first)| *known == route && !ptr::eq(*first, handler)) {
+            let rivals =
+                |first: &Handler| !ptr::eq(first, handler) && first.options.shares_a_transport(&handler.options);
+            if let Some((_, first)) = seen.iter().find(|(known, first)| *known == route && rivals(first)) {
                 let first = &first.signature.ident;
                 let message = format!("`{route}` is handled twice in this block, first by `{first}`");
                 errors.on(&pattern.tokens, message);

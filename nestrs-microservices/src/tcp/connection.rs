@@ -66,7 +66,7 @@ pub(super) async fn serve_connection(
         buffer: BytesMut::new(),
         decoder: NestDecoder::new(limits.options.max_frame_bytes),
         out: Out::default(),
-        context: Arc::new(ConnectionContext::new("tcp", id, peer_addr, gone.clone())),
+        context: Arc::new(ConnectionContext::new(limits.options.transport.as_str(), id, peer_addr, gone.clone())),
         io,
         limits,
         dispatcher,

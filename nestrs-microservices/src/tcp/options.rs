@@ -5,7 +5,7 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use nestrs_core::{ErrorKind, TransportError};
+use nestrs_core::{ErrorKind, TransportError, TransportId};
 
 use crate::net::io::{Connector, Listener};
 use crate::serializer::{PacketDeserializer, PacketSerializer};
@@ -67,6 +67,10 @@ pub struct TcpMicroserviceOptions {
     /// Whether an HTTP half that asks for the same address shares the listener, each connection told apart by its
     /// first byte. Default true; otherwise one of the two fails to listen.
     pub share_address: bool,
+    /// Whether `*` and `>` in the patterns of handlers are wildcards, as on NATS: `orders.*` handles `orders.created`.
+    /// Default false: as on NestJS's TCP, every pattern is taken as it is. See [`nestrs_core::WildcardStyle::Nats`].
+    pub wildcards: bool,
+    pub(crate) transport: TransportId,
     pub(super) serializer: Option<Arc<dyn PacketSerializer>>,
     pub(super) deserializer: Option<Arc<dyn PacketDeserializer>>,
     /// Taken by the server; options are cloned, a listener is not.
@@ -89,6 +93,8 @@ impl Default for TcpMicroserviceOptions {
             retry_attempts: 0,
             retry_delay: Duration::ZERO,
             share_address: true,
+            wildcards: false,
+            transport: TransportId::TCP,
             serializer: None,
             deserializer: None,
             listener: Arc::default(),
@@ -136,6 +142,8 @@ impl TcpMicroserviceOptions {
         retry_delay: Duration,
         /// Sets whether an HTTP half may share the address.
         share_address: bool,
+        /// Sets whether `*` and `>` in the patterns of handlers are wildcards, as on NATS.
+        wildcards: bool,
     }
 
     /// Writes responses through `serializer`.

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use nestrs_core::{ErrorKind, TransportError};
+use nestrs_core::{ErrorKind, TransportError, WildcardStyle};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
@@ -80,6 +80,10 @@ impl TransportServer for TcpServer {
         self.shared = Some(BoundListener(listener));
     }
 
+    fn wildcards(&self) -> Option<WildcardStyle> {
+        self.options.wildcards.then_some(WildcardStyle::Nats)
+    }
+
     fn grace_period(&self) -> Duration {
         self.options.grace_period
     }
@@ -91,7 +95,7 @@ impl TransportServer for TcpServer {
         })?;
         let address = listener.local_addr().map_or_else(|| "custom listener".to_owned(), |addr| addr.to_string());
         self.listener = Some(BoundListener(listener));
-        Ok(Bound { transport: "tcp", address })
+        Ok(Bound { transport: self.options.transport.as_str(), address })
     }
 
     async fn serve(mut self: Box<Self>, dispatcher: Dispatcher, shutdown: Shutdown) -> Result<(), TransportError> {
