@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::context::ExecutionContext;
+use crate::contract::ContractMethod;
 use crate::injectable::{Key, ResolveError, Resolver};
 use crate::pattern::{Pattern, PatternLiteral};
 use crate::payload::Payload;
@@ -54,6 +55,13 @@ impl HandlerDef {
     #[must_use]
     pub const fn bus(patterns: &'static [PatternLiteral], name: &'static str, mount: fn(&mut Mounting<'_>)) -> Self {
         Self { kind: HandlerKind::Bus, patterns, name, mount }
+    }
+
+    /// A row for a handler that a contract describes.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn contracted(method: ContractMethod, name: &'static str, mount: fn(&mut Mounting<'_>)) -> Self {
+        Self { kind: method.kind, patterns: method.patterns, name, mount }
     }
 
     /// What it answers to.

@@ -7,10 +7,12 @@
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use syn::Type;
+use syn::ext::IdentExt;
 
 use super::model::{Argument, Handler, Kind, Routes, Source};
 use crate::attrs::{self, Stages};
 use crate::block::handler_name;
+use crate::contract;
 use crate::paths::located;
 use crate::types::{Returned, spot, without_self};
 
@@ -19,6 +21,7 @@ pub(crate) fn expand(routes: &Routes) -> TokenStream {
     let thunks = routes.handlers.iter().map(|handler| thunk(handler, service));
     let rows = routes.handlers.iter().map(|handler| row(handler, routes));
     let traits = stage_traits(routes);
+    let conformance = conformance(routes);
     let items = quote! {
         use __nest::{
             EmptyReply as _, FallibleOutcome as _, PlainOutcome as _, StreamReply as _, TryStreamReply as _,
@@ -29,6 +32,8 @@ pub(crate) fn expand(routes: &Routes) -> TokenStream {
         #(#thunks)*
 
         struct __Block;
+
+        #conformance
 
         #[automatically_derived]
         impl __nest::MicroRoutes for __Block {
@@ -64,6 +69,17 @@ fn stage_traits(routes: &Routes) -> TokenStream {
     uses
 }
 
+/// What shows the compiler that the block and its contract agree.
+fn conformance(routes: &Routes) -> Option<TokenStream> {
+    let contract = routes.contract.as_ref()?;
+    let served = routes.handlers.iter().map(|handler| contract::Served {
+        signature: &handler.signature,
+        attributes: &handler.others,
+        payload: handler.payload(),
+    });
+    Some(contract::conformance(contract, &routes.item, served))
+}
+
 /// The handler's row in the table.
 fn row(handler: &Handler, routes: &Routes) -> TokenStream {
     let cfgs = attrs::cfgs(&handler.others);
@@ -71,11 +87,21 @@ fn row(handler: &Handler, routes: &Routes) -> TokenStream {
         Kind::Message => quote!(message),
         Kind::Event => quote!(event),
         Kind::Bus => quote!(bus),
+        Kind::Contract => quote!(contracted),
     };
     let method = &handler.signature.ident;
     let service = &*routes.item.self_ty;
     let name = handler_name(service, method);
-    let patterns = handler.patterns.iter().map(|pattern| without_self(pattern, service));
+    let patterns = match &routes.contract {
+        None => {
+            let patterns = handler.patterns.iter().map(|pattern| without_self(pattern, service));
+            quote!(&[#(#patterns),*])
+        }
+        Some(_) => {
+            let name = method.unraw().to_string();
+            quote!(__nest::ContractMethod::find(__CONTRACT, #name))
+        }
+    };
     let list = |kind: &str, of: fn(&Stages) -> &Vec<Type>| {
         let types = of(&routes.stages).iter().chain(of(&handler.stages));
         stages(kind, types.rev(), service)
@@ -85,7 +111,7 @@ fn row(handler: &Handler, routes: &Routes) -> TokenStream {
     let pipes = list("pipe", |stages| &stages.pipes);
     quote! {
         #(#cfgs)*
-        __nest::HandlerDef::#constructor(&[#(#patterns),*], #name, |mounting| {
+        __nest::HandlerDef::#constructor(#patterns, #name, |mounting| {
             __nest::mount(mounting, #interceptors, #guards, #pipes, #method)
         })
     }
