@@ -394,6 +394,28 @@ async fn a_peer_that_knows_nothing_of_contracts_is_served_by_every_pattern() {
     app.close().await;
 }
 
+#[tokio::test]
+async fn every_pattern_is_mounted_as_what_the_contract_says_it_is() {
+    let app = nestrs::boot(<OrdersModule as nestrs::Module>::define(), Default::default()).await.unwrap();
+    let mut routes: Vec<_> =
+        app.routes.iter().map(|route| format!("{:?} {} {}", route.kind, route.pattern, route.handler)).collect();
+    routes.sort();
+    let expected = [
+        r#"Event orders.paid OrdersService::paid"#,
+        r#"Event {"event":"closed"} OrdersService::where"#,
+        r#"Message health OrdersService::health"#,
+        r#"Message orders.clear OrdersService::clear"#,
+        r#"Message orders.count OrdersService::count"#,
+        r#"Message orders.create OrdersService::create"#,
+        r#"Message orders.find OrdersService::find"#,
+        r#"Message orders.numbers OrdersService::numbers"#,
+        r#"Message own OrdersService::own"#,
+        r#"Message {"cmd":"create","entity":"order"} OrdersService::create"#,
+        r#"Message {"cmd":"orders.watch"} OrdersService::watch"#,
+    ];
+    assert_eq!(routes, expected);
+}
+
 // --- injection -------------------------------------------------------------------------------------------------------
 
 #[injectable]
