@@ -63,6 +63,9 @@ pub use nestrs_macros::module;
 /// no value, a `Result` whose error converts into [`TransportError`](crate::TransportError), or a `Stream` for many
 /// values.
 ///
+/// `#[micro_routes(contract = Orders)]` serves a trait under `#[contract]`, which has the patterns and types of the
+/// handlers.
+///
 /// ```
 /// use nestrs::prelude::*;
 ///

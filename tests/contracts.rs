@@ -98,6 +98,10 @@ mod api {
     pub(crate) trait Health {
         #[message_pattern("health")]
         async fn health(&self) -> bool;
+
+        /// A name that all clients have for something else.
+        #[message_pattern("health.proxy")]
+        async fn proxy(&self) -> u8;
     }
 }
 
@@ -214,6 +218,10 @@ impl OrdersService {
     async fn health(&self) -> bool {
         true
     }
+
+    fn proxy(&self) -> u8 {
+        3
+    }
 }
 
 #[micro_routes]
@@ -264,7 +272,9 @@ async fn the_generated_client_calls_the_service_over_tcp() {
     let app = serve::<OrdersModule>().await;
     let proxy = client_of(&app);
     talk(&OrdersClient::new(proxy.clone()), &app.get().unwrap()).await;
-    assert!(HealthClient::new(proxy.clone()).health().await.unwrap(), "a second contract of the same service");
+    let health = HealthClient::new(proxy.clone());
+    assert!(health.health().await.unwrap(), "a second contract of the same service");
+    assert_eq!(health.with_timeout(PATIENCE).proxy().await.unwrap(), 3);
     assert_eq!(proxy.send::<_, String>("own", &()).await.unwrap(), "outside any contract");
     app.close().await;
 }
@@ -404,6 +414,7 @@ async fn every_pattern_is_mounted_as_what_the_contract_says_it_is() {
         r#"Event orders.paid OrdersService::paid"#,
         r#"Event {"event":"closed"} OrdersService::where"#,
         r#"Message health OrdersService::health"#,
+        r#"Message health.proxy OrdersService::proxy"#,
         r#"Message orders.clear OrdersService::clear"#,
         r#"Message orders.count OrdersService::count"#,
         r#"Message orders.create OrdersService::create"#,
@@ -470,7 +481,7 @@ async fn a_contract_without_a_name_takes_the_only_client_and_misses_it_at_boot()
     struct NoClient;
 
     let app = serve::<OneClient>().await;
-    assert_eq!(app.get::<HealthClient>().unwrap().proxy().name(), "ANY");
+    assert_eq!(ContractClient::proxy(&*app.get::<HealthClient>().unwrap()).name(), "ANY");
     app.close().await;
     let options = TcpMicroserviceOptions::bind("127.0.0.1:0");
     let error = NestFactory::create_microservice::<NoClient>(options).start().await.unwrap_err();
@@ -489,6 +500,10 @@ struct FakeHealth;
 impl FakeHealth {
     fn health(&self) -> bool {
         false
+    }
+
+    fn proxy(&self) -> u8 {
+        0
     }
 }
 

@@ -37,11 +37,21 @@ fn declared(contract: &Contract) -> TokenStream {
     item.attrs.push(syn::parse_quote!(
         #[allow(async_fn_in_trait, dead_code, reason = "nobody calls the methods of a contract")]
     ));
-    for part in &mut item.items {
-        // Handlers of events may return what they like.
-        if let TraitItem::Fn(declared) = part
-            && contract.methods.iter().any(|method| method.kind == Kind::Event && *method.name() == declared.sig.ident)
-        {
+    let declarations = item.items.iter_mut().filter_map(|part| match part {
+        TraitItem::Fn(declared) => Some(declared),
+        _ => None,
+    });
+    for (declared, method) in declarations.zip(&contract.methods) {
+        // The attribute is gone, and what it said is what other services want to read.
+        let patterns = method.patterns.iter().map(|pattern| format!("`{}`", source(&pattern.tokens)));
+        let patterns = patterns.collect::<Vec<_>>().join(", ");
+        let pattern = match method.kind {
+            Kind::Message => format!("Message {patterns}."),
+            Kind::Event => format!("Event {patterns}. A handler returns what it likes."),
+        };
+        declared.attrs.push(syn::parse_quote!(#[doc = ""]));
+        declared.attrs.push(syn::parse_quote!(#[doc = #pattern]));
+        if method.kind == Kind::Event {
             declared.sig.output = syn::parse_quote!(-> impl ::core::marker::Sized);
         }
     }
@@ -89,7 +99,7 @@ fn client(contract: &Contract) -> TokenStream {
         None => quote!(::core::option::Option::None),
     };
     let methods = contract.methods.iter().map(|method| client_method(contract, method));
-    let checks = contract.methods.iter().flat_map(check_aliases);
+    let checks = contract.methods.iter().filter_map(check_aliases);
     let items = quote! {
         impl #name {
             /// A client whose calls go over `proxy`.

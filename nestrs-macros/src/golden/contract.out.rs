@@ -5,11 +5,19 @@
 #[allow(async_fn_in_trait, dead_code, reason = "nobody calls the methods of a contract")]
 pub trait Orders: ::nestrs::__private::ContractBlock {
     /// Creates one.
+    ///
+    ///Message `"orders.create"`, `{ cmd: "create" }`.
     async fn create(&self, order: CreateOrder) -> Result<Order, OrderError>;
     #[cfg(unix)]
+    ///
+    ///Message `COUNT`.
     async fn count(&self) -> u64;
+    ///
+    ///Message `{ cmd: "watch" }`.
     fn watch(&self, _: u64) -> impl Stream<Item = Result<Status, OrderError>> + Send;
     #[deprecated]
+    ///
+    ///Event `"orders.paid"`. A handler returns what it likes.
     async fn r#where(&self, event: OrderPaid) -> impl ::core::marker::Sized;
     #[doc(hidden)]
     const CONTRACT: &'static [::nestrs::__private::ContractMethod] = {

@@ -97,6 +97,32 @@ impl Service {
 }
 
 /// What another crate's services say to each other.
+///
+/// ```
+/// // A crate that knows the contract from outside.
+/// use nest_framework::prelude::*;
+/// use nestrs_hygiene::TalkClient;
+///
+/// #[injectable(crate = nest_framework)]
+/// struct Doubling;
+///
+/// #[micro_routes(crate = nest_framework, contract = nestrs_hygiene::Talk)]
+/// impl Doubling {
+///     async fn double(&self, numbers: Vec<u8>) -> Option<u16> {
+///         numbers.first().map(|first| u16::from(*first) * 2)
+///     }
+///
+///     async fn fallible(&self) -> Result<String, TransportError> {
+///         Ok("no".to_owned())
+///     }
+///
+///     fn r#type(&self, _: u64) {}
+/// }
+///
+/// async fn call(client: TalkClient) -> Result<Option<u16>, TransportError> {
+///     client.with_metadata("a", "b").double(vec![1]).await
+/// }
+/// ```
 #[contract(crate = nest_framework, client = "TALK")]
 pub trait Talk {
     /// Answered once.
