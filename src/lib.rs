@@ -69,6 +69,12 @@ pub use macros::*;
 pub mod __private {
     pub use nestrs_core::__private::*;
 
+    /// What the client of a `#[contract]` expands to.
+    #[cfg(feature = "microservices")]
+    pub mod client {
+        pub use nestrs_microservices::__private::*;
+    }
+
     /// What `#[controller]` expands to.
     #[cfg(feature = "http")]
     pub mod http {

@@ -71,6 +71,9 @@ pub use nestrs_macros::module;
 /// | `transport = tcp`, `transport = [nats, "own"]` | `Transport.TCP` | which transports serve the handler; without it, all |
 /// | `extras = { queue: "workers" }` | `{ queue: 'workers' }` | what the transport is told ([`Extras`](crate::Extras)) |
 ///
+/// `#[micro_routes(contract = Orders)]` serves a trait under `#[contract]`, which has the patterns and types of the
+/// handlers.
+///
 /// ```
 /// use nestrs::prelude::*;
 ///
@@ -99,6 +102,115 @@ pub use nestrs_macros::module;
 /// struct AppModule;
 /// ```
 pub use nestrs_macros::micro_routes;
+
+/// Makes a trait a contract: what two services say to each other, written once. A server's block is checked against it,
+/// and a client is generated from it.
+///
+/// Each method is a request (`#[message_pattern]`) or an event (`#[event_pattern]`) with at most one argument, its
+/// payload. `async fn` is answered with one value; `fn … -> impl Stream<Item = T>` with many; an event not at all. Payloads
+/// and replies derive both `Serialize` and `Deserialize`. On the wire there is nothing new: NestJS peers send to the
+/// same patterns, and are called by them. Of several patterns in a list all are served, and the client sends the first.
+///
+/// ```
+/// use std::sync::Arc;
+/// use futures_util::{Stream, stream};
+/// use nestrs::prelude::*;
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Serialize, Deserialize)]
+/// pub struct CreateOrder { item: String }
+/// #[derive(Serialize, Deserialize)]
+/// pub struct Order { id: u64, item: String }
+///
+/// // Usually in a crate that both services depend on.
+/// #[contract(client = "ORDERS")]
+/// pub trait Orders {
+///     /// NestJS peers send `orders.create`.
+///     #[message_pattern("orders.create")]
+///     async fn create(&self, order: CreateOrder) -> Result<Order, TransportError>;
+///
+///     #[message_pattern({ cmd: "orders.watch" })]
+///     fn watch(&self, id: u64) -> impl Stream<Item = String> + Send;
+///
+///     #[event_pattern("orders.paid")]
+///     async fn paid(&self, id: u64);
+/// }
+///
+/// // The server: every method of the block is a handler of the contract.
+/// #[injectable]
+/// struct OrdersService;
+///
+/// #[micro_routes(contract = Orders)]
+/// impl OrdersService {
+///     async fn create(&self, order: CreateOrder, deadline: Deadline) -> Result<Order, TransportError> {
+///         tracing::debug!(?deadline, "creating");
+///         Ok(Order { id: 1, item: order.item })
+///     }
+///
+///     fn watch(&self, id: u64) -> impl Stream<Item = String> + use<> {
+///         stream::iter([format!("{id} packed"), format!("{id} sent")])
+///     }
+///
+///     async fn paid(&self, id: u64) {
+///         tracing::info!(id, "paid");
+///     }
+/// }
+///
+/// // The caller: `OrdersClient` is generated.
+/// #[injectable]
+/// struct Gateway {
+///     orders: Arc<OrdersClient>,
+/// }
+///
+/// impl Gateway {
+///     async fn buy(&self, item: &str) -> Result<Order, TransportError> {
+///         let order = self.orders.create(CreateOrder { item: item.to_owned() }).await?;
+///         self.orders.paid(order.id).await?;
+///         Ok(order)
+///     }
+/// }
+///
+/// #[module(
+///     imports = [ClientsModule::register(&[ClientConfig::tcp("ORDERS", TcpTransportOptions::to("127.0.0.1:3001"))])],
+///     providers = [OrdersClient, Gateway],
+/// )]
+/// struct GatewayModule;
+/// # use nestrs::microservices::{ClientConfig, TcpTransportOptions};
+/// ```
+///
+/// # Serving it
+/// `#[micro_routes(contract = Orders)]` stands on an inherent block, not on `impl Orders for OrdersService`: a trait would
+/// fix the arguments, and handlers want to know more than their payload. As in any block, what follows the payload or is
+/// marked `#[ctx]` comes from the context ([`FromContext`](crate::FromContext)), stages stand on the block and on its
+/// methods, and a handler that never waits need not be `async`. The payload and the return type are the contract's,
+/// error included; handlers of events return what they like. A method that is missing, too much, or of another type is a
+/// compile error that says so. A service may serve several contracts, and have handlers of its own, each in a block.
+///
+/// # Calling it
+/// `OrdersClient` has an `async` method per method of the contract, which returns a `Result` with a
+/// [`TransportError`](crate::TransportError):
+///
+/// | in the contract | of the client |
+/// |---|---|
+/// | `async fn create(&self, order: A) -> B` | `async fn create(&self, order: A) -> Result<B, TransportError>` |
+/// | `async fn create(&self, order: A) -> Result<B, E>` | the same |
+/// | `fn watch(&self, id: A) -> impl Stream<Item = B>` | `async fn watch(&self, id: A) -> Result<ReplyItems<B>, TransportError>` |
+/// | `async fn paid(&self, id: A)`, an event | `async fn paid(&self, id: A) -> Result<(), TransportError>` |
+///
+/// Whatever `E` is, a caller gets the `TransportError`: a call can fail in ways that no `E` knows of, and it must be told
+/// whether the server has said no or has not said anything ([`TransportError::kind`](crate::TransportError::kind)). What
+/// the server said is in `message` and `details`, unchanged. An `E` that implements `From<TransportError>` is had by `?`.
+///
+/// A call without an argument sends `null`, as `client.send(pattern, &())` does. Timeouts and metadata are set per call,
+/// `orders.with_timeout(..).create(..)`, and clients are registered and provided as
+/// [`ContractClient`](crate::microservices::ContractClient) tells.
+///
+/// # In tests
+/// A fake is a service: a block that serves the contract, behind a [`memory_pair`](crate::microservices::memory_pair)
+/// (feature `test-util`), is held to the same types as the real one, over the same bytes. For single answers,
+/// `OrdersClient::new(ClientProxy::new(..))` takes any [`Transport`](crate::microservices::Transport).
+#[cfg(feature = "microservices")]
+pub use nestrs_macros::contract;
 
 /// Subscribes the methods of an impl block to the in-process [`EventBus`](crate::EventBus), by `#[on_event]`.
 ///

@@ -17,4 +17,4 @@ pub use crate::{CorsOptions, Ctx, HttpApp};
 pub use crate::{ListenError, NestFactory};
 #[cfg(feature = "microservices")]
 #[doc(no_inline)]
-pub use nestrs_microservices::{Cancellation, ClientProxy, ClientsModule, ClientsService, Peer};
+pub use nestrs_microservices::{Cancellation, ClientProxy, ClientsModule, ClientsService, ContractClient, Peer};

@@ -118,6 +118,22 @@ async fn events_reach_the_bus_and_the_wire() {
 }
 
 #[tokio::test]
+async fn a_contract_holds_two_services_together() {
+    let port = free_port().await;
+    let child = start("contracts", &[("ORDERS_ADDRESS", &format!("127.0.0.1:{port}"))]);
+    let output = tokio::time::timeout(PATIENCE, child.wait_with_output()).await.expect("it ends in time").unwrap();
+    let expected = [
+        "service: book for Ada",
+        "shop: order 1 is paid",
+        "shop: order 1 is packed",
+        "shop: order 1 is sent",
+        "shop: no unicorn in stock",
+    ];
+    assert_eq!(String::from_utf8(output.stdout).unwrap().lines().collect::<Vec<_>>(), expected);
+    assert!(output.status.success());
+}
+
+#[tokio::test]
 async fn a_custom_transport_carries_calls() {
     let port = free_port().await;
     let child = start("custom_transport", &[("PORT", &port)]);

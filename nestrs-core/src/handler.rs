@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::context::ExecutionContext;
+use crate::contract::ContractMethod;
 use crate::extras::Extras;
 use crate::injectable::{Key, ResolveError, Resolver};
 use crate::metadata::HandlerMetadata;
@@ -114,6 +115,13 @@ impl HandlerDef {
     #[must_use]
     pub const fn metadata(self, metadata: fn() -> HandlerMetadata) -> Self {
         Self { metadata: Some(metadata), ..self }
+    }
+
+    /// A row for a handler that a contract describes.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn contracted(method: ContractMethod, name: &'static str, mount: fn(&mut Mounting<'_>)) -> Self {
+        Self { kind: method.kind, ..Self::message(method.patterns, name, mount) }
     }
 
     /// What it answers to.

@@ -14,6 +14,7 @@
 mod boot;
 mod container;
 mod context;
+mod contract;
 mod error;
 mod extras;
 mod handler;
@@ -60,6 +61,7 @@ pub use transport_id::TransportId;
 /// What macros expand to. Not for people: anything here may change in any release.
 #[doc(hidden)]
 pub mod __private {
+    pub use crate::contract::{ContractBlock, ContractMethod, IsResult, NoResult, Streamed, unserved};
     pub use crate::lifecycle::{
         HasApplicationBootstrap, HasApplicationShutdown, HasBeforeShutdown, HasModuleDestroy, HasModuleInit, HooksOf,
         NoApplicationBootstrap, NoApplicationShutdown, NoBeforeShutdown, NoModuleDestroy, NoModuleInit,

@@ -332,10 +332,10 @@ struct ChoosyRoutes;
 impl MicroRoutes for ChoosyRoutes {
     type Service = Choosy;
     const HANDLERS: &'static [HandlerDef] = &[
-        HandlerDef::message(&[PatternLiteral::Text("log.*")], "Choosy::one", |it| mount(it, (), (), (), choosy))
+        HandlerDef::message(&[PatternLiteral::Text("log.*")], "Choosy::one", |it| mount(it, (), (), (), (), choosy))
             .transports(&[TransportId::TCP])
             .extras(QUEUE),
-        HandlerDef::message(&[PatternLiteral::Text("log.*")], "Choosy::other", |it| mount(it, (), (), (), choosy))
+        HandlerDef::message(&[PatternLiteral::Text("log.*")], "Choosy::other", |it| mount(it, (), (), (), (), choosy))
             .transports(&[TransportId::NATS, TransportId::custom("pigeon")]),
     ];
 }

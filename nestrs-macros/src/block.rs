@@ -3,7 +3,7 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::ext::IdentExt;
-use syn::{Ident, Item, ItemImpl, PathArguments, Type};
+use syn::{Ident, Item, ItemImpl, PathArguments, TraitItemFn, Type};
 
 use crate::attrs;
 use crate::diag::Errors;
@@ -28,7 +28,14 @@ pub(crate) fn parse_impl(attribute: &str, item: TokenStream, errors: &mut Errors
 fn check_impl(attribute: &str, block: &ItemImpl, errors: &mut Errors) {
     if let Some((path, _)) = &block.trait_ {
         let message = "stands on the methods of a type itself, not on those of a trait";
-        errors.on(path, format_args!("`#[{attribute}]` {message}"));
+        let trait_name = path.segments.last().map(|segment| source(&segment.ident)).unwrap_or_default();
+        let contract = match attribute {
+            "micro_routes" => {
+                format!(": if this one is a contract, write `#[micro_routes(contract = {trait_name})]` there")
+            }
+            _ => String::new(),
+        };
+        errors.on(path, format_args!("`#[{attribute}]` {message}{contract}"));
     }
     if !block.generics.params.is_empty() {
         let message = format!("`#[{attribute}]` needs one concrete service: a generic impl block stands for many");
@@ -40,7 +47,7 @@ fn check_impl(attribute: &str, block: &ItemImpl, errors: &mut Errors) {
 }
 
 /// The first tokens of an item that say what it is, for an error to point at.
-fn keyword(item: &Item) -> TokenStream {
+pub(crate) fn keyword(item: &Item) -> TokenStream {
     let tokens = |keyword: &dyn quote::ToTokens| keyword.to_token_stream();
     match item {
         Item::Struct(item) => tokens(&item.struct_token),
@@ -81,6 +88,12 @@ pub(crate) fn lone_helper(helper: &str, args: &TokenStream, item: TokenStream) -
         let helper = quote::format_ident!("{helper}");
         // In this order, and before all others, so that stages keep the order in which they are written.
         return (quote!(#reader #[#helper(#args)] #block), errors);
+    }
+    let in_trait = matches!(syn::parse2::<TraitItemFn>(item.clone()), Ok(method) if method.semi_token.is_some());
+    if in_trait && ["message_pattern", "event_pattern"].contains(&helper) {
+        let message = format!("`#[{helper}]` is read by `#[contract]`: put that on the trait");
+        errors.at(proc_macro2::Span::call_site(), message);
+        return (item, errors);
     }
     let reader = if attrs::VERBS.contains(&helper) {
         "`#[controller]`"

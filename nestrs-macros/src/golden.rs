@@ -10,10 +10,10 @@ use quote::ToTokens;
 use syn::{Attribute, Item, Meta};
 
 use crate::routes::Family;
-use crate::{attrs, controller, injectable, module, routes};
+use crate::{attrs, contract, controller, injectable, module, routes};
 
 /// The attributes that expand, each its function.
-const BLOCKS: &[&str] = &["injectable", "module", "micro_routes", "event_routes", "controller"];
+const BLOCKS: &[&str] = &["injectable", "module", "micro_routes", "event_routes", "controller", "contract"];
 
 #[test]
 fn expansions_are_as_reviewed() {
@@ -55,6 +55,7 @@ fn expand_item(mut item: Item) -> TokenStream {
         Item::Struct(item) => &mut item.attrs,
         Item::Enum(item) => &mut item.attrs,
         Item::Impl(item) => &mut item.attrs,
+        Item::Trait(item) => &mut item.attrs,
         _ => return item.into_token_stream(),
     };
     let Some(position) = attributes.iter().position(|attribute| attrs::is_one_of(attribute, BLOCKS)) else {
@@ -70,6 +71,7 @@ fn expand_item(mut item: Item) -> TokenStream {
         "injectable" => injectable::injectable(args, item),
         "module" => module::module(args, item),
         "micro_routes" => routes::routes(Family::Micro, args, item),
+        "contract" => contract::contract(args, item),
         "event_routes" => routes::routes(Family::Bus, args, item),
         _ => controller::controller(args, item),
     };

@@ -6,6 +6,7 @@
 //! `::std`, so they work wherever the user's own names shadow the usual ones.
 
 // The macros, in the order a newcomer meets them.
+mod contract;
 mod controller;
 mod injectable;
 mod module;
@@ -52,6 +53,12 @@ pub fn module(args: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn micro_routes(args: TokenStream, item: TokenStream) -> TokenStream {
     with_errors(routes::routes(Family::Micro, args.into(), item.into()))
+}
+
+/// Makes a trait a contract: what two services say to each other, with a client for it.
+#[proc_macro_attribute]
+pub fn contract(args: TokenStream, item: TokenStream) -> TokenStream {
+    with_errors(contract::contract(args.into(), item.into()))
 }
 
 /// Makes the methods of an impl block subscribers of the in-process event bus (`#[on_event]`).

@@ -18,13 +18,19 @@ impl Nest {
     /// The name has underscores because it shares a scope with the user's types: a module `nest` or a struct `Block`
     /// of theirs must keep its meaning. Everything else generated is reached through it, or by an absolute path.
     pub(crate) fn import(&self) -> TokenStream {
+        let private = self.private();
+        quote!(use #private as __nest;)
+    }
+
+    /// The path to `__private`, for what is generated outside a scope of its own.
+    pub(crate) fn private(&self) -> TokenStream {
         let path = match &self.0 {
             None => quote!(::nestrs),
             // One name is a dependency's, as in `crate = nest_framework`; absolute, so that no local item shadows it.
             Some(path) if path.get_ident().is_some_and(is_dependency) => quote!(::#path),
             Some(path) => quote!(#path),
         };
-        quote!(use #path::__private as __nest;)
+        quote!(#path::__private)
     }
 
     /// `items` in a scope of their own, present only if the item they belong to is.

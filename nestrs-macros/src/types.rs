@@ -122,6 +122,36 @@ fn is_stream(ty: &Type) -> bool {
     }
 }
 
+/// The `T` of `impl Stream<Item = T>` and the other ways to write a stream.
+pub(crate) fn stream_item(ty: &Type) -> Option<&Type> {
+    match peel(ty) {
+        Type::ImplTrait(opaque) => item_bound(&opaque.bounds),
+        Type::TraitObject(object) => item_bound(&object.bounds),
+        ty if is_named(ty, "BoxStream") => type_arguments(ty).first().copied(),
+        ty => type_arguments(ty).first().copied().and_then(stream_item),
+    }
+}
+
+fn item_bound<'a>(bounds: impl IntoIterator<Item = &'a TypeParamBound>) -> Option<&'a Type> {
+    bounds.into_iter().find_map(|bound| {
+        let TypeParamBound::Trait(bound) = bound else { return None };
+        let PathArguments::AngleBracketed(arguments) = &bound.path.segments.last()?.arguments else { return None };
+        arguments.args.iter().find_map(|argument| match argument {
+            GenericArgument::AssocType(item) if item.ident == "Item" => Some(&item.ty),
+            _ => None,
+        })
+    })
+}
+
+/// Whether `Self` stands anywhere in it.
+pub(crate) fn mentions_self(tokens: TokenStream) -> bool {
+    tokens.into_iter().any(|token| match token {
+        TokenTree::Ident(ident) => ident == "Self",
+        TokenTree::Group(group) => mentions_self(group.stream()),
+        _ => false,
+    })
+}
+
 pub(crate) fn has_bound<'a>(bounds: impl IntoIterator<Item = &'a TypeParamBound>, name: &str) -> bool {
     bounds.into_iter().any(|bound| match bound {
         TypeParamBound::Trait(bound) => bound.path.segments.last().is_some_and(|segment| segment.ident == name),
@@ -165,6 +195,18 @@ mod tests {
             true,
         );
         check("-> impl Serialize", "impl Serialize", "", false);
+    }
+
+    #[test]
+    fn the_items_of_a_stream_are_found_however_it_is_written() {
+        let check = |ty: &str, item: Option<&str>| {
+            assert_eq!(stream_item(&parse_str(ty).unwrap()).map(source).as_deref(), item, "{ty}");
+        };
+        check("impl Send + futures::Stream<Item = Result<u8, E>> + use<'_>", Some("Result<u8, E>"));
+        check("BoxStream<'static, u8>", Some("u8"));
+        check("Pin<Box<dyn Stream<Item = u8> + Send>>", Some("u8"));
+        check("impl Stream", None);
+        check("impl Stream<Error = u8>", None);
     }
 
     #[test]

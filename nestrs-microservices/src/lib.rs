@@ -27,7 +27,9 @@ mod tcp;
 mod time;
 mod transport;
 
-pub use client::{AsyncClientConfig, ClientConfig, ClientProxy, ClientsModule, ClientsService, ReplyItems};
+pub use client::{
+    AsyncClientConfig, ClientConfig, ClientProxy, ClientsModule, ClientsService, ContractClient, ReplyItems,
+};
 pub use context::{Cancellation, ConnectionContext, ConnectionId, Peer};
 pub use dispatcher::{Call, Dispatcher, Inbound, Progress, TIMEOUT_METADATA};
 pub use event_bus::{EventBus, Published};
@@ -42,3 +44,12 @@ pub use serving::Serving;
 pub use shutdown::Shutdown;
 pub use tcp::{TcpMicroserviceOptions, TcpServer, TcpTransport, TcpTransportOptions, default_host};
 pub use transport::{Bound, CallOptions, ClientStatus, MicroserviceOptions, Transport, TransportServer};
+
+/// What macros expand to. Not for people: anything here may change in any release.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::client::contract::{
+        ContractPattern, ContractPayload, ContractReply, construct, dependencies, emit, send, send_stream,
+    };
+    pub use crate::client::{ClientProxy, ContractClient, ReplyItems};
+}

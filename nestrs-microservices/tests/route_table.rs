@@ -31,6 +31,8 @@ fn routes(handlers: &[(HandlerKind, Vec<String>)]) -> Vec<Route> {
                 continue;
             }
             routes.push(Route {
+                metadata: None,
+                chain: Arc::default(),
                 pattern: Pattern::from(pattern),
                 kind: *kind,
                 handler: name,

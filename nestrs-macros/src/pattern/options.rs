@@ -58,6 +58,10 @@ impl Options {
         options
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.transports.is_empty() && self.extras.is_empty()
+    }
+
     /// Reports what is given twice.
     pub(crate) fn check(&self, errors: &mut Errors) {
         for (index, transport) in self.transports.iter().enumerate() {

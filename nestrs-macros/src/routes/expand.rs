@@ -7,10 +7,12 @@
 use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 use syn::Type;
+use syn::ext::IdentExt;
 
 use super::model::{Argument, Handler, Kind, Routes, Source};
 use crate::attrs;
 use crate::block::handler_name;
+use crate::contract;
 use crate::paths::located;
 use crate::stages::{self, KINDS};
 use crate::types::{Returned, spot, without_self};
@@ -21,6 +23,7 @@ pub(crate) fn expand(routes: &Routes) -> TokenStream {
     let rows = routes.handlers.iter().map(|handler| row(handler, routes));
     let around = routes.handlers.iter().map(|handler| &handler.stages).chain([&routes.stages]);
     let traits = stages::imports(around);
+    let conformance = conformance(routes);
     let items = quote! {
         use __nest::{
             EmptyReply as _, FallibleOutcome as _, PlainOutcome as _, StreamReply as _, TryStreamReply as _,
@@ -31,6 +34,8 @@ pub(crate) fn expand(routes: &Routes) -> TokenStream {
         #(#thunks)*
 
         struct __Block;
+
+        #conformance
 
         #[automatically_derived]
         impl __nest::MicroRoutes for __Block {
@@ -45,6 +50,17 @@ pub(crate) fn expand(routes: &Routes) -> TokenStream {
     routes.nest.scope(&routes.item.attrs, &items)
 }
 
+/// What shows the compiler that the block and its contract agree.
+fn conformance(routes: &Routes) -> Option<TokenStream> {
+    let contract = routes.contract.as_ref()?;
+    let served = routes.handlers.iter().map(|handler| contract::Served {
+        signature: &handler.signature,
+        attributes: &handler.others,
+        payload: handler.payload(),
+    });
+    Some(contract::conformance(contract, &routes.item, served))
+}
+
 /// The handler's row in the table.
 fn row(handler: &Handler, routes: &Routes) -> TokenStream {
     let cfgs = attrs::cfgs(&handler.others);
@@ -52,12 +68,22 @@ fn row(handler: &Handler, routes: &Routes) -> TokenStream {
         Kind::Message => quote!(message),
         Kind::Event => quote!(event),
         Kind::Bus => quote!(bus),
+        Kind::Contract => quote!(contracted),
     };
     let method = &handler.signature.ident;
     let service = &*routes.item.self_ty;
     let name = handler_name(service, method);
     let setters = without_self(handler.options.setters(), service);
-    let patterns = handler.patterns.iter().map(|pattern| without_self(pattern, service));
+    let patterns = match &routes.contract {
+        None => {
+            let patterns = handler.patterns.iter().map(|pattern| without_self(pattern, service));
+            quote!(&[#(#patterns),*])
+        }
+        Some(_) => {
+            let name = method.unraw().to_string();
+            quote!(__nest::ContractMethod::find(__CONTRACT, #name))
+        }
+    };
     // `(first, (second, ()))`
     let lists = KINDS.map(|(kind, of)| {
         let specs = stages::specs(kind, of, &routes.stages, &handler.stages, service);
@@ -66,7 +92,7 @@ fn row(handler: &Handler, routes: &Routes) -> TokenStream {
     let metadata = stages::metadata(&routes.stages, &handler.stages);
     quote! {
         #(#cfgs)*
-        __nest::HandlerDef::#constructor(&[#(#patterns),*], #name, |mounting| {
+        __nest::HandlerDef::#constructor(#patterns, #name, |mounting| {
             __nest::mount(mounting, #(#lists),*, #method)
         }) #setters #metadata
     }

@@ -1,10 +1,11 @@
 //! The block as data: attributes become fields, arguments get their sources.
 
 use proc_macro2::TokenStream;
-use syn::{Attribute, FnArg, ImplItem, ImplItemFn, ItemImpl, PatType, Signature, Type};
+use syn::{Attribute, FnArg, ImplItem, ImplItemFn, ItemImpl, PatType, Path, Signature, Type};
 
 use crate::attrs::{self, Stages};
 use crate::block;
+use crate::contract;
 use crate::diag::Errors;
 use crate::paths::{self, Nest};
 use crate::pattern::{self, Options, Pattern};
@@ -40,6 +41,8 @@ impl Family {
 pub(crate) struct Routes {
     pub(crate) family: Family,
     pub(crate) nest: Nest,
+    /// The trait whose methods the handlers are, if it is given; it has their patterns.
+    pub(crate) contract: Option<Path>,
     /// The user's block, without the attributes that were read.
     pub(crate) item: ItemImpl,
     /// Around every handler, outside the handler's own.
@@ -68,6 +71,8 @@ pub(crate) enum Kind {
     Message,
     Event,
     Bus,
+    /// What the contract says.
+    Contract,
 }
 
 #[derive(Debug)]
@@ -90,16 +95,22 @@ pub(crate) enum Source {
 impl Routes {
     /// Reads a block. What reads as an impl block is always returned, so that the user's methods survive any error.
     pub(crate) fn parse(family: Family, args: TokenStream, item: TokenStream, errors: &mut Errors) -> Option<Self> {
-        let nest = paths::crate_only(family.attribute(), args, errors);
+        let (nest, contract) = match family {
+            Family::Micro => contract::block_arguments(family.attribute(), args, errors),
+            Family::Bus => (paths::crate_only(family.attribute(), args, errors), None),
+        };
         let mut item = block::parse_impl(family.attribute(), item, errors)?;
         // Two block attributes on one block: the one below reads the same stages for its own handlers.
         let reads_next = item.attrs.iter().any(|other| attrs::is_one_of(other, attrs::BLOCKS));
         let stages = Stages::take(&mut item.attrs, reads_next, errors);
         let mut handlers = Vec::new();
         for method in methods(&mut item) {
-            handlers.extend(Handler::take(family, method, errors));
+            handlers.extend(match contract {
+                None => Handler::take(family, method, errors),
+                Some(_) => Some(Handler::of_contract(method, errors)),
+            });
         }
-        Some(Self { family, nest, item, stages, handlers })
+        Some(Self { family, nest, contract, item, stages, handlers })
     }
 }
 
@@ -136,6 +147,35 @@ impl Handler {
             strip_markers(&mut method.sig);
         }
         Some(Self { kind, patterns, options, stages, others: method.attrs.clone(), signature, arguments, attributes })
+    }
+}
+
+impl Handler {
+    /// Reads a method of a block that serves a contract: each is a handler, and none has a pattern of its own.
+    fn of_contract(method: &mut ImplItemFn, errors: &mut Errors) -> Self {
+        for attribute in attrs::take(&mut method.attrs, HELPERS) {
+            errors.on(&attribute, "the contract has the pattern of this method: leave this out");
+        }
+        let stages = Stages::take(&mut method.attrs, false, errors);
+        let signature = method.sig.clone();
+        let arguments = arguments(&signature);
+        strip_markers(&mut method.sig);
+        let others = method.attrs.clone();
+        Self {
+            attributes: Vec::new(),
+            kind: Kind::Contract,
+            patterns: Vec::new(),
+            options: Options::default(),
+            stages,
+            others,
+            signature,
+            arguments,
+        }
+    }
+
+    /// The type of the payload argument.
+    pub(crate) fn payload(&self) -> Option<&Type> {
+        self.arguments.iter().find(|argument| argument.source != Source::Context).map(|argument| &argument.ty)
     }
 }
 

@@ -6,6 +6,7 @@ use syn::{Attribute, PatType, Type};
 
 use super::model::{Family, Handler, Kind, Routes, Source, has_marker};
 use crate::attrs;
+use crate::contract;
 use crate::diag::Errors;
 use crate::pattern;
 use crate::signature;
@@ -13,7 +14,9 @@ use crate::source::source;
 use crate::types;
 
 pub(crate) fn validate(routes: &Routes, errors: &mut Errors) {
-    if routes.handlers.is_empty() {
+    if routes.contract.is_some() {
+        contract::check_block(&routes.item, routes.handlers.iter().map(|handler| &handler.signature), errors);
+    } else if routes.handlers.is_empty() {
         let helper = match routes.family {
             Family::Micro => "`#[message_pattern(\"…\")]` or `#[event_pattern(\"…\")]`",
             Family::Bus => "`#[on_event(\"…\")]`",
@@ -55,7 +58,7 @@ fn check_attributes(handler: &Handler, errors: &mut Errors) {
 fn check_options(handler: &Handler, errors: &mut Errors) {
     let options = &handler.options;
     if handler.kind == Kind::Bus
-        && !(options.transports.is_empty() && options.extras.is_empty())
+        && !options.is_empty()
         && let Some(attribute) = handler.attributes.first()
     {
         errors.on(&attribute.meta, "no transport serves the event bus: `#[on_event]` takes patterns alone");

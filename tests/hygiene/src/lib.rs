@@ -4,7 +4,7 @@
 #![no_implicit_prelude]
 #![deny(warnings)]
 
-use ::nest_framework::{controller, event_routes, injectable, micro_routes, module, pattern};
+use ::nest_framework::{contract, controller, event_routes, injectable, micro_routes, module, pattern};
 
 /// What generated code must not pick up by accident.
 #[expect(unreachable_pub, dead_code, reason = "they are there to be in the way")]
@@ -96,6 +96,78 @@ impl Service {
     }
 }
 
+/// What another crate's services say to each other.
+///
+/// ```
+/// // A crate that knows the contract from outside.
+/// use nest_framework::prelude::*;
+/// use nestrs_hygiene::TalkClient;
+///
+/// #[injectable(crate = nest_framework)]
+/// struct Doubling;
+///
+/// #[micro_routes(crate = nest_framework, contract = nestrs_hygiene::Talk)]
+/// impl Doubling {
+///     async fn double(&self, numbers: Vec<u8>) -> Option<u16> {
+///         numbers.first().map(|first| u16::from(*first) * 2)
+///     }
+///
+///     async fn fallible(&self) -> Result<String, TransportError> {
+///         Ok("no".to_owned())
+///     }
+///
+///     fn r#type(&self, _: u64) {}
+/// }
+///
+/// async fn call(client: TalkClient) -> Result<Option<u16>, TransportError> {
+///     client.with_metadata("a", "b").double(vec![1]).await
+/// }
+/// ```
+#[contract(crate = nest_framework, client = "TALK")]
+pub trait Talk {
+    /// Answered once.
+    #[message_pattern({ cmd: "double" })]
+    async fn double(&self, payload: ::std::vec::Vec<u8>) -> ::std::option::Option<u16>;
+
+    /// May fail.
+    #[message_pattern(PATTERN)]
+    async fn fallible(&self) -> ::std::result::Result<::std::string::String, ::nest_framework::TransportError>;
+
+    /// Not answered.
+    #[event_pattern("talked")]
+    async fn r#type(&self, _: u64);
+}
+
+/// A constant pattern, and what generated code must not mistake for its own.
+pub const PATTERN: &str = "fallible";
+
+#[micro_routes(crate = nest_framework, contract = self::Talk)]
+#[use_micro_guards(Guard)]
+impl Service {
+    fn double(&self, payload: ::std::vec::Vec<u8>) -> ::std::option::Option<u16> {
+        payload.first().map(|first| <u16 as ::std::convert::From<u8>>::from(*first) * 2)
+    }
+
+    async fn fallible(
+        &self,
+        #[ctx] _cx: &::nest_framework::ExecutionContext,
+    ) -> ::std::result::Result<::std::string::String, ::nest_framework::TransportError> {
+        ::std::result::Result::Err(::nest_framework::TransportError::new("no"))
+    }
+
+    async fn r#type(&self, _payload: u64) {}
+}
+
+/// Calls it.
+///
+/// # Errors
+/// When nobody answers.
+pub async fn talk(client: &TalkClient) -> ::std::result::Result<(), ::nest_framework::TransportError> {
+    client.double(::std::convert::Into::into([1])).await?;
+    client.fallible().await?;
+    client.r#type(1).await
+}
+
 /// The root.
 #[derive(::std::fmt::Debug)]
 #[module(
@@ -128,7 +200,7 @@ mod tests {
             ::std::panic!("nothing here has to be waited for");
         };
         let application = application.unwrap();
-        assert_eq!(application.routes.len(), 4);
+        assert_eq!(application.routes.len(), 7);
         assert!(application.routes.iter().any(|route| route.pattern == super::workers()));
     }
 }

@@ -1,0 +1,30 @@
+use nestrs::prelude::*;
+
+#[contract]
+trait Orders {
+    #[message_pattern("orders.create")]
+    async fn create(&self, item: String) -> Result<u64, TransportError>;
+
+    #[message_pattern("orders.count")]
+    async fn count(&self) -> u64;
+
+    #[event_pattern("orders.paid")]
+    async fn paid(&self, id: u64);
+}
+
+#[injectable]
+struct Service;
+
+impl Orders for Service {
+    async fn create(&self, _: String) -> Result<u64, TransportError> {
+        Ok(1)
+    }
+
+    async fn count(&self) -> u64 {
+        0
+    }
+
+    async fn paid(&self, _: u64) {}
+}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use nestrs::prelude::*;
+
+#[contract]
+trait Orders {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+use nestrs::prelude::*;
+
+#[contract]
+struct Orders;
+
+fn main() {}

@@ -1,0 +1,8 @@
+use nestrs::prelude::*;
+
+trait Orders {
+    #[message_pattern("orders.count")]
+    async fn count(&self) -> u64;
+}
+
+fn main() {}
