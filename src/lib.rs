@@ -27,6 +27,9 @@ pub use nestrs_core::{
     Problem, Provider, Reply, ResolveError, Resolver, Scope, Sent, TransportError, async_trait, boot, forbidden,
 };
 
+#[doc(inline)]
+pub use nestrs_core::{ContextId, ModuleRef, ProviderKind, ProviderScope};
+
 #[cfg(any(feature = "http", feature = "microservices"))]
 pub use app::{Listening, RunningApp};
 #[cfg(any(feature = "http", feature = "microservices"))]

@@ -9,6 +9,8 @@ pub use crate::{
     OnApplicationBootstrap, OnApplicationShutdown, OnModuleDestroy, OnModuleInit, Pattern, Payload, PipeTransform,
     Provider, TransportError, async_trait, forbidden,
 };
+#[doc(no_inline)]
+pub use crate::{ContextId, ModuleRef, ProviderScope};
 #[cfg(feature = "http")]
 #[doc(no_inline)]
 pub use crate::{CorsOptions, HttpApp};

@@ -8,6 +8,7 @@ use crate::context::ExecutionContext;
 use crate::injectable::{Key, ResolveError, Resolver};
 use crate::pattern::{Pattern, PatternLiteral};
 use crate::payload::Payload;
+use crate::per_call::ServiceSource;
 use crate::pipeline::Stages;
 use crate::pipeline::list::{GuardList, InterceptorList, PipeList};
 use crate::pipeline::spec::{Specs, StageNeed};
@@ -211,7 +212,7 @@ where
         }
         Mode::Build(resolver, built) => {
             **built = Some((|| {
-                let service = resolver.required::<S>()?;
+                let service = ServiceSource::find(resolver)?;
                 if I::Built::EMPTY && G::Built::EMPTY && P::Built::EMPTY {
                     return Ok(Arc::new(Bare { service, thunk }) as Arc<dyn Endpoint>);
                 }
@@ -225,26 +226,32 @@ where
 
 /// A method without stages: one box a call.
 struct Bare<S> {
-    service: Arc<S>,
+    service: ServiceSource<S>,
     thunk: Thunk<S>,
 }
 
-impl<S: Send + Sync> Endpoint for Bare<S> {
+impl<S: Send + Sync + 'static> Endpoint for Bare<S> {
     fn call<'a>(&'a self, cx: &'a ExecutionContext, payload: Payload) -> BoxFuture<'a, HandlerResult> {
-        (self.thunk)(&self.service, cx, payload)
+        match &self.service {
+            ServiceSource::Shared(service) => (self.thunk)(service, cx, payload),
+            ServiceSource::PerCall(source) => Box::pin(async move {
+                let service = source.build(cx)?;
+                (self.thunk)(&service, cx, payload).await
+            }),
+        }
     }
 }
 
 /// A method inside its stages: one box for all of them, one for the method.
 struct Staged<S, I, G, P> {
-    service: Arc<S>,
+    service: ServiceSource<S>,
     stages: Stages<I, G, P>,
     thunk: Thunk<S>,
 }
 
 impl<S, I, G, P> Endpoint for Staged<S, I, G, P>
 where
-    S: Send + Sync,
+    S: Send + Sync + 'static,
     I: InterceptorList,
     G: GuardList,
     P: PipeList,
@@ -252,7 +259,15 @@ where
     fn call<'a>(&'a self, cx: &'a ExecutionContext, payload: Payload) -> BoxFuture<'a, HandlerResult> {
         Box::pin(self.stages.enter(cx, async move {
             let payload = self.stages.transform(cx, payload).await?;
-            (self.thunk)(&self.service, cx, payload).await
+            let built;
+            let service = match &self.service {
+                ServiceSource::Shared(service) => service,
+                ServiceSource::PerCall(source) => {
+                    built = source.build(cx)?;
+                    &built
+                }
+            };
+            (self.thunk)(service, cx, payload).await
         }))
     }
 }

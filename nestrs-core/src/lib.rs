@@ -19,10 +19,13 @@ mod handler;
 mod injectable;
 mod lifecycle;
 mod module;
+mod module_ref;
 mod pattern;
 mod payload;
+mod per_call;
 mod pipeline;
 mod provider;
+mod provider_scope;
 mod registry;
 mod reply;
 
@@ -35,17 +38,19 @@ pub use error::{ErrorKind, INTERNAL_SERVER_ERROR, Sent, TransportError};
 pub use handler::{Endpoint, HandlerDef, HandlerKind, HandlerSet, MicroRoutes, Mounting, Route, Thunk, mount};
 pub use injectable::{DefaultField, Dependency, Injectable, Key, ResolveError, Resolver};
 pub use lifecycle::{
-    BeforeApplicationShutdown, Hook, HookResult, Hooks, Lifecycle, OnApplicationBootstrap, OnApplicationShutdown,
-    OnModuleDestroy, OnModuleInit, Phase,
+    BeforeApplicationShutdown, Hook, HookList, HookOf, HookResult, Lifecycle, OnApplicationBootstrap,
+    OnApplicationShutdown, OnModuleDestroy, OnModuleInit, Phase,
 };
 pub use module::{DynamicModule, Module, ModuleDef};
+pub use module_ref::ModuleRef;
 pub use pattern::{Pattern, PatternError, PatternLiteral};
 pub use payload::Payload;
 pub use pipeline::guard::forbidden;
 pub use pipeline::{
     CanActivate, Interceptor, MicroCanActivate, MicroIncomingInterceptor, MicroPipeTransform, PipeTransform, Stages,
 };
-pub use provider::{Factory, FactoryError, Injected, Provider};
+pub use provider::{Factory, FactoryError, Injected, Provider, ProviderKind};
+pub use provider_scope::{ContextId, ProviderScope};
 pub use reply::{BoxFuture, Emitter, HandlerError, HandlerReply, HandlerResult, Reply, ReplyStream, generate};
 
 /// What macros expand to. Not for people: anything here may change in any release.

@@ -4,6 +4,7 @@ mod check;
 mod graph;
 mod mounts;
 mod report;
+mod scopes;
 mod walk;
 
 use std::any::TypeId;
@@ -11,12 +12,13 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::container::{Container, Scope, View};
+use crate::container::{Container, Plan, Scope};
 use crate::handler::Route;
-use crate::injectable::{Dependency, Instance, Resolver, StageCache};
+use crate::injectable::{Dependency, Instance};
 use crate::lifecycle::{Hooks, Lifecycle};
 use crate::module::{DynamicModule, ModuleDef};
 use crate::provider::{Build, FactoryError, Provider};
+use crate::provider_scope::ProviderScope;
 
 use graph::Graph;
 use mounts::Mounts;
@@ -93,8 +95,9 @@ impl fmt::Debug for Controller {
 /// for want of something else that could not be built is not a problem of its own.
 pub async fn boot(root: ModuleDef, options: BootOptions) -> Result<Application, BootError> {
     let mut problems = Vec::new();
-    let graph = Graph::collect(root, &options.globals, &mut problems);
+    let mut graph = Graph::collect(root, &options.globals, &mut problems);
     let order = graph.check_dependencies(&mut problems);
+    graph.check_scopes(&order, &mut problems);
     let mounts = Mounts::plan(&graph, &options, &mut problems);
     if !problems.is_empty() {
         return Err(BootError::new(problems));
@@ -102,6 +105,7 @@ pub async fn boot(root: ModuleDef, options: BootOptions) -> Result<Application, 
 
     let mut lifecycle = Lifecycle::default();
     let container = Arc::new(build(graph, &order, &mut lifecycle).await?);
+    container.late.arrive(&container);
     let routes = mounts.mount(&container)?;
     mounts.report_unmounted();
     Ok(Application {
@@ -122,49 +126,66 @@ pub async fn boot(root: ModuleDef, options: BootOptions) -> Result<Application, 
 }
 
 async fn build(graph: Graph, order: &[usize], lifecycle: &mut Lifecycle) -> Result<Container, BootError> {
-    let Graph { views, providers, .. } = graph;
-    let stages = StageCache::default();
-    let mut instances: Vec<Option<Instance>> = vec![None; providers.len()];
+    let Graph { views, providers, listed, late, .. } = graph;
+    let plan = |(module, provider): &(usize, Provider)| Plan {
+        module: *module,
+        key: provider.key.clone(),
+        title: provider.title(),
+        scope: provider.scope,
+        dependencies: provider.dependencies.clone(),
+        build: (provider.scope != ProviderScope::Singleton).then(|| Arc::clone(&provider.build)),
+    };
+    let mut container = Container::new(views, providers.iter().map(plan).collect(), listed, late);
     let mut problems = Vec::new();
-    for &index in order {
+    // The others are built when they are asked for.
+    let is_singleton = |index: &&usize| providers[**index].1.scope == ProviderScope::Singleton;
+    for &index in order.iter().filter(is_singleton) {
         let (module, provider) = &providers[index];
-        let view = &views[*module];
-        match build_one(provider, view, &instances, &stages).await {
+        match build_one(provider, *module, &container).await {
             Ok((instance, hooks)) => {
-                instances[index] = Some(instance);
+                container.instances[index] = Some(instance);
                 lifecycle.add(provider.title(), hooks);
             }
             // What needs it fails too, for want of it: the first cause is the one to report.
             Err(None) => {}
             Err(Some(cause)) => problems.push(Problem::new(
                 format!("{} cannot be built: {}", provider.title(), with_causes(&*cause)),
-                &view.path,
+                &container.views[*module].path,
                 None,
             )),
         }
     }
-    if problems.is_empty() { Ok(Container { views, instances, stages }) } else { Err(BootError::new(problems)) }
+    if problems.is_empty() { Ok(container) } else { Err(BootError::new(problems)) }
 }
 
-/// Builds one provider; `Err(None)` when something it needs could not be built.
+/// Builds one singleton; `Err(None)` when something it needs could not be built.
 async fn build_one(
     provider: &Provider,
-    view: &View,
-    instances: &[Option<Instance>],
-    stages: &StageCache,
+    module: usize,
+    container: &Container,
 ) -> Result<(Instance, Hooks), Option<FactoryError>> {
-    let missing = |dependency: &Dependency| view.find(&dependency.key).is_some_and(|index| instances[index].is_none());
-    if provider.dependencies.iter().any(missing) {
+    if !can_be_built(module, &provider.dependencies, container) {
         return Err(None);
     }
-    let resolver = Resolver { view, instances, stages, declared: Some(&provider.dependencies) };
-    let build = (provider.build)(&resolver).map_err(|error| Some(error.into()))?;
+    let build = {
+        let resolver = container.resolver_of(module, &provider.dependencies, None);
+        resolver.and_then(|resolver| (provider.build)(&resolver)).map_err(|error| Some(error.into()))?
+    };
     match build {
         Build::Ready(instance) => Ok((instance, Hooks::default())),
         Build::Hooked(instance, hooks) => Ok((instance, hooks)),
         Build::Failed(error) => Err(Some(error)),
         Build::Later(future) => future.await.map(|instance| (instance, Hooks::default())).map_err(Some),
     }
+}
+
+/// Whether every singleton is there that something needs, itself or through what is made for it.
+fn can_be_built(module: usize, dependencies: &[Dependency], container: &Container) -> bool {
+    let needed = dependencies.iter().filter_map(|dependency| container.views[module].find(&dependency.key));
+    needed.into_iter().all(|provider| match &container.plans[provider] {
+        plan if plan.scope == ProviderScope::Singleton => container.instances[provider].is_some(),
+        plan => can_be_built(plan.module, &plan.dependencies, container),
+    })
 }
 
 /// The text of an error and of what caused it, each once.

@@ -124,6 +124,9 @@ impl Plan<'_> {
                 let cure = "write `#[micro_routes]` on an impl block of it".to_owned();
                 self.problem(self.module, format!("{listing} but has {has} message handlers"), Some(cure));
             }
+            if has_http {
+                self.graph.check_http_scope(self.module, &listed.key, self.problems);
+            }
             if view.visible.contains_key(&listed.key) {
                 self.serve(&listed.key, false);
             } else {
@@ -139,6 +142,7 @@ impl Plan<'_> {
         let module = format!("`{}`", self.graph.views[self.module].name);
         for set in self.sets(service.type_id(), bus) {
             if let Some(provider) = self.check(self.module, &module, service.clone(), true)
+                && self.graph.check_service_scope(provider, self.problems)
                 && self.served.insert((provider, address(set), bus))
             {
                 self.mounts.mounted.insert(address(set));
@@ -158,10 +162,14 @@ impl Plan<'_> {
         }
         for need in plan.needs {
             let stage = format!("`{}` on {name}", short_type_name(need.name));
-            self.check(module, &stage, need.key.clone(), true);
+            if let Some(provider) = self.check(module, &stage, need.key.clone(), true) {
+                self.graph.check_stage_scope(module, &stage, provider, self.problems);
+            }
             if !self.graph.views[module].visible.contains_key(&need.key) {
                 for dependency in &need.dependencies {
-                    self.graph.check(module, &stage, dependency, self.problems);
+                    if let Some(provider) = self.graph.check(module, &stage, dependency, self.problems) {
+                        self.graph.check_stage_scope(module, &stage, provider, self.problems);
+                    }
                 }
             }
         }

@@ -17,6 +17,7 @@ pub(crate) fn expand(provided: &Provided) -> TokenStream {
         Shape::Tuple => quote!(Self(#(#values),*)),
         Shape::Named => quote!(Self { #(#values),* }),
     };
+    let scope = provided.scope.as_ref().map(scope);
     let hooks = hooks(provided);
     let body = quote! {
         fn dependencies() -> ::std::vec::Vec<__nest::Dependency> {
@@ -29,9 +30,18 @@ pub(crate) fn expand(provided: &Provided) -> TokenStream {
             ::core::result::Result::Ok(#built)
         }
 
+        #scope
         #hooks
     };
     implementation(provided, &body)
+}
+
+fn scope(scope: &Ident) -> TokenStream {
+    quote! {
+        fn scope() -> __nest::ProviderScope {
+            __nest::ProviderScope::#scope
+        }
+    }
 }
 
 /// The hooks that the type implements. With type parameters that cannot be told here, and it has none.
@@ -40,19 +50,19 @@ fn hooks(provided: &Provided) -> TokenStream {
         return TokenStream::new();
     }
     quote! {
-        fn hooks(this: &::std::sync::Arc<Self>) -> __nest::Hooks {
+        fn hooks() -> __nest::HookList<Self> {
             use __nest::{
                 HasApplicationBootstrap as _, HasApplicationShutdown as _, HasBeforeShutdown as _,
                 HasModuleDestroy as _, HasModuleInit as _, NoApplicationBootstrap as _, NoApplicationShutdown as _,
                 NoBeforeShutdown as _, NoModuleDestroy as _, NoModuleInit as _,
             };
             let of = &__nest::HooksOf::<Self>::new();
-            __nest::Hooks::of([
-                (__nest::Phase::ModuleInit, (&of).module_init(this)),
-                (__nest::Phase::ApplicationBootstrap, (&of).application_bootstrap(this)),
-                (__nest::Phase::ModuleDestroy, (&of).module_destroy(this)),
-                (__nest::Phase::BeforeApplicationShutdown, (&of).before_shutdown(this)),
-                (__nest::Phase::ApplicationShutdown, (&of).application_shutdown(this)),
+            __nest::HookList::of([
+                (__nest::Phase::ModuleInit, (&of).module_init()),
+                (__nest::Phase::ApplicationBootstrap, (&of).application_bootstrap()),
+                (__nest::Phase::ModuleDestroy, (&of).module_destroy()),
+                (__nest::Phase::BeforeApplicationShutdown, (&of).before_shutdown()),
+                (__nest::Phase::ApplicationShutdown, (&of).application_shutdown()),
             ])
         }
     }
