@@ -28,7 +28,10 @@ pub use nestrs_core::{
 };
 
 #[doc(inline)]
-pub use nestrs_core::{ContextId, ModuleRef, ProviderKind, ProviderScope};
+pub use nestrs_core::{
+    ContextId, DiscoveredHandler, DiscoveredProvider, DiscoveryService, ModuleRef, ProviderKind, ProviderMetadata,
+    ProviderScope,
+};
 
 #[cfg(any(feature = "http", feature = "microservices"))]
 pub use app::{Listening, RunningApp};

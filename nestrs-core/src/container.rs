@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
 use crate::context::ExecutionContext;
+use crate::discovery::{Catalogue, ProviderMetadata};
 use crate::injectable::{Dependency, Instance, Key, ResolveError, Resolver, StageCache};
-use crate::provider::{Build, BuildFn};
+use crate::provider::{Build, BuildFn, ProviderKind};
 use crate::provider_scope::{Call, ProviderScope};
 
 /// All providers of one application, frozen. Two applications in one process share nothing.
@@ -16,21 +17,27 @@ pub struct Container {
     id: u64,
     pub(crate) views: Vec<View>,
     /// How each provider is built.
-    pub(crate) plans: Vec<Plan>,
+    pub(crate) plans: Vec<Arc<Plan>>,
     /// How many of them modules list; those after are everyone's (see [`Late`]).
     pub(crate) listed: usize,
     /// Every singleton.
     pub(crate) instances: Vec<Option<Instance>>,
     pub(crate) stages: StageCache,
     pub(crate) late: Late,
+    pub(crate) catalogue: Catalogue,
 }
 
 /// A provider, as it is known after boot.
 pub(crate) struct Plan {
     pub(crate) module: usize,
+    pub(crate) module_name: String,
+    pub(crate) module_path: String,
     pub(crate) key: Key,
     pub(crate) title: String,
+    pub(crate) label: String,
+    pub(crate) kind: ProviderKind,
     pub(crate) scope: ProviderScope,
+    pub(crate) metadata: Vec<ProviderMetadata>,
     pub(crate) dependencies: Vec<Dependency>,
     /// A singleton's is let go of: what it captured may be large.
     pub(crate) build: Option<Arc<BuildFn>>,
@@ -38,11 +45,17 @@ pub(crate) struct Plan {
 
 impl Container {
     /// Nothing is built yet.
-    pub(crate) fn new(views: Vec<View>, plans: Vec<Plan>, listed: usize, late: Late) -> Self {
+    pub(crate) fn new(
+        views: Vec<View>,
+        plans: Vec<Arc<Plan>>,
+        listed: usize,
+        late: Late,
+        catalogue: Catalogue,
+    ) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let instances = plans.iter().map(|_| None).collect();
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        Self { id, views, plans, listed, instances, stages: StageCache::default(), late }
+        Self { id, views, plans, listed, instances, stages: StageCache::default(), late, catalogue }
     }
 
     /// For whoever may see all singletons that a module sees.

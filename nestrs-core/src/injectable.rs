@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use thiserror::Error;
 
 use crate::container::{Container, View};
+use crate::discovery::ProviderMetadata;
 use crate::error::TransportError;
 use crate::lifecycle::HookList;
 use crate::provider_scope::{Call, ProviderScope};
@@ -54,6 +55,11 @@ pub trait Injectable: Sized + Send + Sync + 'static {
     /// How many instances there are; `#[injectable(scope = request)]`.
     fn scope() -> ProviderScope {
         ProviderScope::Singleton
+    }
+
+    /// What others find it by; `#[injectable(metadata = …)]`.
+    fn metadata() -> Vec<ProviderMetadata> {
+        Vec::new()
     }
 
     /// The life-cycle hooks of the type; `#[injectable]` finds those that it implements. They run on singletons only.
@@ -407,7 +413,6 @@ impl Instance {
         self.shared.downcast_ref::<Arc<T>>().cloned()
     }
 
-    #[expect(dead_code, reason = "for those who look at all providers")]
     pub(crate) fn value(&self) -> Option<&Arc<dyn Any + Send + Sync>> {
         self.value.as_ref()
     }

@@ -14,6 +14,7 @@
 mod boot;
 mod container;
 mod context;
+mod discovery;
 mod error;
 mod handler;
 mod injectable;
@@ -34,6 +35,7 @@ pub use async_trait::async_trait;
 pub use boot::{Application, BootError, BootOptions, Controller, Problem, boot};
 pub use container::{Container, Scope};
 pub use context::{CalledPattern, ContextKind, Deadline, ExecutionContext, Extensions, FromContext, Metadata};
+pub use discovery::{DiscoveredHandler, DiscoveredProvider, DiscoveryService, ProviderMetadata};
 pub use error::{ErrorKind, INTERNAL_SERVER_ERROR, Sent, TransportError};
 pub use handler::{Endpoint, HandlerDef, HandlerKind, HandlerSet, MicroRoutes, Mounting, Route, Thunk, mount};
 pub use injectable::{DefaultField, Dependency, Injectable, Key, ResolveError, Resolver};

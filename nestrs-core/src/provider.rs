@@ -7,6 +7,7 @@ use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
+use crate::discovery::ProviderMetadata;
 use crate::injectable::{Dependency, Injectable, Instance, Key, ResolveError, Resolver, short_type_name};
 use crate::lifecycle::{Hooks, Phase};
 use crate::provider_scope::ProviderScope;
@@ -45,6 +46,7 @@ pub struct Provider {
     pub(crate) scope: ProviderScope,
     /// The hooks that its instances have.
     pub(crate) phases: Vec<Phase>,
+    pub(crate) metadata: Vec<ProviderMetadata>,
     pub(crate) dependencies: Vec<Dependency>,
     pub(crate) build: Arc<BuildFn>,
 }
@@ -88,6 +90,7 @@ impl Provider {
             kind,
             scope: ProviderScope::Singleton,
             phases: Vec::new(),
+            metadata: Vec::new(),
             dependencies,
             build: Arc::new(build),
         }
@@ -108,7 +111,7 @@ impl Provider {
             Ok(Build::Hooked(Instance::new(cast(Arc::clone(&value))).of(value), hooks))
         });
         let label = short_type_name(type_name::<T>());
-        Self { label, scope: T::scope(), phases: T::hooks().phases(), ..provider }
+        Self { label, scope: T::scope(), phases: T::hooks().phases(), metadata: T::metadata(), ..provider }
     }
 
     /// A value made beforehand.
@@ -236,6 +239,14 @@ impl Provider {
     #[must_use]
     pub fn scope(mut self, scope: ProviderScope) -> Self {
         self.scope = scope;
+        self
+    }
+
+    /// Adds a value for others to find it by, beside those that a class has
+    /// ([`DiscoveryService`](crate::DiscoveryService)).
+    #[must_use]
+    pub fn with_metadata<M: Send + Sync + 'static>(mut self, value: M) -> Self {
+        self.metadata.push(ProviderMetadata::new(value));
         self
     }
 

@@ -6,6 +6,7 @@ use super::Problem;
 use super::walk::{Node, walk};
 use crate::container::{Late, View, Visible};
 use crate::context::ExecutionContext;
+use crate::discovery::DiscoveryService;
 use crate::injectable::{Instance, Key, ResolveError, Resolver};
 use crate::module::{DynamicModule, Export, ModuleDef};
 use crate::module_ref::ModuleRef;
@@ -69,8 +70,10 @@ impl Graph {
 fn add_everyones(views: &mut [View], providers: &mut Vec<(usize, Provider)>, late: &Late) {
     let call = providers.len();
     providers.push((0, this_call()));
+    providers.push((0, Provider::value(DiscoveryService::new(late.clone()))));
     for (module, view) in views.iter_mut().enumerate() {
         view.visible.entry(Key::of::<ExecutionContext>()).or_insert(Visible::One(call));
+        view.visible.entry(Key::of::<DiscoveryService>()).or_insert(Visible::One(call + 1));
         view.visible.entry(Key::of::<ModuleRef>()).or_insert_with(|| {
             providers.push((module, Provider::value(ModuleRef::new(late.clone(), module))));
             Visible::One(providers.len() - 1)

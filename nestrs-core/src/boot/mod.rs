@@ -13,6 +13,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::container::{Container, Plan, Scope};
+use crate::discovery::Catalogue;
 use crate::handler::Route;
 use crate::injectable::{Dependency, Instance};
 use crate::lifecycle::{Hooks, Lifecycle};
@@ -104,7 +105,7 @@ pub async fn boot(root: ModuleDef, options: BootOptions) -> Result<Application, 
     }
 
     let mut lifecycle = Lifecycle::default();
-    let container = Arc::new(build(graph, &order, &mut lifecycle).await?);
+    let container = Arc::new(build(graph, mounts.catalogue(), &order, &mut lifecycle).await?);
     container.late.arrive(&container);
     let routes = mounts.mount(&container)?;
     mounts.report_unmounted();
@@ -125,17 +126,28 @@ pub async fn boot(root: ModuleDef, options: BootOptions) -> Result<Application, 
     })
 }
 
-async fn build(graph: Graph, order: &[usize], lifecycle: &mut Lifecycle) -> Result<Container, BootError> {
+async fn build(
+    graph: Graph,
+    catalogue: Catalogue,
+    order: &[usize],
+    lifecycle: &mut Lifecycle,
+) -> Result<Container, BootError> {
     let Graph { views, providers, listed, late, .. } = graph;
     let plan = |(module, provider): &(usize, Provider)| Plan {
         module: *module,
+        module_name: views[*module].name.clone(),
+        module_path: views[*module].path.clone(),
         key: provider.key.clone(),
         title: provider.title(),
+        label: provider.label.clone(),
+        kind: provider.kind,
+        metadata: provider.metadata.clone(),
         scope: provider.scope,
         dependencies: provider.dependencies.clone(),
         build: (provider.scope != ProviderScope::Singleton).then(|| Arc::clone(&provider.build)),
     };
-    let mut container = Container::new(views, providers.iter().map(plan).collect(), listed, late);
+    let plans = providers.iter().map(plan).map(Arc::new).collect();
+    let mut container = Container::new(views, plans, listed, late, catalogue);
     let mut problems = Vec::new();
     // The others are built when they are asked for.
     let is_singleton = |index: &&usize| providers[**index].1.scope == ProviderScope::Singleton;
@@ -182,7 +194,7 @@ async fn build_one(
 /// Whether every singleton is there that something needs, itself or through what is made for it.
 fn can_be_built(module: usize, dependencies: &[Dependency], container: &Container) -> bool {
     let needed = dependencies.iter().filter_map(|dependency| container.views[module].find(&dependency.key));
-    needed.into_iter().all(|provider| match &container.plans[provider] {
+    needed.into_iter().all(|provider| match &*container.plans[provider] {
         plan if plan.scope == ProviderScope::Singleton => container.instances[provider].is_some(),
         plan => can_be_built(plan.module, &plan.dependencies, container),
     })

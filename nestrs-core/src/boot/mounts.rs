@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::graph::Graph;
 use super::{BootError, BootOptions, Problem};
 use crate::container::Container;
+use crate::discovery::{Catalogue, CatalogueEntry};
 use crate::handler::{HandlerDef, HandlerKind, HandlerSet, Route};
 use crate::injectable::{Dependency, Key, short_type_name};
 use crate::module::Listed;
@@ -18,12 +19,15 @@ use crate::registry;
 pub(super) struct Mounts {
     /// Every listed controller with its name and the module that lists it.
     pub(super) controllers: Vec<(TypeId, String, usize)>,
+    /// The same, by provider.
+    listed: Vec<usize>,
     handlers: Vec<Mount>,
     /// The sets that some module mounts, by address.
     mounted: HashSet<usize>,
 }
 
 struct Mount {
+    provider: usize,
     /// The one that provides the service.
     module: usize,
     handler: &'static HandlerDef,
@@ -53,7 +57,7 @@ impl Mounts {
     pub(super) fn mount(&self, container: &Container) -> Result<Vec<Route>, BootError> {
         let mut problems = Vec::new();
         let mut routes = Vec::new();
-        for Mount { module, handler, patterns } in &self.handlers {
+        for Mount { module, handler, patterns, .. } in &self.handlers {
             match handler.mount(&container.resolver(*module)) {
                 Some(Ok(endpoint)) => routes.extend(patterns.iter().map(|pattern| Route {
                     pattern: pattern.clone(),
@@ -70,6 +74,16 @@ impl Mounts {
             }
         }
         if problems.is_empty() { Ok(routes) } else { Err(BootError::new(problems)) }
+    }
+
+    /// What there is to discover.
+    pub(super) fn catalogue(&self) -> Catalogue {
+        let entry = |mount: &Mount| CatalogueEntry {
+            handler: mount.handler,
+            patterns: mount.patterns.as_slice().into(),
+            provider: mount.provider,
+        };
+        Catalogue { controllers: self.listed.clone(), handlers: self.handlers.iter().map(entry).collect() }
     }
 
     /// A set that is linked and served nowhere is usually a module that was forgotten.
@@ -117,6 +131,7 @@ impl Plan<'_> {
             let mut has_http = false;
             if list == "controllers" {
                 self.mounts.controllers.push((service, listed.name.clone(), self.module));
+                self.mounts.listed.extend(view.find(&listed.key));
                 has_http = self.options.has_http_routes.is_some_and(|known| known(service));
             }
             if !has_http && self.sets(service, false).is_empty() {
@@ -147,13 +162,14 @@ impl Plan<'_> {
             {
                 self.mounts.mounted.insert(address(set));
                 for handler in set.handlers().iter().filter(|handler| is_bus(handler) == bus) {
-                    self.handler(self.graph.providers[provider].0, handler);
+                    self.handler(provider, handler);
                 }
             }
         }
     }
 
-    fn handler(&mut self, module: usize, handler: &'static HandlerDef) {
+    fn handler(&mut self, provider: usize, handler: &'static HandlerDef) {
+        let module = self.graph.providers[provider].0;
         let name = format!("`{}`", handler.name());
         let plan = handler.plan();
         match plan.service {
@@ -182,13 +198,13 @@ impl Plan<'_> {
                 }
             }
         }
-        self.mounts.handlers.push(Mount { module, handler, patterns });
+        self.mounts.handlers.push(Mount { provider, module, handler, patterns });
     }
 
     /// A request has one handler. (Events may have many.)
     fn refuse_duplicates(&mut self) {
         let mut handlers: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-        for Mount { module, handler, patterns } in &self.mounts.handlers {
+        for Mount { module, handler, patterns, .. } in &self.mounts.handlers {
             if handler.kind() == HandlerKind::Message {
                 let place = format!("`{}` in `{}`", handler.name(), self.graph.views[*module].name);
                 for pattern in patterns {

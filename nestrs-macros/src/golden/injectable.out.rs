@@ -119,6 +119,9 @@ const _: () = {
         fn scope() -> __nest::ProviderScope {
             __nest::ProviderScope::Request
         }
+        fn metadata() -> ::std::vec::Vec<__nest::ProviderMetadata> {
+            ::core::convert::From::from([__nest::ProviderMetadata::new(Every(60))])
+        }
         fn hooks() -> __nest::HookList<Self> {
             use __nest::{
                 HasApplicationBootstrap as _, HasApplicationShutdown as _,

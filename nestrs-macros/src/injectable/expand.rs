@@ -2,6 +2,7 @@
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
+use syn::Expr;
 
 use super::model::{Filled, Filling, Provided, Shape};
 use crate::types::spot;
@@ -18,6 +19,7 @@ pub(crate) fn expand(provided: &Provided) -> TokenStream {
         Shape::Named => quote!(Self { #(#values),* }),
     };
     let scope = provided.scope.as_ref().map(scope);
+    let metadata = metadata(&provided.metadata);
     let hooks = hooks(provided);
     let body = quote! {
         fn dependencies() -> ::std::vec::Vec<__nest::Dependency> {
@@ -31,6 +33,7 @@ pub(crate) fn expand(provided: &Provided) -> TokenStream {
         }
 
         #scope
+        #metadata
         #hooks
     };
     implementation(provided, &body)
@@ -40,6 +43,17 @@ fn scope(scope: &Ident) -> TokenStream {
     quote! {
         fn scope() -> __nest::ProviderScope {
             __nest::ProviderScope::#scope
+        }
+    }
+}
+
+fn metadata(values: &[Expr]) -> TokenStream {
+    if values.is_empty() {
+        return TokenStream::new();
+    }
+    quote! {
+        fn metadata() -> ::std::vec::Vec<__nest::ProviderMetadata> {
+            ::core::convert::From::from([#(__nest::ProviderMetadata::new(#values)),*])
         }
     }
 }

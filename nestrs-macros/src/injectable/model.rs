@@ -16,6 +16,8 @@ pub(crate) struct Provided {
     pub(crate) nest: Nest,
     /// The `ProviderScope` that was asked for.
     pub(crate) scope: Option<Ident>,
+    /// What others find it by.
+    pub(crate) metadata: Vec<Expr>,
     /// The user's item, without the attributes that were read.
     pub(crate) item: Item,
     pub(crate) ident: Ident,
@@ -67,7 +69,7 @@ impl Provided {
     /// Reads an item. What has a name is always returned, with or without errors.
     pub(crate) fn parse(args: TokenStream, item: TokenStream, errors: &mut Errors) -> Option<Self> {
         let (nest, others) = paths::arguments(args, errors);
-        let scope = read_arguments(others, errors);
+        let (scope, metadata) = read_arguments(others, errors);
         let mut item = errors.keep(syn::parse2::<Item>(item))?;
         let (ident, generics, attributes) = match &item {
             Item::Struct(item) => (&item.ident, &item.generics, &item.attrs),
@@ -96,7 +98,7 @@ impl Provided {
             Item::Struct(item) => read_fields(&mut item.fields, errors),
             _ => (Shape::Unit, Vec::new()),
         };
-        Some(Self { nest, scope, item, ident, generics, cfgs, shape, fields })
+        Some(Self { nest, scope, metadata, item, ident, generics, cfgs, shape, fields })
     }
 
     /// Whether an implementation makes sense at all: of a type that borrows there can be none.
@@ -108,10 +110,11 @@ impl Provided {
 const WHICH_VARIANT: &str = "`#[injectable]` stands on a struct: the container could not know which variant of an enum to build; provide it with \
      `Provider::value` or `Provider::factory`";
 
-/// `scope = …`, at most once.
-fn read_arguments(arguments: Vec<TokenStream>, errors: &mut Errors) -> Option<Ident> {
-    const ARGUMENTS: &str = "`#[injectable]` takes `scope = …` and `crate = path::to::nestrs`";
+/// `scope = …`, at most once, and `metadata = …`, as often as one likes.
+fn read_arguments(arguments: Vec<TokenStream>, errors: &mut Errors) -> (Option<Ident>, Vec<Expr>) {
+    const ARGUMENTS: &str = "`#[injectable]` takes `scope = …`, `metadata = …` and `crate = path::to::nestrs`";
     let mut scope = None;
+    let mut metadata = Vec::new();
     for argument in arguments {
         let named = |input: ParseStream<'_>| -> syn::Result<(Ident, TokenStream)> {
             let name = input.call(Ident::parse_any)?;
@@ -125,11 +128,18 @@ fn read_arguments(arguments: Vec<TokenStream>, errors: &mut Errors) -> Option<Id
                 }
                 scope = read_scope(&name, value, errors).or(scope);
             }
+            Ok((name, value)) if name == "metadata" => {
+                if value.is_empty() {
+                    errors.on(name, "expected `metadata = expression`");
+                } else {
+                    metadata.extend(errors.keep(syn::parse2::<Expr>(value)));
+                }
+            }
             Ok((name, _)) => errors.on(name, ARGUMENTS),
             Err(_) => errors.on(argument, ARGUMENTS),
         }
     }
-    scope
+    (scope, metadata)
 }
 
 /// The variant of `ProviderScope`, where the user wrote it.

@@ -49,7 +49,7 @@ fn inject_says_one_of_three_things() {
 }
 
 #[test]
-fn the_arguments_are_a_scope_and_the_path_to_nestrs() {
+fn the_arguments_are_a_scope_metadata_and_the_path_to_nestrs() {
     let check = |arguments: &str, expected: &[(&str, &str)]| {
         let (output, errors) = injectable(arguments.parse().unwrap(), "struct A;".parse().unwrap());
         assert_errors(errors, expected);
@@ -63,5 +63,12 @@ fn the_arguments_are_a_scope_and_the_path_to_nestrs() {
     check("scope = \"request\"", &[("\"request\"", "expected `scope = singleton`")]);
     check("scope = request, scope = transient", &[("scope", "given twice")]);
     check("scope = request or_so", &[("request or_so", "expected `scope = singleton`")]);
-    check("lifetime = request", &[("lifetime", "takes `scope = …`")]);
+    check("lifetime = request", &[("lifetime", "takes `scope = …`, `metadata = …`")]);
+    let found = check("metadata = Every(60), metadata = \"a\"", &[]);
+    assert!(
+        found.contains("ProviderMetadata :: new (Every (60)) , __nest :: ProviderMetadata :: new (\"a\")"),
+        "{found}"
+    );
+    check("metadata", &[("metadata", "expected `metadata = expression`")]);
+    check("metadata = 1 2", &[("2", "unexpected token")]);
 }
