@@ -29,8 +29,8 @@ pub use nestrs_core::{
 
 #[doc(inline)]
 pub use nestrs_core::{
-    ContextId, DiscoveredHandler, DiscoveredProvider, DiscoveryService, ModuleRef, ProviderKind, ProviderMetadata,
-    ProviderScope,
+    AsyncOptions, ConfigurableModule, ContextId, DiscoveredHandler, DiscoveredProvider, DiscoveryService, ModuleRef,
+    OptionsFactory, ProviderKind, ProviderMetadata, ProviderScope,
 };
 
 #[cfg(any(feature = "http", feature = "microservices"))]

@@ -3,14 +3,14 @@
 #[doc(no_inline)]
 pub use crate::macros::*;
 #[doc(no_inline)]
+pub use crate::{AsyncOptions, ConfigurableModule, ContextId, ModuleRef, ProviderScope};
+#[doc(no_inline)]
 pub use crate::{
     BeforeApplicationShutdown, CanActivate, Deadline, DynamicModule, ErrorKind, EventBus, ExecutionContext,
     FromContext, HookResult, Interceptor, Metadata, MicroCanActivate, MicroIncomingInterceptor, MicroPipeTransform,
     OnApplicationBootstrap, OnApplicationShutdown, OnModuleDestroy, OnModuleInit, Pattern, Payload, PipeTransform,
     Provider, TransportError, async_trait, forbidden,
 };
-#[doc(no_inline)]
-pub use crate::{ContextId, ModuleRef, ProviderScope};
 #[cfg(feature = "http")]
 #[doc(no_inline)]
 pub use crate::{CorsOptions, HttpApp};

@@ -12,6 +12,7 @@
 //! each [`HandlerDef`] becomes a [`Route`] ([`boot`]).
 
 mod boot;
+mod configurable;
 mod container;
 mod context;
 mod discovery;
@@ -33,6 +34,7 @@ mod reply;
 pub use async_trait::async_trait;
 
 pub use boot::{Application, BootError, BootOptions, Controller, Problem, boot};
+pub use configurable::{AsyncOptions, ConfigurableModule, OptionsFactory};
 pub use container::{Container, Scope};
 pub use context::{CalledPattern, ContextKind, Deadline, ExecutionContext, Extensions, FromContext, Metadata};
 pub use discovery::{DiscoveredHandler, DiscoveredProvider, DiscoveryService, ProviderMetadata};

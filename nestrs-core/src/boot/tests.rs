@@ -2,6 +2,7 @@
 //! expansions pass under `forbid(unsafe_code)` only in crates other than that of the slice.)
 
 mod building;
+mod configurable;
 mod modules;
 mod problems;
 mod providers;
