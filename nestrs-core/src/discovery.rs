@@ -191,7 +191,7 @@ impl DiscoveredProvider {
     /// an alias and for [`Provider::shared`](crate::Provider::shared), whose types are not known.
     #[must_use]
     pub fn instance_any(&self) -> Option<Arc<dyn Any + Send + Sync>> {
-        self.singleton()?.value().cloned()
+        self.singleton()?.value()
     }
 
     /// The instance that belongs to a unit of work, or a new transient one, to be downcast; a singleton is what it is.
@@ -201,7 +201,7 @@ impl DiscoveredProvider {
     pub async fn resolve_any(&self, id: &ContextId) -> Result<Option<Arc<dyn Any + Send + Sync>>, ResolveError> {
         let container = self.container.upgrade().ok_or_else(ResolveError::ended)?;
         let instance = container.obtain(self.index, Some(Call { store: &id.0, cx: None }))?;
-        Ok(instance.value().cloned())
+        Ok(instance.value())
     }
 }
 

@@ -390,31 +390,47 @@ pub(crate) struct StageCache(Mutex<HashMap<(usize, TypeId), Instance>>);
 pub(crate) struct Instance {
     /// The `Arc<T>`: inside another, since `T` may be a trait object.
     shared: Arc<dyn Any + Send + Sync>,
-    /// The value itself, whatever it is asked for by.
-    value: Option<Arc<dyn Any + Send + Sync>>,
+    value: Value,
+}
+
+/// The value itself, whatever it is asked for by.
+#[derive(Clone)]
+enum Value {
+    Unknown,
+    /// What is shared: not held a second time.
+    Shared(fn(&(dyn Any + Send + Sync)) -> Option<Arc<dyn Any + Send + Sync>>),
+    /// What a trait object hides.
+    Hidden(Arc<dyn Any + Send + Sync>),
 }
 
 impl Instance {
     pub(crate) fn new<T: ?Sized + Send + Sync + 'static>(value: Arc<T>) -> Self {
-        Self { shared: Arc::new(value), value: None }
+        Self { shared: Arc::new(value), value: Value::Unknown }
     }
 
     /// With the value as what it is.
     pub(crate) fn of(mut self, value: Arc<dyn Any + Send + Sync>) -> Self {
-        self.value = Some(value);
+        self.value = Value::Hidden(value);
         self
     }
 
     pub(crate) fn sized<T: Send + Sync + 'static>(value: Arc<T>) -> Self {
-        Self::new(Arc::clone(&value)).of(value)
+        let shared = |shared: &(dyn Any + Send + Sync)| {
+            shared.downcast_ref::<Arc<T>>().map(|value| Arc::clone(value) as Arc<dyn Any + Send + Sync>)
+        };
+        Self { value: Value::Shared(shared), ..Self::new(value) }
     }
 
     pub(crate) fn get<T: ?Sized + Send + Sync + 'static>(&self) -> Option<Arc<T>> {
         self.shared.downcast_ref::<Arc<T>>().cloned()
     }
 
-    pub(crate) fn value(&self) -> Option<&Arc<dyn Any + Send + Sync>> {
-        self.value.as_ref()
+    pub(crate) fn value(&self) -> Option<Arc<dyn Any + Send + Sync>> {
+        match &self.value {
+            Value::Unknown => None,
+            Value::Shared(value) => value(&*self.shared),
+            Value::Hidden(value) => Some(Arc::clone(value)),
+        }
     }
 }
 

@@ -99,16 +99,22 @@ impl Provider {
     /// One `T`, built by the container.
     #[must_use]
     pub fn class<T: Injectable>() -> Self {
-        Self::class_as::<T, T>(|value| value)
+        Self::built::<T, T>(Instance::sized)
     }
 
     /// One `T`, built by the container and asked for as `Arc<As>`, usually a trait object.
     #[must_use]
     pub fn class_as<T: Injectable, As: ?Sized + Send + Sync + 'static>(cast: fn(Arc<T>) -> Arc<As>) -> Self {
+        Self::built::<T, As>(move |value| Instance::new(cast(Arc::clone(&value))).of(value))
+    }
+
+    fn built<T: Injectable, As: ?Sized + Send + Sync + 'static>(
+        instance: impl Fn(Arc<T>) -> Instance + Send + Sync + 'static,
+    ) -> Self {
         let provider = Self::new::<As>(ProviderKind::Class, T::dependencies(), move |resolver| {
             let value = Arc::new(T::construct(resolver)?);
             let hooks = T::hooks().bind(&value);
-            Ok(Build::Hooked(Instance::new(cast(Arc::clone(&value))).of(value), hooks))
+            Ok(Build::Hooked(instance(value), hooks))
         });
         let label = short_type_name(type_name::<T>());
         Self { label, scope: T::scope(), phases: T::hooks().phases(), metadata: T::metadata(), ..provider }
