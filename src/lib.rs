@@ -33,6 +33,10 @@ pub use nestrs_core::{
     Reflector, Reply, ResolveError, Resolver, Scope, Sent, StageKind, TransportError, async_trait, boot, forbidden,
 };
 
+pub use nestrs_core::{
+    AsyncOptions, ConfigurableModule, ContextId, DiscoveredHandler, DiscoveredProvider, DiscoveryService, ModuleRef,
+    OptionsFactory, ProviderKind, ProviderMetadata, ProviderScope,
+};
 #[doc(inline)]
 pub use nestrs_core::{ExtraKind, Extras, TransportId, Wildcard, WildcardStyle};
 

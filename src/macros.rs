@@ -8,6 +8,12 @@
 /// Life-cycle hooks that the struct implements ([`OnModuleInit`](crate::OnModuleInit) and the others) are found and run,
 /// unless it has type parameters.
 ///
+/// There is one instance, unless `scope` says otherwise: with `#[injectable(scope = transient)]` each consumer has its
+/// own, with `#[injectable(scope = request)]` each call has ([`ProviderScope`](crate::ProviderScope)).
+///
+/// `#[injectable(metadata = Every(60))]` leaves a value for [`DiscoveryService`](crate::DiscoveryService) to find it by;
+/// several may stand side by side. A comma between angle brackets needs parentheses around the expression.
+///
 /// ```
 /// use std::sync::Arc;
 /// use std::sync::atomic::AtomicU64;

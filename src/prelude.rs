@@ -3,6 +3,8 @@
 #[doc(no_inline)]
 pub use crate::macros::*;
 #[doc(no_inline)]
+pub use crate::{AsyncOptions, ConfigurableModule, ContextId, ModuleRef, ProviderScope};
+#[doc(no_inline)]
 pub use crate::{
     BeforeApplicationShutdown, CanActivate, Caught, Deadline, DynamicModule, ErrorKind, EventBus, ExceptionFilter,
     ExecutionContext, FromContext, HandlerResult, HookResult, Interceptor, Metadata, MicroCanActivate,

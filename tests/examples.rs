@@ -161,3 +161,30 @@ async fn wildcards_stand_for_many_subjects() {
         ]
     );
 }
+
+/// What a program that ends by itself has printed.
+async fn output_of(example: &str) -> String {
+    let child = start(example, &[]);
+    let output = tokio::time::timeout(PATIENCE, child.wait_with_output()).await.expect("it ends in time").unwrap();
+    assert!(output.status.success());
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[tokio::test]
+async fn scopes_tell_calls_apart_and_share_what_is_one() {
+    let expected = "\
+1. guard: acme asks
+query 1: the cats of acme
+2. guard: globex asks
+query 2: the cats of globex
+3. guard: nobody asks
+without a tenant: Forbidden resource
+";
+    assert_eq!(output_of("scopes").await, expected);
+}
+
+#[tokio::test]
+async fn dynamic_modules_are_made_from_options_and_from_other_modules() {
+    let expected = "database.url: pg://db.internal\ncats.where: pg://db.internal/cats\n";
+    assert_eq!(output_of("dynamic_modules").await, expected);
+}

@@ -12,6 +12,7 @@ use crate::handler::Route;
 use crate::metadata::HandlerMetadata;
 use crate::pattern::Pattern;
 use crate::payload::Payload;
+use crate::provider_scope::CallSlot;
 
 /// What a call came in by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -52,6 +53,7 @@ pub struct ExecutionContext {
     deadline: Option<Instant>,
     transport: Option<Arc<dyn Any + Send + Sync>>,
     extensions: Extensions,
+    call_slot: CallSlot,
 }
 
 impl ExecutionContext {
@@ -70,6 +72,7 @@ impl ExecutionContext {
             deadline: None,
             transport: None,
             extensions: Extensions::default(),
+            call_slot: CallSlot::default(),
         }
     }
 
@@ -180,6 +183,11 @@ impl ExecutionContext {
     #[must_use]
     pub fn transport<T: Send + Sync + 'static>(&self) -> Option<&T> {
         self.transport.as_deref()?.downcast_ref()
+    }
+
+    /// The request-scoped instances of this call.
+    pub(crate) fn call_slot(&self) -> &CallSlot {
+        &self.call_slot
     }
 
     /// What stages leave for later stages and for the handler.

@@ -11,6 +11,7 @@ use crate::injectable::{Key, ResolveError, Resolver};
 use crate::metadata::HandlerMetadata;
 use crate::pattern::{Pattern, PatternLiteral};
 use crate::payload::Payload;
+use crate::per_call::ServiceSource;
 use crate::pipeline::chain::{Chain, ChainEntry, StageKind};
 use crate::pipeline::filter::Filters;
 use crate::pipeline::list::{GuardList, InterceptorList, PipeList};
@@ -321,7 +322,7 @@ pub fn mount<S, I, G, P, F>(
         }
         Mode::Build { resolver, outer, built } => {
             **built = Some((|| {
-                let service = resolver.required::<S>()?;
+                let service = ServiceSource::find(resolver)?;
                 if interceptors.is_replaced(resolver)
                     || guards.is_replaced(resolver)
                     || pipes.is_replaced(resolver)
@@ -354,26 +355,32 @@ pub fn mount<S, I, G, P, F>(
 
 /// A method without stages: one box a call.
 struct Bare<S> {
-    service: Arc<S>,
+    service: ServiceSource<S>,
     thunk: Thunk<S>,
 }
 
-impl<S: Send + Sync> Endpoint for Bare<S> {
+impl<S: Send + Sync + 'static> Endpoint for Bare<S> {
     fn call<'a>(&'a self, cx: &'a ExecutionContext, payload: Payload) -> BoxFuture<'a, HandlerResult> {
-        (self.thunk)(&self.service, cx, payload)
+        match &self.service {
+            ServiceSource::Shared(service) => (self.thunk)(service, cx, payload),
+            ServiceSource::PerCall(source) => Box::pin(async move {
+                let service = source.build(cx)?;
+                (self.thunk)(&service, cx, payload).await
+            }),
+        }
     }
 }
 
 /// A method inside its stages: one box for all of them, one for the method.
 struct Staged<S, I, G, P> {
-    service: Arc<S>,
+    service: ServiceSource<S>,
     stages: Stages<I, G, P>,
     thunk: Thunk<S>,
 }
 
 impl<S, I, G, P> Endpoint for Staged<S, I, G, P>
 where
-    S: Send + Sync,
+    S: Send + Sync + 'static,
     I: InterceptorList,
     G: GuardList,
     P: PipeList,
@@ -381,7 +388,15 @@ where
     fn call<'a>(&'a self, cx: &'a ExecutionContext, payload: Payload) -> BoxFuture<'a, HandlerResult> {
         Box::pin(self.stages.enter(cx, async move {
             let payload = self.stages.transform(cx, payload).await?;
-            (self.thunk)(&self.service, cx, payload).await
+            let built;
+            let service = match &self.service {
+                ServiceSource::Shared(service) => service,
+                ServiceSource::PerCall(source) => {
+                    built = source.build(cx)?;
+                    &built
+                }
+            };
+            (self.thunk)(service, cx, payload).await
         }))
     }
 }

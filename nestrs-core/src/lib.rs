@@ -12,9 +12,11 @@
 //! each [`HandlerDef`] becomes a [`Route`] ([`boot`]).
 
 mod boot;
+mod configurable;
 mod container;
 mod context;
 mod contract;
+mod discovery;
 mod error;
 mod extras;
 mod handler;
@@ -22,10 +24,13 @@ mod injectable;
 mod lifecycle;
 mod metadata;
 mod module;
+mod module_ref;
 mod pattern;
 mod payload;
+mod per_call;
 mod pipeline;
 mod provider;
+mod provider_scope;
 mod registry;
 mod reply;
 mod transport_id;
@@ -33,18 +38,21 @@ mod transport_id;
 pub use async_trait::async_trait;
 
 pub use boot::{Application, BootError, BootOptions, Controller, HttpEnhancers, Overrides, Problem, boot};
+pub use configurable::{AsyncOptions, ConfigurableModule, OptionsFactory};
 pub use container::{Container, Scope};
 pub use context::{CalledPattern, ContextKind, Deadline, ExecutionContext, Extensions, FromContext, Metadata};
+pub use discovery::{DiscoveredHandler, DiscoveredProvider, DiscoveryService, ProviderMetadata};
 pub use error::{ErrorKind, INTERNAL_SERVER_ERROR, Sent, TransportError};
 pub use extras::{ExtraKind, Extras};
 pub use handler::{Endpoint, HandlerDef, HandlerKind, HandlerSet, MicroRoutes, Mounting, Route, Thunk, mount};
 pub use injectable::{DefaultField, Dependency, Injectable, Key, ResolveError, Resolver};
 pub use lifecycle::{
-    BeforeApplicationShutdown, Hook, HookResult, Hooks, Lifecycle, OnApplicationBootstrap, OnApplicationShutdown,
-    OnModuleDestroy, OnModuleInit, Phase,
+    BeforeApplicationShutdown, Hook, HookList, HookOf, HookResult, Lifecycle, OnApplicationBootstrap,
+    OnApplicationShutdown, OnModuleDestroy, OnModuleInit, Phase,
 };
 pub use metadata::{HandlerMetadata, Reflector};
 pub use module::{DynamicModule, Module, ModuleDef};
+pub use module_ref::ModuleRef;
 pub use pattern::{Pattern, PatternError, PatternLiteral, Wildcard, WildcardStyle};
 pub use payload::Payload;
 pub use pipeline::erased::{Documented, IntoGuard, IntoInterceptor, IntoPipe, Neutral};
@@ -54,7 +62,8 @@ pub use pipeline::{
     Answer, CanActivate, Caught, Chain, ChainEntry, Enhancers, ExceptionFilter, Filters, Interceptor, Level,
     MicroCanActivate, MicroIncomingInterceptor, MicroPipeTransform, PipeTransform, StageKind, Stages, ValueMap,
 };
-pub use provider::{Factory, FactoryError, Injected, Provider};
+pub use provider::{Factory, FactoryError, Injected, Provider, ProviderKind};
+pub use provider_scope::{ContextId, ProviderScope};
 pub use reply::{BoxFuture, Emitter, HandlerError, HandlerReply, HandlerResult, Reply, ReplyStream, generate};
 pub use transport_id::TransportId;
 

@@ -106,17 +106,45 @@ pub trait OnApplicationShutdown: Send + Sync + 'static {
 /// One hook of one provider, ready to be run.
 pub type Hook = Arc<dyn Fn(Option<i32>) -> BoxFuture<'static, HookResult> + Send + Sync>;
 
-/// The hooks of one provider.
-#[derive(Clone, Default)]
-pub struct Hooks(Vec<(Phase, Hook)>);
+/// A hook of a type.
+pub type HookOf<T> = fn(Arc<T>, Option<i32>) -> BoxFuture<'static, HookResult>;
 
-impl Hooks {
+/// The hooks that a type has.
+#[derive(Debug)]
+pub struct HookList<T>(Vec<(Phase, HookOf<T>)>);
+
+impl<T> HookList<T> {
     /// Those that are there.
     #[must_use]
-    pub fn of(found: [(Phase, Option<Hook>); 5]) -> Self {
+    pub fn of(found: [(Phase, Option<HookOf<T>>); 5]) -> Self {
         Self(found.into_iter().filter_map(|(phase, hook)| Some((phase, hook?))).collect())
     }
+
+    pub(crate) fn phases(&self) -> Vec<Phase> {
+        self.0.iter().map(|(phase, _)| *phase).collect()
+    }
 }
+
+impl<T: Send + Sync + 'static> HookList<T> {
+    /// The hooks of one instance.
+    pub(crate) fn bind(self, this: &Arc<T>) -> Hooks {
+        let bind = |(phase, hook): (Phase, HookOf<T>)| {
+            let this = Arc::clone(this);
+            (phase, Arc::new(move |signal| hook(Arc::clone(&this), signal)) as Hook)
+        };
+        Hooks(self.0.into_iter().map(bind).collect())
+    }
+}
+
+impl<T> Default for HookList<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+/// The hooks of one provider.
+#[derive(Clone, Default)]
+pub(crate) struct Hooks(Vec<(Phase, Hook)>);
 
 impl fmt::Debug for Hooks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -167,22 +195,18 @@ macro_rules! lookups {
         #[doc = concat!("The type has [`", stringify!($hook), "`].")]
         pub trait $has<T> {
             /// The hook.
-            fn $method(&self, this: &Arc<T>) -> Option<Hook>;
+            fn $method(&self) -> Option<HookOf<T>>;
         }
         impl<T: $hook> $has<T> for &HooksOf<T> {
-            fn $method(&self, this: &Arc<T>) -> Option<Hook> {
-                let this = Arc::clone(this);
-                Some(Arc::new(move |$signal| {
-                    let $this = Arc::clone(&this);
-                    Box::pin(async move { $call.await })
-                }))
+            fn $method(&self) -> Option<HookOf<T>> {
+                Some(|$this, $signal| Box::pin(async move { $call.await }))
             }
         }
 
         #[doc = concat!("The type has no [`", stringify!($hook), "`].")]
         pub trait $no<T> {
             /// None.
-            fn $method(&self, _this: &Arc<T>) -> Option<Hook> {
+            fn $method(&self) -> Option<HookOf<T>> {
                 None
             }
         }

@@ -132,7 +132,7 @@ impl ModuleDef {
         self
     }
 
-    /// Lets importing modules use a provider, or what an imported module exports.
+    /// Lets importing modules use a provider, or, with the type of an imported module, all that it exports.
     #[must_use]
     pub fn export<T: ?Sized + 'static>(mut self) -> Self {
         self.exports.push(Export::Type(Key::of::<T>()));
@@ -216,7 +216,20 @@ impl DynamicModule {
         Self::from(self.def.provide(provider))
     }
 
-    /// Lets importing modules use a provider.
+    /// Adds a controller; see [`ModuleDef::controller`].
+    #[must_use]
+    pub fn controller<T: Injectable>(self) -> Self {
+        Self::from(self.def.controller::<T>())
+    }
+
+    /// Serves the `#[micro_routes]` of a provider that is visible here.
+    #[must_use]
+    pub fn microservice<T: Send + Sync + 'static>(self) -> Self {
+        Self::from(self.def.microservice::<T>())
+    }
+
+    /// Lets importing modules use a provider, or, with the type of an imported module, all that it exports; of modules
+    /// made at run time, every imported one whose host that is.
     #[must_use]
     pub fn export<T: ?Sized + 'static>(self) -> Self {
         Self::from(self.def.export::<T>())

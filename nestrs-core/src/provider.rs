@@ -7,10 +7,12 @@ use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
+use crate::discovery::ProviderMetadata;
 use crate::injectable::{Dependency, Injectable, Instance, Key, ResolveError, Resolver, short_type_name};
-use crate::lifecycle::Hooks;
+use crate::lifecycle::{Hooks, Phase};
 use crate::pipeline::chain::{Level, StageKind};
 use crate::pipeline::{CanActivate, Enhancers, ExceptionFilter, Interceptor, PipeTransform};
+use crate::provider_scope::ProviderScope;
 use crate::reply::BoxFuture;
 
 /// Whatever a factory failed with.
@@ -42,6 +44,11 @@ pub struct Provider {
     pub(crate) key: Key,
     /// The type that is built, for messages.
     pub(crate) label: String,
+    pub(crate) kind: ProviderKind,
+    pub(crate) scope: ProviderScope,
+    /// The hooks that its instances have.
+    pub(crate) phases: Vec<Phase>,
+    pub(crate) metadata: Vec<ProviderMetadata>,
     pub(crate) dependencies: Vec<Dependency>,
     pub(crate) build: Arc<BuildFn>,
     /// Set on what stands around the handlers of the whole application.
@@ -51,7 +58,23 @@ pub struct Provider {
 /// Adds a built provider to the stages of the application.
 pub(crate) type AddEnhancer = fn(&Instance, Enhancers) -> Enhancers;
 
-type BuildFn = dyn Fn(&Resolver<'_>) -> Result<Build, ResolveError> + Send + Sync;
+/// How a provider comes to its instances.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ProviderKind {
+    /// [`Provider::class`] and [`Provider::class_as`].
+    Class,
+    /// [`Provider::value`] and [`Provider::shared`].
+    Value,
+    /// [`Provider::factory`], [`Provider::try_factory`] and [`Provider::dynamic`].
+    Factory,
+    /// [`Provider::async_factory`].
+    AsyncFactory,
+    /// [`Provider::alias`] and [`Provider::existing`].
+    Alias,
+}
+
+pub(crate) type BuildFn = dyn Fn(&Resolver<'_>) -> Result<Build, ResolveError> + Send + Sync;
 
 /// What building gives: at once, or after a while.
 pub(crate) enum Build {
@@ -63,13 +86,18 @@ pub(crate) enum Build {
 }
 
 impl Provider {
-    fn new<T: ?Sized + Send + Sync + 'static>(
+    pub(crate) fn new<T: ?Sized + Send + Sync + 'static>(
+        kind: ProviderKind,
         dependencies: Vec<Dependency>,
         build: impl Fn(&Resolver<'_>) -> Result<Build, ResolveError> + Send + Sync + 'static,
     ) -> Self {
         Self {
             key: Key::of::<T>(),
             label: short_type_name(type_name::<T>()),
+            kind,
+            scope: ProviderScope::Singleton,
+            phases: Vec::new(),
+            metadata: Vec::new(),
             dependencies,
             build: Arc::new(build),
             enhancer: None,
@@ -79,42 +107,46 @@ impl Provider {
     /// One `T`, built by the container.
     #[must_use]
     pub fn class<T: Injectable>() -> Self {
-        Self::new::<T>(T::dependencies(), |resolver| {
-            let value = Arc::new(T::construct(resolver)?);
-            let hooks = T::hooks(&value);
-            Ok(Build::Hooked(Instance::new(value), hooks))
-        })
+        Self::built::<T, T>(Instance::sized)
     }
 
     /// One `T`, built by the container and asked for as `Arc<As>`, usually a trait object.
     #[must_use]
     pub fn class_as<T: Injectable, As: ?Sized + Send + Sync + 'static>(cast: fn(Arc<T>) -> Arc<As>) -> Self {
-        let mut provider = Self::new::<As>(T::dependencies(), move |resolver| {
+        Self::built::<T, As>(move |value| Instance::new(cast(Arc::clone(&value))).of(value))
+    }
+
+    fn built<T: Injectable, As: ?Sized + Send + Sync + 'static>(
+        instance: impl Fn(Arc<T>) -> Instance + Send + Sync + 'static,
+    ) -> Self {
+        let provider = Self::new::<As>(ProviderKind::Class, T::dependencies(), move |resolver| {
             let value = Arc::new(T::construct(resolver)?);
-            let hooks = T::hooks(&value);
-            Ok(Build::Hooked(Instance::new(cast(value)), hooks))
+            let hooks = T::hooks().bind(&value);
+            Ok(Build::Hooked(instance(value), hooks))
         });
-        provider.label = short_type_name(type_name::<T>());
-        provider
+        let label = short_type_name(type_name::<T>());
+        Self { label, scope: T::scope(), phases: T::hooks().phases(), metadata: T::metadata(), ..provider }
     }
 
     /// A value made beforehand.
     #[must_use]
     pub fn value<T: Send + Sync + 'static>(value: T) -> Self {
-        Self::shared(Arc::new(value))
+        let instance = Instance::sized(Arc::new(value));
+        Self::new::<T>(ProviderKind::Value, Vec::new(), move |_| Ok(Build::Ready(instance.clone())))
     }
 
     /// A value made beforehand that others hold too; `T` may be a trait object.
     #[must_use]
     pub fn shared<T: ?Sized + Send + Sync + 'static>(value: Arc<T>) -> Self {
-        Self::new::<T>(Vec::new(), move |_| Ok(Build::Ready(Instance::new(Arc::clone(&value)))))
+        let instance = Instance::new(value);
+        Self::new::<T>(ProviderKind::Value, Vec::new(), move |_| Ok(Build::Ready(instance.clone())))
     }
 
     /// What a function makes of its injected arguments, each an `Arc<T>` or `Option<Arc<T>>`, up to six.
     #[must_use]
     pub fn factory<Args, F: Factory<Args, Output: Send + Sync + 'static>>(factory: F) -> Self {
-        Self::new::<F::Output>(F::dependencies(), move |resolver| {
-            factory.call(resolver).map(|value| Build::Ready(Instance::new(Arc::new(value))))
+        Self::new::<F::Output>(ProviderKind::Factory, F::dependencies(), move |resolver| {
+            factory.call(resolver).map(|value| Build::Ready(Instance::sized(Arc::new(value))))
         })
     }
 
@@ -126,15 +158,16 @@ impl Provider {
         T: Send + Sync + 'static,
         E: Into<FactoryError>,
     {
-        Self::new::<T>(F::dependencies(), move |resolver| {
+        Self::new::<T>(ProviderKind::Factory, F::dependencies(), move |resolver| {
             Ok(match factory.call(resolver)? {
-                Ok(value) => Build::Ready(Instance::new(Arc::new(value))),
+                Ok(value) => Build::Ready(Instance::sized(Arc::new(value))),
                 Err(error) => Build::Failed(error.into()),
             })
         })
     }
 
-    /// Like [`Provider::try_factory`], for an async function. Boot awaits it before it builds what depends on it.
+    /// Like [`Provider::try_factory`], for an async function. Boot awaits it before it builds what depends on it; so it is
+    /// always a singleton.
     #[must_use]
     pub fn async_factory<Args, F, Fut, T, E>(factory: F) -> Self
     where
@@ -143,23 +176,23 @@ impl Provider {
         T: Send + Sync + 'static,
         E: Into<FactoryError>,
     {
-        Self::new::<T>(F::dependencies(), move |resolver| {
+        Self::new::<T>(ProviderKind::AsyncFactory, F::dependencies(), move |resolver| {
             let future = factory.call(resolver)?;
             Ok(Build::Later(Box::pin(async move {
-                future.await.map(|value| Instance::new(Arc::new(value))).map_err(Into::into)
+                future.await.map(|value| Instance::sized(Arc::new(value))).map_err(Into::into)
             })))
         })
     }
 
     /// Another way to ask for what is already provided: a trait object for a type, or, with [`Provider::named`], a
-    /// name for it.
+    /// name for it. It has the scope of what it stands for.
     #[must_use]
     pub fn alias<From, To>(cast: fn(Arc<From>) -> Arc<To>) -> Self
     where
         From: ?Sized + Send + Sync + 'static,
         To: ?Sized + Send + Sync + 'static,
     {
-        Self::new::<To>(vec![Dependency::required::<From>("the alias")], move |resolver| {
+        Self::new::<To>(ProviderKind::Alias, vec![Dependency::required::<From>("the alias")], move |resolver| {
             resolver.required::<From>().map(|value| Build::Ready(Instance::new(cast(value))))
         })
     }
@@ -167,7 +200,7 @@ impl Provider {
     /// What is provided under `name`, asked for by type alone too.
     #[must_use]
     pub fn existing<T: ?Sized + Send + Sync + 'static>(name: &'static str) -> Self {
-        Self::new::<T>(vec![Dependency::named::<T>("the alias", name)], move |resolver| {
+        Self::new::<T>(ProviderKind::Alias, vec![Dependency::named::<T>("the alias", name)], move |resolver| {
             resolver.named::<T>(name).map(|value| Build::Ready(Instance::new(value)))
         })
     }
@@ -189,8 +222,8 @@ impl Provider {
         dependencies: Vec<Dependency>,
         build: impl Fn(&Resolver<'_>) -> Result<T, ResolveError> + Send + Sync + 'static,
     ) -> Self {
-        Self::new::<T>(dependencies, move |resolver| {
-            build(resolver).map(|value| Build::Ready(Instance::new(Arc::new(value))))
+        Self::new::<T>(ProviderKind::Factory, dependencies, move |resolver| {
+            build(resolver).map(|value| Build::Ready(Instance::sized(Arc::new(value))))
         })
     }
 
@@ -274,6 +307,36 @@ impl Provider {
     #[must_use]
     pub fn named(mut self, name: impl Into<Cow<'static, str>>) -> Self {
         self.key = self.key.with_name(name.into());
+        self
+    }
+
+    /// Says how many instances there are, in place of what the class says.
+    ///
+    /// For classes and factories; of a value, an alias or an async factory, boot refuses any scope but the singleton's.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use nestrs_core::{ExecutionContext, Provider, ProviderScope};
+    ///
+    /// struct Tenant(String);
+    ///
+    /// let tenant = Provider::factory(|cx: Arc<ExecutionContext>| {
+    ///     Tenant(cx.metadata().get("x-tenant").unwrap_or("none").to_owned())
+    /// })
+    /// .scope(ProviderScope::Request);
+    /// # let _ = tenant;
+    /// ```
+    #[must_use]
+    pub fn scope(mut self, scope: ProviderScope) -> Self {
+        self.scope = scope;
+        self
+    }
+
+    /// Adds a value for others to find it by, beside those that a class has
+    /// ([`DiscoveryService`](crate::DiscoveryService)).
+    #[must_use]
+    pub fn with_metadata<M: Send + Sync + 'static>(mut self, value: M) -> Self {
+        self.metadata.push(ProviderMetadata::new(value));
         self
     }
 

@@ -363,7 +363,7 @@ impl MicroRoutes for Rival {
     type Service = u8;
     const HANDLERS: &'static [HandlerDef] =
         &[HandlerDef::message(&[PatternLiteral::Text("log.*")], "Rival::it", |it| {
-            mount(it, (), (), (), |_: &Arc<u8>, _, _| Box::pin(async { Ok(nestrs_core::Reply::Empty) }));
+            mount(it, (), (), (), (), |_: &Arc<u8>, _, _| Box::pin(async { Ok(nestrs_core::Reply::Empty) }));
         })
         .transports(&[TransportId::custom("pigeon")])];
 }

@@ -1,6 +1,6 @@
 use nestrs::prelude::*;
 
-#[injectable(scope = Request)]
+#[injectable(lifetime = request)]
 struct Orders;
 
 fn main() {}

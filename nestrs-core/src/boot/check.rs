@@ -198,7 +198,7 @@ enum State {
 }
 
 /// What the dependency is for: a field, or what `asked_by` says in words.
-fn purpose(dependency: &Dependency) -> String {
+pub(super) fn purpose(dependency: &Dependency) -> String {
     match dependency.asked_by {
         "self" => String::new(),
         words if words.contains(' ') => format!(" for {words}"),

@@ -4,10 +4,14 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::walk::{Node, walk};
 use super::{BootOptions, Problem};
-use crate::container::{View, Visible};
-use crate::injectable::Key;
+use crate::container::{Late, View, Visible};
+use crate::context::ExecutionContext;
+use crate::discovery::DiscoveryService;
+use crate::injectable::{Instance, Key, ResolveError, Resolver};
 use crate::module::{Export, ModuleDef};
-use crate::provider::Provider;
+use crate::module_ref::ModuleRef;
+use crate::provider::{Build, Provider, ProviderKind};
+use crate::provider_scope::ProviderScope;
 
 /// Every module once, each provider numbered, each module's view computed.
 pub(super) struct Graph {
@@ -17,6 +21,10 @@ pub(super) struct Graph {
     pub(super) providers: Vec<(usize, Provider)>,
     /// What each module lets others use.
     pub(super) exports: Vec<Exports>,
+    /// How many of the providers modules list; those after them are everyone's.
+    pub(super) listed: usize,
+    /// For those that ask the container itself.
+    pub(super) late: Late,
 }
 
 /// More than one provider for a key is a problem of whoever asks for it.
@@ -68,9 +76,36 @@ impl Graph {
             problems.push(Problem::new(what, "", Some(cure.into())));
         }
         let exports = exports(&nodes, &finished, &own, problems);
-        let views = views(&nodes, &own, &exports, &providers);
-        Self { views, nodes, providers, exports }
+        let mut views = views(&nodes, &own, &exports, &providers);
+        let (listed, late) = (providers.len(), Late::default());
+        add_everyones(&mut views, &mut providers, &late);
+        Self { views, nodes, providers, exports, listed, late }
     }
+}
+
+/// What every module sees without importing it, unless it sees another of that type.
+fn add_everyones(views: &mut [View], providers: &mut Vec<(usize, Provider)>, late: &Late) {
+    let call = providers.len();
+    providers.push((0, this_call()));
+    providers.push((0, Provider::value(DiscoveryService::new(late.clone()))));
+    for (module, view) in views.iter_mut().enumerate() {
+        view.visible.entry(Key::of::<ExecutionContext>()).or_insert(Visible::One(call));
+        view.visible.entry(Key::of::<DiscoveryService>()).or_insert(Visible::One(call + 1));
+        view.visible.entry(Key::of::<ModuleRef>()).or_insert_with(|| {
+            providers.push((module, Provider::value(ModuleRef::new(late.clone(), module))));
+            Visible::One(providers.len() - 1)
+        });
+    }
+}
+
+/// The call at hand (NestJS's `CONTEXT`).
+fn this_call() -> Provider {
+    let build = |resolver: &Resolver<'_>| {
+        let cx = resolver.call.and_then(|call| call.store.context(call.cx));
+        let cx = cx.ok_or_else(|| ResolveError::no_call(Key::of::<ExecutionContext>()))?;
+        Ok(Build::Ready(Instance::sized(cx)))
+    };
+    Provider::new::<ExecutionContext>(ProviderKind::Factory, Vec::new(), build).scope(ProviderScope::Request)
 }
 
 /// What each module lets others use; `finished` has imported modules first.

@@ -5,6 +5,7 @@ mod graph;
 mod mounts;
 mod overrides;
 mod report;
+mod scopes;
 mod walk;
 
 use std::any::TypeId;
@@ -12,14 +13,16 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::container::{Container, Scope, View};
+use crate::container::{Container, Plan, Scope};
+use crate::discovery::Catalogue;
 use crate::handler::Route;
-use crate::injectable::{Dependency, Instance, Resolver, StageCache};
+use crate::injectable::{Dependency, Instance, StageCache};
 use crate::lifecycle::{Hooks, Lifecycle};
 use crate::module::{DynamicModule, ModuleDef};
 use crate::pipeline::spec::EnhancerSpecs;
 use crate::pipeline::{Enhancers, Level, StageKind};
 use crate::provider::{AddEnhancer, Build, FactoryError, Provider};
+use crate::provider_scope::ProviderScope;
 
 use graph::Graph;
 use mounts::Mounts;
@@ -114,8 +117,9 @@ impl fmt::Debug for Controller {
 /// for want of something else that could not be built is not a problem of its own.
 pub async fn boot(root: ModuleDef, options: BootOptions) -> Result<Application, BootError> {
     let mut problems = Vec::new();
-    let graph = Graph::collect(root, &options, &mut problems);
+    let mut graph = Graph::collect(root, &options, &mut problems);
     let order = graph.check_dependencies(&mut problems);
+    graph.check_scopes(&order, &mut problems);
     let mounts = Mounts::plan(&graph, &options, &mut problems);
     if !problems.is_empty() {
         return Err(BootError::new(problems));
@@ -129,7 +133,8 @@ pub async fn boot(root: ModuleDef, options: BootOptions) -> Result<Application, 
         .collect();
     let mut lifecycle = Lifecycle::default();
     let stages = StageCache { replaced: options.overrides.stages.clone(), ..StageCache::default() };
-    let container = Arc::new(build(graph, &order, stages, &mut lifecycle).await?);
+    let container = Arc::new(build(graph, mounts.catalogue(), &order, stages, &mut lifecycle).await?);
+    container.late.arrive(&container);
     let app_enhancers =
         for_application.iter().fold(Enhancers::default(), |enhancers, (provider, stage, (kind, add))| {
             match (container.resolver(0).replacement(*kind, *stage), &container.instances[*provider]) {
@@ -161,52 +166,77 @@ pub async fn boot(root: ModuleDef, options: BootOptions) -> Result<Application, 
 
 async fn build(
     graph: Graph,
+    catalogue: Catalogue,
     order: &[usize],
     stages: StageCache,
     lifecycle: &mut Lifecycle,
 ) -> Result<Container, BootError> {
-    let Graph { views, providers, .. } = graph;
-    let mut instances: Vec<Option<Instance>> = vec![None; providers.len()];
+    let Graph { views, providers, listed, late, .. } = graph;
+    let plan = |(module, provider): &(usize, Provider)| Plan {
+        module: *module,
+        module_name: views[*module].name.clone(),
+        module_path: views[*module].path.clone(),
+        key: provider.key.clone(),
+        title: provider.title(),
+        label: provider.label.clone(),
+        kind: provider.kind,
+        metadata: provider.metadata.clone(),
+        scope: provider.scope,
+        dependencies: provider.dependencies.clone(),
+        build: (provider.scope != ProviderScope::Singleton).then(|| Arc::clone(&provider.build)),
+    };
+    let plans = providers.iter().map(plan).map(Arc::new).collect();
+    let mut container = Container::new(views, plans, listed, late, catalogue, stages);
     let mut problems = Vec::new();
-    for &index in order {
+    // The others are built when they are asked for.
+    let is_singleton = |index: &&usize| providers[**index].1.scope == ProviderScope::Singleton;
+    for &index in order.iter().filter(is_singleton) {
         let (module, provider) = &providers[index];
-        let view = &views[*module];
-        match build_one(provider, view, &instances, &stages).await {
+        match build_one(provider, *module, &container).await {
             Ok((instance, hooks)) => {
-                instances[index] = Some(instance);
+                container.instances[index] = Some(instance);
                 lifecycle.add(provider.title(), hooks);
             }
             // What needs it fails too, for want of it: the first cause is the one to report.
             Err(None) => {}
             Err(Some(cause)) => problems.push(Problem::new(
                 format!("{} cannot be built: {}", provider.title(), with_causes(&*cause)),
-                &view.path,
+                &container.views[*module].path,
                 None,
             )),
         }
     }
-    if problems.is_empty() { Ok(Container { views, instances, stages }) } else { Err(BootError::new(problems)) }
+    if problems.is_empty() { Ok(container) } else { Err(BootError::new(problems)) }
 }
 
-/// Builds one provider; `Err(None)` when something it needs could not be built.
+/// Builds one singleton; `Err(None)` when something it needs could not be built.
 async fn build_one(
     provider: &Provider,
-    view: &View,
-    instances: &[Option<Instance>],
-    stages: &StageCache,
+    module: usize,
+    container: &Container,
 ) -> Result<(Instance, Hooks), Option<FactoryError>> {
-    let missing = |dependency: &Dependency| view.find(&dependency.key).is_some_and(|index| instances[index].is_none());
-    if provider.dependencies.iter().any(missing) {
+    if !can_be_built(module, &provider.dependencies, container) {
         return Err(None);
     }
-    let resolver = Resolver { view, instances, stages, declared: Some(&provider.dependencies) };
-    let build = (provider.build)(&resolver).map_err(|error| Some(error.into()))?;
+    let build = {
+        let resolver = container.resolver_of(module, &provider.dependencies, None);
+        resolver.and_then(|resolver| (provider.build)(&resolver)).map_err(|error| Some(error.into()))?
+    };
     match build {
         Build::Ready(instance) => Ok((instance, Hooks::default())),
         Build::Hooked(instance, hooks) => Ok((instance, hooks)),
         Build::Failed(error) => Err(Some(error)),
         Build::Later(future) => future.await.map(|instance| (instance, Hooks::default())).map_err(Some),
     }
+}
+
+/// Whether every singleton is there that something needs, itself or through what is made for it.
+fn can_be_built(module: usize, dependencies: &[Dependency], container: &Container) -> bool {
+    let needed = dependencies.iter().filter_map(|dependency| container.views[module].find(&dependency.key));
+    needed.into_iter().all(|provider| match &*container.plans[provider] {
+        plan if plan.scope == ProviderScope::Singleton => container.instances[provider].is_some(),
+        plan => can_be_built(plan.module, &plan.dependencies, container),
+    })
 }
 
 /// The text of an error and of what caused it, each once.

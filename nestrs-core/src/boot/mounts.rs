@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::graph::Graph;
 use super::{BootError, BootOptions, Problem};
 use crate::container::Container;
+use crate::discovery::{Catalogue, CatalogueEntry};
 use crate::handler::{HandlerDef, HandlerKind, HandlerSet, Route};
 use crate::injectable::{Dependency, Key, ResolveError, short_type_name};
 use crate::module::Listed;
@@ -21,6 +22,8 @@ use crate::registry;
 pub(super) struct Mounts {
     /// Every listed controller with its name and the module that lists it.
     pub(super) controllers: Vec<(TypeId, String, usize)>,
+    /// The same, by provider.
+    listed: Vec<usize>,
     handlers: Vec<Mount>,
     /// Those that each module puts around its handlers.
     enhancers: Vec<EnhancerSpecs>,
@@ -29,6 +32,7 @@ pub(super) struct Mounts {
 }
 
 struct Mount {
+    provider: usize,
     /// The one that provides the service.
     module: usize,
     handler: &'static HandlerDef,
@@ -72,7 +76,7 @@ impl Mounts {
         let mut routes = Vec::new();
         let mut around: HashMap<usize, Arc<Enhancers>> = HashMap::new();
         let none = Arc::new(Enhancers::default());
-        for Mount { module, handler, patterns, chain } in &self.handlers {
+        for Mount { module, handler, patterns, chain, .. } in &self.handlers {
             let view = &container.views[*module];
             let cannot =
                 |error| Problem::new(format!("`{}` cannot be mounted: {error}", handler.name()), &view.path, None);
@@ -138,6 +142,16 @@ impl Mounts {
         })
     }
 
+    /// What there is to discover.
+    pub(super) fn catalogue(&self) -> Catalogue {
+        let entry = |mount: &Mount| CatalogueEntry {
+            handler: mount.handler,
+            patterns: mount.patterns.as_slice().into(),
+            provider: mount.provider,
+        };
+        Catalogue { controllers: self.listed.clone(), handlers: self.handlers.iter().map(entry).collect() }
+    }
+
     /// A set that is linked and served nowhere is usually a module that was forgotten.
     pub(super) fn report_unmounted(&self) {
         let mut forgotten: BTreeMap<&'static str, usize> = BTreeMap::new();
@@ -185,12 +199,16 @@ impl Plan<'_> {
             let mut has_http = false;
             if list == "controllers" {
                 self.mounts.controllers.push((service, listed.name.clone(), self.module));
+                self.mounts.listed.extend(view.find(&listed.key));
                 has_http = self.options.has_http_routes.is_some_and(|known| known(service));
             }
             if !has_http && self.sets(service, false).is_empty() {
                 let has = if list == "controllers" { "neither HTTP routes nor" } else { "no" };
                 let cure = "write `#[micro_routes]` on an impl block of it".to_owned();
                 self.problem(self.module, format!("{listing} but has {has} message handlers"), Some(cure));
+            }
+            if has_http {
+                self.graph.check_http_scope(self.module, &listed.key, self.problems);
             }
             if view.visible.contains_key(&listed.key) {
                 self.serve(&listed.key, false);
@@ -207,17 +225,19 @@ impl Plan<'_> {
         let module = format!("`{}`", self.graph.views[self.module].name);
         for set in self.sets(service.type_id(), bus) {
             if let Some(provider) = self.check(self.module, &module, service.clone(), true)
+                && self.graph.check_service_scope(provider, self.problems)
                 && self.served.insert((provider, address(set), bus))
             {
                 self.mounts.mounted.insert(address(set));
                 for handler in set.handlers().iter().filter(|handler| is_bus(handler) == bus) {
-                    self.handler(self.graph.providers[provider].0, handler);
+                    self.handler(provider, handler);
                 }
             }
         }
     }
 
-    fn handler(&mut self, module: usize, handler: &'static HandlerDef) {
+    fn handler(&mut self, provider: usize, handler: &'static HandlerDef) {
+        let module = self.graph.providers[provider].0;
         let name = format!("`{}`", handler.name());
         let plan = handler.plan();
         match plan.service {
@@ -236,7 +256,7 @@ impl Plan<'_> {
                 }
             }
         }
-        self.mounts.handlers.push(Mount { module, handler, patterns, chain: plan.chain });
+        self.mounts.handlers.push(Mount { provider, module, handler, patterns, chain: plan.chain });
     }
 
     /// Checks that the container can build a stage.
@@ -246,10 +266,14 @@ impl Plan<'_> {
             return;
         }
         let stage = format!("`{}` on {place}", short_type_name(need.name));
-        self.check(module, &stage, need.key.clone(), true);
+        if let Some(provider) = self.check(module, &stage, need.key.clone(), true) {
+            self.graph.check_stage_scope(module, &stage, provider, self.problems);
+        }
         if !self.graph.views[module].visible.contains_key(&need.key) {
             for dependency in &need.dependencies {
-                self.graph.check(module, &stage, dependency, self.problems);
+                if let Some(provider) = self.graph.check(module, &stage, dependency, self.problems) {
+                    self.graph.check_stage_scope(module, &stage, provider, self.problems);
+                }
             }
         }
     }

@@ -2,9 +2,11 @@
 //! expansions pass under `forbid(unsafe_code)` only in crates other than that of the slice.)
 
 mod building;
+mod configurable;
 mod modules;
 mod problems;
 mod providers;
+mod scopes;
 mod sight;
 
 use std::future::Future;
@@ -12,6 +14,7 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use super::*;
+use crate::Resolver;
 
 /// Polls until it is ready: nothing here waits for the outside.
 fn run<T>(future: impl Future<Output = T>) -> T {

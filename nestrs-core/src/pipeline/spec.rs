@@ -258,7 +258,7 @@ fn default_need<T: Send + Sync + 'static>() -> StageNeed {
 }
 
 fn injected<T: Injectable>(resolver: &Resolver<'_>) -> Result<Arc<T>, ResolveError> {
-    resolver.stage(|resolver| T::construct(&resolver.declaring(&T::dependencies())))
+    resolver.stage(|resolver| T::construct(&resolver.declaring(&T::dependencies())?))
 }
 
 fn defaulted<T: Default + Send + Sync + 'static>(resolver: &Resolver<'_>) -> Result<Arc<T>, ResolveError> {

@@ -27,5 +27,5 @@ where
 #[cfg(unix)]
 struct Pair(Arc<Clock>, #[inject("WORKERS")] u32, Counter);
 
-#[injectable]
+#[injectable(scope = request, metadata = Every(60))]
 struct Empty {}

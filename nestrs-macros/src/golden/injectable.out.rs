@@ -84,7 +84,7 @@ const _: () = {
                 ),
             )
         }
-        fn hooks(this: &::std::sync::Arc<Self>) -> __nest::Hooks {
+        fn hooks() -> __nest::HookList<Self> {
             use __nest::{
                 HasApplicationBootstrap as _, HasApplicationShutdown as _,
                 HasBeforeShutdown as _, HasModuleDestroy as _, HasModuleInit as _,
@@ -92,12 +92,12 @@ const _: () = {
                 NoBeforeShutdown as _, NoModuleDestroy as _, NoModuleInit as _,
             };
             let of = &__nest::HooksOf::<Self>::new();
-            __nest::Hooks::of([
-                (__nest::Phase::ModuleInit, (&of).module_init(this)),
-                (__nest::Phase::ApplicationBootstrap, (&of).application_bootstrap(this)),
-                (__nest::Phase::ModuleDestroy, (&of).module_destroy(this)),
-                (__nest::Phase::BeforeApplicationShutdown, (&of).before_shutdown(this)),
-                (__nest::Phase::ApplicationShutdown, (&of).application_shutdown(this)),
+            __nest::HookList::of([
+                (__nest::Phase::ModuleInit, (&of).module_init()),
+                (__nest::Phase::ApplicationBootstrap, (&of).application_bootstrap()),
+                (__nest::Phase::ModuleDestroy, (&of).module_destroy()),
+                (__nest::Phase::BeforeApplicationShutdown, (&of).before_shutdown()),
+                (__nest::Phase::ApplicationShutdown, (&of).application_shutdown()),
             ])
         }
     }
@@ -116,7 +116,13 @@ const _: () = {
         ) -> ::core::result::Result<Self, __nest::ResolveError> {
             ::core::result::Result::Ok(Self {})
         }
-        fn hooks(this: &::std::sync::Arc<Self>) -> __nest::Hooks {
+        fn scope() -> __nest::ProviderScope {
+            __nest::ProviderScope::Request
+        }
+        fn metadata() -> ::std::vec::Vec<__nest::ProviderMetadata> {
+            ::core::convert::From::from([__nest::ProviderMetadata::new(Every(60))])
+        }
+        fn hooks() -> __nest::HookList<Self> {
             use __nest::{
                 HasApplicationBootstrap as _, HasApplicationShutdown as _,
                 HasBeforeShutdown as _, HasModuleDestroy as _, HasModuleInit as _,
@@ -124,12 +130,12 @@ const _: () = {
                 NoBeforeShutdown as _, NoModuleDestroy as _, NoModuleInit as _,
             };
             let of = &__nest::HooksOf::<Self>::new();
-            __nest::Hooks::of([
-                (__nest::Phase::ModuleInit, (&of).module_init(this)),
-                (__nest::Phase::ApplicationBootstrap, (&of).application_bootstrap(this)),
-                (__nest::Phase::ModuleDestroy, (&of).module_destroy(this)),
-                (__nest::Phase::BeforeApplicationShutdown, (&of).before_shutdown(this)),
-                (__nest::Phase::ApplicationShutdown, (&of).application_shutdown(this)),
+            __nest::HookList::of([
+                (__nest::Phase::ModuleInit, (&of).module_init()),
+                (__nest::Phase::ApplicationBootstrap, (&of).application_bootstrap()),
+                (__nest::Phase::ModuleDestroy, (&of).module_destroy()),
+                (__nest::Phase::BeforeApplicationShutdown, (&of).before_shutdown()),
+                (__nest::Phase::ApplicationShutdown, (&of).application_shutdown()),
             ])
         }
     }

@@ -2,6 +2,7 @@
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
+use syn::Expr;
 
 use super::model::{Filled, Filling, Provided, Shape};
 use crate::types::spot;
@@ -17,6 +18,8 @@ pub(crate) fn expand(provided: &Provided) -> TokenStream {
         Shape::Tuple => quote!(Self(#(#values),*)),
         Shape::Named => quote!(Self { #(#values),* }),
     };
+    let scope = provided.scope.as_ref().map(scope);
+    let metadata = metadata(&provided.metadata);
     let hooks = hooks(provided);
     let body = quote! {
         fn dependencies() -> ::std::vec::Vec<__nest::Dependency> {
@@ -29,9 +32,30 @@ pub(crate) fn expand(provided: &Provided) -> TokenStream {
             ::core::result::Result::Ok(#built)
         }
 
+        #scope
+        #metadata
         #hooks
     };
     implementation(provided, &body)
+}
+
+fn scope(scope: &Ident) -> TokenStream {
+    quote! {
+        fn scope() -> __nest::ProviderScope {
+            __nest::ProviderScope::#scope
+        }
+    }
+}
+
+fn metadata(values: &[Expr]) -> TokenStream {
+    if values.is_empty() {
+        return TokenStream::new();
+    }
+    quote! {
+        fn metadata() -> ::std::vec::Vec<__nest::ProviderMetadata> {
+            ::core::convert::From::from([#(__nest::ProviderMetadata::new(#values)),*])
+        }
+    }
 }
 
 /// The hooks that the type implements. With type parameters that cannot be told here, and it has none.
@@ -40,19 +64,19 @@ fn hooks(provided: &Provided) -> TokenStream {
         return TokenStream::new();
     }
     quote! {
-        fn hooks(this: &::std::sync::Arc<Self>) -> __nest::Hooks {
+        fn hooks() -> __nest::HookList<Self> {
             use __nest::{
                 HasApplicationBootstrap as _, HasApplicationShutdown as _, HasBeforeShutdown as _,
                 HasModuleDestroy as _, HasModuleInit as _, NoApplicationBootstrap as _, NoApplicationShutdown as _,
                 NoBeforeShutdown as _, NoModuleDestroy as _, NoModuleInit as _,
             };
             let of = &__nest::HooksOf::<Self>::new();
-            __nest::Hooks::of([
-                (__nest::Phase::ModuleInit, (&of).module_init(this)),
-                (__nest::Phase::ApplicationBootstrap, (&of).application_bootstrap(this)),
-                (__nest::Phase::ModuleDestroy, (&of).module_destroy(this)),
-                (__nest::Phase::BeforeApplicationShutdown, (&of).before_shutdown(this)),
-                (__nest::Phase::ApplicationShutdown, (&of).application_shutdown(this)),
+            __nest::HookList::of([
+                (__nest::Phase::ModuleInit, (&of).module_init()),
+                (__nest::Phase::ApplicationBootstrap, (&of).application_bootstrap()),
+                (__nest::Phase::ModuleDestroy, (&of).module_destroy()),
+                (__nest::Phase::BeforeApplicationShutdown, (&of).before_shutdown()),
+                (__nest::Phase::ApplicationShutdown, (&of).application_shutdown()),
             ])
         }
     }

@@ -3,6 +3,7 @@
 use proc_macro2::TokenStream;
 use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};
+use syn::spanned::Spanned;
 use syn::{Attribute, Expr, Field, Fields, GenericParam, Generics, Ident, Item, LitStr, Meta, Token, Type};
 
 use crate::attrs;
@@ -13,6 +14,10 @@ use crate::types;
 #[derive(Debug)]
 pub(crate) struct Provided {
     pub(crate) nest: Nest,
+    /// The `ProviderScope` that was asked for.
+    pub(crate) scope: Option<Ident>,
+    /// What others find it by.
+    pub(crate) metadata: Vec<Expr>,
     /// The user's item, without the attributes that were read.
     pub(crate) item: Item,
     pub(crate) ident: Ident,
@@ -63,7 +68,8 @@ enum Inject {
 impl Provided {
     /// Reads an item. What has a name is always returned, with or without errors.
     pub(crate) fn parse(args: TokenStream, item: TokenStream, errors: &mut Errors) -> Option<Self> {
-        let nest = paths::crate_only("injectable", args, errors);
+        let (nest, others) = paths::arguments(args, errors);
+        let (scope, metadata) = read_arguments(others, errors);
         let mut item = errors.keep(syn::parse2::<Item>(item))?;
         let (ident, generics, attributes) = match &item {
             Item::Struct(item) => (&item.ident, &item.generics, &item.attrs),
@@ -92,7 +98,7 @@ impl Provided {
             Item::Struct(item) => read_fields(&mut item.fields, errors),
             _ => (Shape::Unit, Vec::new()),
         };
-        Some(Self { nest, item, ident, generics, cfgs, shape, fields })
+        Some(Self { nest, scope, metadata, item, ident, generics, cfgs, shape, fields })
     }
 
     /// Whether an implementation makes sense at all: of a type that borrows there can be none.
@@ -103,6 +109,57 @@ impl Provided {
 
 const WHICH_VARIANT: &str = "`#[injectable]` stands on a struct: the container could not know which variant of an enum to build; provide it with \
      `Provider::value` or `Provider::factory`";
+
+/// `scope = …`, at most once, and `metadata = …`, as often as one likes.
+fn read_arguments(arguments: Vec<TokenStream>, errors: &mut Errors) -> (Option<Ident>, Vec<Expr>) {
+    const ARGUMENTS: &str = "`#[injectable]` takes `scope = …`, `metadata = …` and `crate = path::to::nestrs`";
+    let mut scope = None;
+    let mut metadata = Vec::new();
+    for argument in arguments {
+        let named = |input: ParseStream<'_>| -> syn::Result<(Ident, TokenStream)> {
+            let name = input.call(Ident::parse_any)?;
+            input.parse::<Option<Token![=]>>()?;
+            Ok((name, input.parse()?))
+        };
+        match named.parse2(argument.clone()) {
+            Ok((name, value)) if name == "scope" => {
+                if scope.is_some() {
+                    errors.on(&name, "`scope` is given twice");
+                }
+                scope = read_scope(&name, value, errors).or(scope);
+            }
+            Ok((name, value)) if name == "metadata" => {
+                if value.is_empty() {
+                    errors.on(name, "expected `metadata = expression`");
+                } else {
+                    metadata.extend(errors.keep(syn::parse2::<Expr>(value)));
+                }
+            }
+            Ok((name, _)) => errors.on(name, ARGUMENTS),
+            Err(_) => errors.on(argument, ARGUMENTS),
+        }
+    }
+    (scope, metadata)
+}
+
+/// The variant of `ProviderScope`, where the user wrote it.
+fn read_scope(name: &Ident, value: TokenStream, errors: &mut Errors) -> Option<Ident> {
+    const SCOPES: &str = "expected `scope = singleton`, `scope = transient` or `scope = request`";
+    let variant = match value.to_string().as_str() {
+        "singleton" => "Singleton",
+        "transient" => "Transient",
+        "request" => "Request",
+        "" => {
+            errors.on(name, SCOPES);
+            return None;
+        }
+        _ => {
+            errors.on(value, SCOPES);
+            return None;
+        }
+    };
+    Some(Ident::new(variant, value.span()))
+}
 
 fn read_fields(fields: &mut Fields, errors: &mut Errors) -> (Shape, Vec<Filled>) {
     let shape = match fields {

@@ -49,7 +49,26 @@ fn inject_says_one_of_three_things() {
 }
 
 #[test]
-fn only_the_path_to_nestrs_is_an_argument() {
-    let (_, errors) = injectable("scope = Request".parse().unwrap(), "struct A;".parse().unwrap());
-    assert_errors(errors, &[("scope = Request", "takes no argument but `crate")]);
+fn the_arguments_are_a_scope_metadata_and_the_path_to_nestrs() {
+    let check = |arguments: &str, expected: &[(&str, &str)]| {
+        let (output, errors) = injectable(arguments.parse().unwrap(), "struct A;".parse().unwrap());
+        assert_errors(errors, expected);
+        output.to_string()
+    };
+    assert!(check("scope = request, crate = a", &[]).contains("ProviderScope :: Request"));
+    assert!(check("scope = transient,", &[]).contains("ProviderScope :: Transient"));
+    assert!(check("scope = singleton", &[]).contains("ProviderScope :: Singleton"));
+    check("scope = Request", &[("Request", "expected `scope = singleton`")]);
+    check("scope", &[("scope", "expected `scope = singleton`")]);
+    check("scope = \"request\"", &[("\"request\"", "expected `scope = singleton`")]);
+    check("scope = request, scope = transient", &[("scope", "given twice")]);
+    check("scope = request or_so", &[("request or_so", "expected `scope = singleton`")]);
+    check("lifetime = request", &[("lifetime", "takes `scope = …`, `metadata = …`")]);
+    let found = check("metadata = Every(60), metadata = \"a\"", &[]);
+    assert!(
+        found.contains("ProviderMetadata :: new (Every (60)) , __nest :: ProviderMetadata :: new (\"a\")"),
+        "{found}"
+    );
+    check("metadata", &[("metadata", "expected `metadata = expression`")]);
+    check("metadata = 1 2", &[("2", "unexpected token")]);
 }
