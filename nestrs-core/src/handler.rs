@@ -2,8 +2,10 @@
 
 use std::any::TypeId;
 use std::fmt;
+use std::marker::PhantomData;
 use std::sync::Arc;
 
+use crate::argument::bound::{Alone, ArgumentNeeds, ArgumentSpecs, Bound, Target, With};
 use crate::context::ExecutionContext;
 use crate::injectable::{Key, ResolveError, Resolver};
 use crate::pattern::{Pattern, PatternLiteral};
@@ -73,7 +75,7 @@ impl HandlerDef {
     }
 
     pub(crate) fn plan(&self) -> Plan {
-        let mut plan = Plan { service: None, needs: Vec::new() };
+        let mut plan = Plan { service: None, needs: Vec::new(), arguments: ArgumentNeeds::default() };
         (self.mount)(&mut Mounting(Mode::Plan(&mut plan)));
         plan
     }
@@ -183,6 +185,7 @@ impl fmt::Debug for Mounting<'_> {
 pub(crate) struct Plan {
     pub(crate) service: Option<Key>,
     pub(crate) needs: Vec<StageNeed>,
+    pub(crate) arguments: ArgumentNeeds,
 }
 
 /// The user's method behind a uniform signature: decodes the payload, calls the method, converts what it returns.
@@ -202,16 +205,51 @@ where
     G: Specs<Built: GuardList>,
     P: Specs<Built: PipeList>,
 {
+    mount_on(mounting, &Alone(PhantomData), interceptors, guards, pipes, thunk);
+}
+
+/// [`mount`] for a method whose arguments need something from the container.
+pub fn mount_with<S, A, I, G, P>(
+    mounting: &mut Mounting<'_>,
+    arguments: A,
+    interceptors: I,
+    guards: G,
+    pipes: P,
+    thunk: Thunk<Bound<S, A::Built>>,
+) where
+    S: Send + Sync + 'static,
+    A: ArgumentSpecs,
+    I: Specs<Built: InterceptorList>,
+    G: Specs<Built: GuardList>,
+    P: Specs<Built: PipeList>,
+{
+    mount_on(mounting, &With(PhantomData, arguments), interceptors, guards, pipes, thunk);
+}
+
+fn mount_on<T, I, G, P>(
+    mounting: &mut Mounting<'_>,
+    target: &T,
+    interceptors: I,
+    guards: G,
+    pipes: P,
+    thunk: Thunk<T::Bound>,
+) where
+    T: Target,
+    I: Specs<Built: InterceptorList>,
+    G: Specs<Built: GuardList>,
+    P: Specs<Built: PipeList>,
+{
     match &mut mounting.0 {
         Mode::Plan(plan) => {
-            plan.service = Some(Key::of::<S>());
+            plan.service = Some(target.service());
+            target.needs(&mut plan.arguments);
             interceptors.needs(&mut plan.needs);
             guards.needs(&mut plan.needs);
             pipes.needs(&mut plan.needs);
         }
         Mode::Build(resolver, built) => {
             **built = Some((|| {
-                let service = resolver.required::<S>()?;
+                let service = target.bind(resolver)?;
                 if I::Built::EMPTY && G::Built::EMPTY && P::Built::EMPTY {
                     return Ok(Arc::new(Bare { service, thunk }) as Arc<dyn Endpoint>);
                 }

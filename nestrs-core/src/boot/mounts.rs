@@ -156,7 +156,10 @@ impl Plan<'_> {
             Some(service) => _ = self.check(module, &name, service, false),
             None => self.problem(module, format!("{name} has a row that mounts nothing"), None),
         }
-        for need in plan.needs {
+        for dependency in &plan.arguments.providers {
+            self.graph.check(module, &name, dependency, self.problems);
+        }
+        for need in plan.needs.into_iter().chain(plan.arguments.pipes) {
             let stage = format!("`{}` on {name}", short_type_name(need.name));
             self.check(module, &stage, need.key.clone(), true);
             if !self.graph.views[module].visible.contains_key(&need.key) {

@@ -33,6 +33,26 @@ pub struct StageSpec<T> {
     build: fn(&Resolver<'_>) -> Result<Arc<T>, ResolveError>,
 }
 
+impl<T> StageSpec<T> {
+    pub(crate) fn need(&self) -> StageNeed {
+        (self.need)()
+    }
+
+    pub(crate) fn built(&self, resolver: &Resolver<'_>) -> Result<Arc<T>, ResolveError> {
+        (self.build)(resolver)
+    }
+}
+
+/// One that the container builds.
+pub(crate) fn injectable_spec<T: Injectable>() -> StageSpec<T> {
+    StageSpec { need: injected_need::<T>, build: injected::<T> }
+}
+
+/// One that `Default` builds.
+pub(crate) fn default_spec<T: Default + Send + Sync + 'static>() -> StageSpec<T> {
+    StageSpec { need: default_need::<T>, build: defaulted::<T> }
+}
+
 /// A list of declared stages: `(first, (second, ()))`.
 pub trait Specs {
     /// The same list, built.
