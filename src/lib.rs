@@ -20,11 +20,13 @@ pub mod prelude;
 
 #[doc(inline)]
 pub use nestrs_core::{
-    Application, BeforeApplicationShutdown, BootError, CalledPattern, CanActivate, ContextKind, Deadline, Dependency,
-    DynamicModule, ErrorKind, ExecutionContext, Extensions, FromContext, HandlerResult, HookResult, Injectable,
-    Interceptor, Metadata, MicroCanActivate, MicroIncomingInterceptor, MicroPipeTransform, Module, ModuleDef,
-    OnApplicationBootstrap, OnApplicationShutdown, OnModuleDestroy, OnModuleInit, Pattern, Payload, PipeTransform,
-    Problem, Provider, Reply, ResolveError, Resolver, Scope, Sent, TransportError, async_trait, boot, forbidden,
+    Application, ArgumentPipe, BeforeApplicationShutdown, BootError, CalledPattern, CanActivate, ContextKind, Deadline,
+    DefaultValuePipe, Dependency, DynamicModule, ErrorKind, ExecutionContext, Extension, Extensions, FromContext,
+    HandlerResult, HookResult, Injectable, Interceptor, Lenient, Metadata, MicroCanActivate, MicroIncomingInterceptor,
+    MicroPipeTransform, Module, ModuleDef, OnApplicationBootstrap, OnApplicationShutdown, OnModuleDestroy,
+    OnModuleInit, ParseArrayPipe, ParseBoolPipe, ParseDatePipe, ParseFloatPipe, ParseIntPipe, Pattern, Payload,
+    PipeTransform, Problem, Provider, Reply, ResolveError, Resolver, Scope, Sent, TransportError, async_trait, boot,
+    forbidden,
 };
 
 #[cfg(any(feature = "http", feature = "microservices"))]

@@ -4,10 +4,11 @@
 pub use crate::macros::*;
 #[doc(no_inline)]
 pub use crate::{
-    BeforeApplicationShutdown, CanActivate, Deadline, DynamicModule, ErrorKind, EventBus, ExecutionContext,
-    FromContext, HookResult, Interceptor, Metadata, MicroCanActivate, MicroIncomingInterceptor, MicroPipeTransform,
-    OnApplicationBootstrap, OnApplicationShutdown, OnModuleDestroy, OnModuleInit, Pattern, Payload, PipeTransform,
-    Provider, TransportError, async_trait, forbidden,
+    ArgumentPipe, BeforeApplicationShutdown, CanActivate, Deadline, DefaultValuePipe, DynamicModule, ErrorKind,
+    EventBus, ExecutionContext, Extension, FromContext, HookResult, Interceptor, Lenient, Metadata, MicroCanActivate,
+    MicroIncomingInterceptor, MicroPipeTransform, OnApplicationBootstrap, OnApplicationShutdown, OnModuleDestroy,
+    OnModuleInit, ParseArrayPipe, ParseBoolPipe, ParseDatePipe, ParseFloatPipe, ParseIntPipe, Pattern, Payload,
+    PipeTransform, Provider, TransportError, async_trait, forbidden,
 };
 #[cfg(feature = "http")]
 #[doc(no_inline)]

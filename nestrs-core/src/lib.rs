@@ -63,7 +63,7 @@ pub mod __private {
     pub use crate::argument::lenient::{Float, FromLenient, Integer};
     pub use crate::argument::pipe::{DefaultArgumentPipe, DefaultPipeType, InjectableArgumentPipe, piped};
     pub use crate::argument::read::{
-        HandlerPayload, HeaderInput, PayloadPart, decode, header, header_input, header_optional, property,
+        HandlerPayload, HeaderInput, ParsedHeader, PayloadPart, decode, header, header_input, header_optional, property,
     };
     pub use crate::handler::mount_with;
     pub use crate::lifecycle::{

@@ -75,11 +75,21 @@ pub fn property<T: HandlerPayload>(payload: &Payload, name: &str) -> Result<T, T
     T::from_payload(PayloadPart { payload, property: Some(name) })
 }
 
+/// A type that a metadata value is parsed into.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be parsed from a header",
+    label = "not `FromStr`",
+    note = "implement `std::str::FromStr` for it, or take a `String`"
+)]
+pub trait ParsedHeader: FromStr {}
+#[diagnostic::do_not_recommend]
+impl<T: FromStr> ParsedHeader for T {}
+
 /// Parses the metadata value `name`.
 ///
 /// # Errors
 /// When the packet has none of that name, or `T` does not parse it. The value is never repeated.
-pub fn header<T: FromStr>(cx: &ExecutionContext, name: &str) -> Result<T, TransportError> {
+pub fn header<T: ParsedHeader>(cx: &ExecutionContext, name: &str) -> Result<T, TransportError> {
     header_optional(cx, name)?.ok_or_else(|| missing(name))
 }
 
@@ -87,7 +97,7 @@ pub fn header<T: FromStr>(cx: &ExecutionContext, name: &str) -> Result<T, Transp
 ///
 /// # Errors
 /// When `T` does not parse it.
-pub fn header_optional<T: FromStr>(cx: &ExecutionContext, name: &str) -> Result<Option<T>, TransportError> {
+pub fn header_optional<T: ParsedHeader>(cx: &ExecutionContext, name: &str) -> Result<Option<T>, TransportError> {
     let parse = |text: &str| text.parse().map_err(|_| misfit(name, &short_type_name(type_name::<T>())));
     cx.metadata().get(name).map(parse).transpose()
 }
