@@ -15,6 +15,8 @@ mod http;
 mod lifecycle;
 #[cfg(feature = "http")]
 mod share;
+#[cfg(feature = "validation")]
+mod validation;
 
 pub mod prelude;
 
@@ -42,11 +44,19 @@ pub use factory::NestMicroservice;
 #[cfg(feature = "http")]
 pub use http::{CorsOptions, HttpAddress, HttpApp, status_of};
 pub use nestrs_microservices::EventBus;
+#[cfg(feature = "validation")]
+pub use validation::{Valid, ValidationPipe};
 
 /// axum, as controllers use it: extractors and responses come from here.
 #[cfg(feature = "http")]
 #[doc(no_inline)]
 pub use axum;
+
+/// garde, whose rules [`Valid`] checks. Its derive names `::garde`, so a type that derives `Validate` needs that
+/// dependency of its own.
+#[cfg(feature = "validation")]
+#[doc(no_inline)]
+pub use garde;
 
 #[cfg(feature = "microservices")]
 #[doc(inline)]

@@ -16,6 +16,9 @@ pub use crate::{CorsOptions, HttpApp};
 #[cfg(any(feature = "http", feature = "microservices"))]
 #[doc(no_inline)]
 pub use crate::{ListenError, NestFactory};
+#[cfg(feature = "validation")]
+#[doc(no_inline)]
+pub use crate::{Valid, ValidationPipe};
 #[cfg(feature = "microservices")]
 #[doc(no_inline)]
 pub use nestrs_microservices::{Cancellation, ClientProxy, ClientsModule, ClientsService, Peer};

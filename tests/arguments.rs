@@ -318,6 +318,8 @@ async fn pipes_run_in_order_and_what_they_refuse_is_the_answer() {
     };
     assert_eq!(send(json!({ "name": "ADA", "nick": "A" })).await.unwrap(), "ada a 1");
     assert_eq!(send(json!({ "name": "Ada", "nick": "AbC" })).await.unwrap(), "ada abc 2", "one pipe for all calls");
+    // In lower case this is four bytes long, and too long only then.
+    assert_eq!(send(json!({ "name": "ada", "nick": "İa" })).await.unwrap(), "ada i\u{307}a 3");
     assert_eq!(send(json!({ "name": "BOB", "nick": "A" })).await.unwrap_err(), "nobody of that name may call `piped`");
     assert_eq!(send(json!({ "name": "ada", "nick": "long" })).await.unwrap_err(), "too long");
     assert_eq!(send(json!({ "nick": "A" })).await.unwrap_err(), "invalid payload: `name` is missing");

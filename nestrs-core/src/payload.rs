@@ -72,7 +72,7 @@ impl Payload {
     /// Serialises `value`.
     ///
     /// # Errors
-    /// [`ErrorKind::Internal`] when serde refuses the value, for example a map whose keys are no strings. The reason
+    /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) when serde refuses the value, for example a map whose keys are no strings. The reason
     /// is kept as the error's source and never sent to a caller.
     pub fn from_serialize<T: Serialize + ?Sized>(value: &T) -> Result<Self, TransportError> {
         let text = serde_json::to_vec(value)
@@ -89,7 +89,7 @@ impl Payload {
     /// The payload as a JSON value; an absent one is `null`. Parses on the first call only.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidPayload`] when the text is not JSON, or nests deeper than 127 levels.
+    /// [`ErrorKind::InvalidPayload`](crate::ErrorKind::InvalidPayload) when the text is not JSON, or nests deeper than 127 levels.
     pub fn value(&self) -> Result<&Value, TransportError> {
         static NULL: Value = Value::Null;
         match &self.source {
@@ -122,7 +122,7 @@ impl Payload {
     /// Decodes the payload into `T`, straight from the received bytes where they are still text.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidPayload`] when the payload does not fit `T`. The message says where, what was expected and
+    /// [`ErrorKind::InvalidPayload`](crate::ErrorKind::InvalidPayload) when the payload does not fit `T`. The message says where, what was expected and
     /// what sort of value was found, never the value; `details` says the same to programs:
     ///
     /// ```

@@ -42,7 +42,8 @@ impl<'a> PayloadPart<'a> {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be read from a payload",
     label = "not `Deserialize`, or borrowing what it is read from",
-    note = "derive `serde::Deserialize` for it; if it comes from the context instead, mark the argument `#[ctx]`"
+    note = "derive `serde::Deserialize` for it; if it comes from the context instead, mark the argument `#[ctx]`",
+    note = "`Valid<T>` asks for rules too: derive `garde::Validate` for its `T`"
 )]
 pub trait HandlerPayload: Sized {
     /// Decodes it.
