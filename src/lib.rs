@@ -17,6 +17,8 @@ mod http;
 mod lifecycle;
 #[cfg(feature = "http")]
 mod share;
+#[cfg(feature = "validation")]
+mod validation;
 
 pub mod prelude;
 
@@ -25,11 +27,12 @@ pub mod testing;
 
 #[doc(inline)]
 pub use nestrs_core::{
-    Application, BeforeApplicationShutdown, BootError, CalledPattern, CanActivate, Caught, Chain, ChainEntry,
-    ContextKind, Deadline, Dependency, DynamicModule, Enhancers, ErrorKind, ExceptionFilter, ExecutionContext,
-    Extensions, FromContext, HandlerMetadata, HandlerResult, HookResult, Injectable, Interceptor, Level, Metadata,
-    MicroCanActivate, MicroIncomingInterceptor, MicroPipeTransform, Module, ModuleDef, OnApplicationBootstrap,
-    OnApplicationShutdown, OnModuleDestroy, OnModuleInit, Pattern, Payload, PipeTransform, Problem, Provider,
+    Application, ArgumentPipe, BeforeApplicationShutdown, BootError, CalledPattern, CanActivate, Caught, Chain,
+    ChainEntry, ContextKind, Deadline, DefaultValuePipe, Dependency, DynamicModule, Enhancers, ErrorKind,
+    ExceptionFilter, ExecutionContext, Extension, Extensions, FromContext, HandlerMetadata, HandlerResult, HookResult,
+    Injectable, Interceptor, Lenient, Level, Metadata, MicroCanActivate, MicroIncomingInterceptor, MicroPipeTransform,
+    Module, ModuleDef, OnApplicationBootstrap, OnApplicationShutdown, OnModuleDestroy, OnModuleInit, ParseArrayPipe,
+    ParseBoolPipe, ParseDatePipe, ParseFloatPipe, ParseIntPipe, Pattern, Payload, PipeTransform, Problem, Provider,
     Reflector, Reply, ResolveError, Resolver, Scope, Sent, StageKind, TransportError, async_trait, boot, forbidden,
 };
 
@@ -55,11 +58,19 @@ pub use factory::NestMicroservice;
 #[cfg(feature = "http")]
 pub use http::{CorsOptions, Ctx, HttpAddress, HttpApp, status_of};
 pub use nestrs_microservices::EventBus;
+#[cfg(feature = "validation")]
+pub use validation::{Valid, ValidationPipe};
 
 /// axum, as controllers use it: extractors and responses come from here.
 #[cfg(feature = "http")]
 #[doc(no_inline)]
 pub use axum;
+
+/// garde, whose rules [`Valid`] checks. Its derive names `::garde`, so a type that derives `Validate` needs that
+/// dependency of its own.
+#[cfg(feature = "validation")]
+#[doc(no_inline)]
+pub use garde;
 
 #[cfg(feature = "microservices")]
 #[doc(inline)]

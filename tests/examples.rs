@@ -188,3 +188,33 @@ async fn dynamic_modules_are_made_from_options_and_from_other_modules() {
     let expected = "database.url: pg://db.internal\ncats.where: pg://db.internal/cats\n";
     assert_eq!(output_of("dynamic_modules").await, expected);
 }
+
+#[tokio::test]
+async fn validation_tells_all_that_is_wrong_and_pipes_see_to_the_rest() {
+    let port = free_port().await;
+    let child = start("validation", &[("PORT", &port)]);
+    assert_eq!(get(&port, "/cats/list/5").await, (200, "[]".to_owned()));
+    let (status, body) = post(&port, "/cats", r#"{"name":"","age":31}"#).await;
+    assert_eq!(status, 400);
+    for line in [r#""name: length is lower than 1""#, r#""age: greater than 30""#] {
+        assert!(body.contains(line), "`{line}` is missing in {body}");
+    }
+    assert_eq!(post(&port, "/cats", r#"{"name":"Tom","age":3}"#).await, (200, "cat number 1".to_owned()));
+    assert_eq!(post(&port, "/cats/adopt/%20Kitty%20", "").await, (200, "2".to_owned()));
+    assert_eq!(get(&port, "/cats/list/1").await, (200, r#"["Tom"]"#.to_owned()));
+    assert_eq!(get(&port, "/cats/list/2").await, (200, r#"["Tom","Kitty"]"#.to_owned()));
+    assert_eq!(get(&port, "/cats/list/many").await.0, 400);
+    assert_eq!(terminate(child).await.0, Some(0));
+}
+
+/// The status and the body of one POST of JSON, to a server that is known to listen.
+async fn post(port: &str, path: &str, body: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(format!("127.0.0.1:{port}")).await.unwrap();
+    let head = format!("POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nConnection: close");
+    let request = format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut response = String::new();
+    stream.read_to_string(&mut response).await.unwrap();
+    let (head, body) = response.split_once("\r\n\r\n").expect("a response");
+    (head[9..12].parse().expect("a status"), body.to_owned())
+}

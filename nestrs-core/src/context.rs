@@ -1,14 +1,15 @@
 //! One call, as its stages and its handler see it.
 
-use std::any::{Any, TypeId};
+use std::any::{Any, TypeId, type_name};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
-use crate::error::TransportError;
+use crate::error::{ErrorKind, TransportError};
 use crate::extras::Extras;
 use crate::handler::Route;
+use crate::injectable::short_type_name;
 use crate::metadata::HandlerMetadata;
 use crate::pattern::Pattern;
 use crate::payload::Payload;
@@ -309,7 +310,8 @@ impl fmt::Debug for Extensions {
 
 /// An argument of a handler that comes from the context, not from the payload.
 ///
-/// The first argument of a handler is its payload; each later one is made by this trait. Implement it to give handlers
+/// The first argument of a handler is its payload; each later one without an attribute that says otherwise is made by
+/// this trait. Implement it to give handlers
 /// an argument of your own, for example the user that a guard left in the extensions.
 ///
 /// ```
@@ -329,7 +331,7 @@ impl fmt::Debug for Extensions {
     message = "`{Self}` is not a context argument",
     label = "not the payload, and not something a call's context gives",
     note = "the first argument of a handler is its payload; later ones, and those marked `#[ctx]`, implement `FromContext`",
-    note = "for several payload values, take one struct that derives `Deserialize`"
+    note = "for several payload values, take one struct that derives `Deserialize`, or mark each `#[payload(\"property\")]`"
 )]
 pub trait FromContext<'a>: Sized {
     /// Makes the argument for one call.
@@ -380,6 +382,39 @@ pub struct Deadline(pub Option<Instant>);
 impl FromContext<'_> for Deadline {
     fn from_context(cx: &ExecutionContext) -> Result<Self, TransportError> {
         Ok(Self(cx.deadline))
+    }
+}
+
+/// What a stage has left in [`ExecutionContext::extensions`], as a handler argument: `Extension(user): Extension<User>`.
+///
+/// Taken for an argument from the context wherever it stands, without `#[ctx]`. An `Option<Extension<T>>` is `None`
+/// where nothing was left; without it that is a mistake of the application, which callers read as "Internal server
+/// error".
+///
+/// ```
+/// use nestrs_core::{ContextKind, ExecutionContext, Extension, FromContext, Payload};
+///
+/// #[derive(Clone)]
+/// struct User(&'static str);
+///
+/// let cx = ExecutionContext::new(ContextKind::Message, "orders.find", Payload::absent());
+/// assert!(Extension::<User>::from_context(&cx).is_err());
+/// cx.extensions().insert(User("ada"));
+/// let Extension(user) = Extension::<User>::from_context(&cx).unwrap();
+/// assert_eq!(user.0, "ada");
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Extension<T>(pub T);
+
+impl<T: Clone + Send + Sync + 'static> FromContext<'_> for Extension<T> {
+    fn from_context(cx: &ExecutionContext) -> Result<Self, TransportError> {
+        cx.extensions().get().map(Self).ok_or_else(|| {
+            let ty = short_type_name(type_name::<T>());
+            TransportError::withheld(
+                ErrorKind::Internal,
+                format!("`{}` takes an `Extension<{ty}>`, and no stage has left one", cx.handler()),
+            )
+        })
     }
 }
 

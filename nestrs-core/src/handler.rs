@@ -2,8 +2,10 @@
 
 use std::any::TypeId;
 use std::fmt;
+use std::marker::PhantomData;
 use std::sync::Arc;
 
+use crate::argument::bound::{Alone, ArgumentNeeds, ArgumentSpecs, Bound, Target, With};
 use crate::context::ExecutionContext;
 use crate::contract::ContractMethod;
 use crate::extras::Extras;
@@ -161,7 +163,8 @@ impl HandlerDef {
     }
 
     pub(crate) fn plan(&self) -> Plan {
-        let mut plan = Plan { service: None, needs: Vec::new(), chain: Vec::new() };
+        let mut plan =
+            Plan { service: None, needs: Vec::new(), chain: Vec::new(), arguments: ArgumentNeeds::default() };
         (self.mount)(&mut Mounting(Mode::Plan(&mut plan)));
         plan
     }
@@ -286,6 +289,7 @@ pub(crate) struct Plan {
     pub(crate) needs: Vec<StageNeed>,
     /// The stages written on it and on its block.
     pub(crate) chain: Vec<ChainEntry>,
+    pub(crate) arguments: ArgumentNeeds,
 }
 
 /// The user's method behind a uniform signature: decodes the payload, calls the method, converts what it returns.
@@ -312,9 +316,49 @@ pub fn mount<S, I, G, P, F>(
     P: Specs<Built: PipeList>,
     F: Specs<Built: FilterList>,
 {
+    mount_on(mounting, &Alone(PhantomData), interceptors, guards, pipes, filters, thunk);
+}
+
+/// [`mount`] for a method whose arguments need something from the container.
+#[expect(clippy::too_many_arguments, reason = "only ever written by macros")]
+pub fn mount_with<S, A, I, G, P, F>(
+    mounting: &mut Mounting<'_>,
+    arguments: A,
+    interceptors: I,
+    guards: G,
+    pipes: P,
+    filters: F,
+    thunk: Thunk<Bound<S, A::Built>>,
+) where
+    S: Send + Sync + 'static,
+    A: ArgumentSpecs,
+    I: Specs<Built: InterceptorList>,
+    G: Specs<Built: GuardList>,
+    P: Specs<Built: PipeList>,
+    F: Specs<Built: FilterList>,
+{
+    mount_on(mounting, &With(PhantomData, arguments), interceptors, guards, pipes, filters, thunk);
+}
+
+fn mount_on<T, I, G, P, F>(
+    mounting: &mut Mounting<'_>,
+    target: &T,
+    interceptors: I,
+    guards: G,
+    pipes: P,
+    filters: F,
+    thunk: Thunk<T::Bound>,
+) where
+    T: Target,
+    I: Specs<Built: InterceptorList>,
+    G: Specs<Built: GuardList>,
+    P: Specs<Built: PipeList>,
+    F: Specs<Built: FilterList>,
+{
     match &mut mounting.0 {
         Mode::Plan(plan) => {
-            plan.service = Some(Key::of::<S>());
+            plan.service = Some(target.service());
+            target.needs(&mut plan.arguments);
             interceptors.declare(StageKind::Interceptor, &mut plan.needs, &mut plan.chain);
             guards.declare(StageKind::Guard, &mut plan.needs, &mut plan.chain);
             pipes.declare(StageKind::Pipe, &mut plan.needs, &mut plan.chain);
@@ -322,7 +366,7 @@ pub fn mount<S, I, G, P, F>(
         }
         Mode::Build { resolver, outer, built } => {
             **built = Some((|| {
-                let service = ServiceSource::find(resolver)?;
+                let service = target.bind(resolver)?;
                 if interceptors.is_replaced(resolver)
                     || guards.is_replaced(resolver)
                     || pipes.is_replaced(resolver)
@@ -364,7 +408,7 @@ impl<S: Send + Sync + 'static> Endpoint for Bare<S> {
         match &self.service {
             ServiceSource::Shared(service) => (self.thunk)(service, cx, payload),
             ServiceSource::PerCall(source) => Box::pin(async move {
-                let service = source.build(cx)?;
+                let service = source(cx)?;
                 (self.thunk)(&service, cx, payload).await
             }),
         }
@@ -392,7 +436,7 @@ where
             let service = match &self.service {
                 ServiceSource::Shared(service) => service,
                 ServiceSource::PerCall(source) => {
-                    built = source.build(cx)?;
+                    built = source(cx)?;
                     &built
                 }
             };

@@ -11,6 +11,7 @@
 //! At boot, [`Module`]s are collected into a graph, every [`Provider`] is checked and built into a [`Container`], and
 //! each [`HandlerDef`] becomes a [`Route`] ([`boot`]).
 
+mod argument;
 mod boot;
 mod configurable;
 mod container;
@@ -37,10 +38,17 @@ mod transport_id;
 
 pub use async_trait::async_trait;
 
+pub use argument::lenient::Lenient;
+pub use argument::parse::{
+    DefaultValuePipe, ParseArrayPipe, ParseBoolPipe, ParseDatePipe, ParseFloatPipe, ParseIntPipe,
+};
+pub use argument::pipe::ArgumentPipe;
 pub use boot::{Application, BootError, BootOptions, Controller, HttpEnhancers, Overrides, Problem, boot};
 pub use configurable::{AsyncOptions, ConfigurableModule, OptionsFactory};
 pub use container::{Container, Scope};
-pub use context::{CalledPattern, ContextKind, Deadline, ExecutionContext, Extensions, FromContext, Metadata};
+pub use context::{
+    CalledPattern, ContextKind, Deadline, ExecutionContext, Extension, Extensions, FromContext, Metadata,
+};
 pub use discovery::{DiscoveredHandler, DiscoveredProvider, DiscoveryService, ProviderMetadata};
 pub use error::{ErrorKind, INTERNAL_SERVER_ERROR, Sent, TransportError};
 pub use extras::{ExtraKind, Extras};
@@ -70,7 +78,14 @@ pub use transport_id::TransportId;
 /// What macros expand to. Not for people: anything here may change in any release.
 #[doc(hidden)]
 pub mod __private {
+    pub use crate::argument::bound::{ArgumentNeeds, ArgumentSpec, ArgumentSpecs, Bound, Inject};
+    pub use crate::argument::lenient::{Float, FromLenient, Integer};
+    pub use crate::argument::pipe::{DefaultArgumentPipe, DefaultPipeType, InjectableArgumentPipe, piped};
+    pub use crate::argument::read::{
+        HandlerPayload, HeaderInput, ParsedHeader, PayloadPart, decode, header, header_input, header_optional, property,
+    };
     pub use crate::contract::{ContractBlock, ContractMethod, IsResult, NoResult, Streamed, unserved};
+    pub use crate::handler::mount_with;
     pub use crate::lifecycle::{
         HasApplicationBootstrap, HasApplicationShutdown, HasBeforeShutdown, HasModuleDestroy, HasModuleInit, HooksOf,
         NoApplicationBootstrap, NoApplicationShutdown, NoBeforeShutdown, NoModuleDestroy, NoModuleInit,
@@ -90,37 +105,6 @@ pub mod __private {
     pub use crate::*;
     pub use linkme;
     pub use serde_json::json;
-
-    use serde::de::DeserializeOwned;
-
-    /// A type that a payload is decoded into.
-    #[diagnostic::on_unimplemented(
-        message = "`{Self}` cannot be read from a payload",
-        label = "not `Deserialize`, or borrowing what it is read from",
-        note = "derive `serde::Deserialize` for it; if it comes from the context instead, mark the argument `#[ctx]`"
-    )]
-    pub trait HandlerPayload: Sized {
-        /// Decodes it.
-        ///
-        /// # Errors
-        /// When the payload does not fit.
-        fn from_payload(payload: &Payload) -> Result<Self, TransportError>;
-    }
-
-    #[diagnostic::do_not_recommend]
-    impl<T: DeserializeOwned> HandlerPayload for T {
-        fn from_payload(payload: &Payload) -> Result<Self, TransportError> {
-            payload.decode()
-        }
-    }
-
-    /// Decodes a handler's payload argument.
-    ///
-    /// # Errors
-    /// When the payload does not fit.
-    pub fn decode<T: HandlerPayload>(payload: &Payload) -> Result<T, TransportError> {
-        T::from_payload(payload)
-    }
 
     /// Converts a handler's error.
     pub fn error<E: HandlerError>(error: E) -> TransportError {

@@ -1,17 +1,21 @@
 //! What a message carries: JSON as bytes, parsed at most once, cheap to clone.
 
+mod misfit;
+mod property;
+
 use std::borrow::Cow;
 use std::fmt;
+use std::marker::PhantomData;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde::ser::Error as _;
-use serde::{Serialize, Serializer};
+use serde::{Deserializer, Serialize, Serializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::error::{ErrorKind, TransportError};
+use crate::error::TransportError;
 
 /// The user's JSON, on its way to a handler or back.
 ///
@@ -68,7 +72,7 @@ impl Payload {
     /// Serialises `value`.
     ///
     /// # Errors
-    /// [`ErrorKind::Internal`] when serde refuses the value, for example a map whose keys are no strings. The reason
+    /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) when serde refuses the value, for example a map whose keys are no strings. The reason
     /// is kept as the error's source and never sent to a caller.
     pub fn from_serialize<T: Serialize + ?Sized>(value: &T) -> Result<Self, TransportError> {
         let text = serde_json::to_vec(value)
@@ -85,7 +89,7 @@ impl Payload {
     /// The payload as a JSON value; an absent one is `null`. Parses on the first call only.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidPayload`] when the text is not JSON, or nests deeper than 127 levels.
+    /// [`ErrorKind::InvalidPayload`](crate::ErrorKind::InvalidPayload) when the text is not JSON, or nests deeper than 127 levels.
     pub fn value(&self) -> Result<&Value, TransportError> {
         static NULL: Value = Value::Null;
         match &self.source {
@@ -118,13 +122,47 @@ impl Payload {
     /// Decodes the payload into `T`, straight from the received bytes where they are still text.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidPayload`] when the payload does not fit `T`; the message says where and why.
+    /// [`ErrorKind::InvalidPayload`](crate::ErrorKind::InvalidPayload) when the payload does not fit `T`. The message says where, what was expected and
+    /// what sort of value was found, never the value; `details` says the same to programs:
+    ///
+    /// ```
+    /// # use nestrs_core::Payload; use serde_json::json; use std::collections::BTreeMap;
+    /// let error = Payload::from_json(r#"{"prices":[1,"x"]}"#).decode::<BTreeMap<String, Vec<u32>>>().unwrap_err();
+    /// assert_eq!(error.message, "invalid payload: expected u32, found string, at `prices[1]`");
+    /// assert_eq!(error.details, Some(json!({ "path": "prices[1]", "expected": "u32", "found": "string" })));
+    /// ```
+    ///
+    /// Text that is no JSON at all has no path and no details. A failed decode costs a second one, which finds the path.
     pub fn decode<T: DeserializeOwned>(&self) -> Result<T, TransportError> {
-        match &self.source {
-            Source::Json(text) => parse(text),
-            Source::Value(value) => T::deserialize(&**value).map_err(|error| misfit(&error)),
-            Source::Absent => T::deserialize(Value::Null).map_err(|error| misfit(&error)),
-        }
+        self.read(&Whole(PhantomData::<T>))
+    }
+
+    /// Decodes one property of the payload into `T`, as NestJS's `@Payload('name')` reads one; members before and after
+    /// it are skipped without being kept. Of a property given twice the last counts.
+    ///
+    /// A payload that is no object has no properties. One that is missing, or `null`, is `None` to an `Option`.
+    ///
+    /// # Errors
+    /// As [`Payload::decode`], the path beginning with `name`; also when the property is missing and `T` is no `Option`.
+    ///
+    /// ```
+    /// # use nestrs_core::Payload;
+    /// let payload = Payload::from_json(r#"{"id":7,"name":"ada"}"#);
+    /// assert_eq!(payload.property::<u32>("id").unwrap(), 7);
+    /// assert_eq!(payload.property::<Option<u32>>("age").unwrap(), None);
+    /// assert_eq!(payload.property::<u32>("age").unwrap_err().message, "invalid payload: `age` is missing");
+    /// ```
+    pub fn property<T: DeserializeOwned>(&self, name: &str) -> Result<T, TransportError> {
+        self.read(&property::Property::<T>::named(name))
+    }
+
+    fn read<R: Reading>(&self, reading: &R) -> Result<R::Value, TransportError> {
+        let outcome = match &self.source {
+            Source::Json(text) => return read(text, reading),
+            Source::Value(value) => reading.read(&**value),
+            Source::Absent => reading.read(Value::Null),
+        };
+        outcome.map_err(|error| misfit::explain(&self.json(), reading, &error))
     }
 
     /// The payload as JSON text: the received bytes themselves, or the value written out. Absent is `null`.
@@ -189,15 +227,38 @@ impl From<Value> for Payload {
     }
 }
 
+/// A way to decode a payload that can be gone again, to find out where it failed.
+trait Reading {
+    type Value;
+    fn read<'de, D: Deserializer<'de>>(&self, source: D) -> Result<Self::Value, D::Error>;
+}
+
+/// All of a payload.
+struct Whole<T>(PhantomData<T>);
+
+impl<T: DeserializeOwned> Reading for Whole<T> {
+    type Value = T;
+    fn read<'de, D: Deserializer<'de>>(&self, source: D) -> Result<T, D::Error> {
+        T::deserialize(source)
+    }
+}
+
 fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, TransportError> {
-    serde_json::from_slice(text).or_else(|error| match mend_surrogates(text) {
-        Some(mended) => serde_json::from_slice(&mended).map_err(|error| misfit(&error)),
-        None => Err(misfit(&error)),
+    read(text, &Whole(PhantomData))
+}
+
+fn read<R: Reading>(text: &[u8], reading: &R) -> Result<R::Value, TransportError> {
+    read_text(text, reading).or_else(|error| match mend_surrogates(text) {
+        Some(mended) => read_text(&mended, reading).map_err(|error| misfit::explain(&mended, reading, &error)),
+        None => Err(misfit::explain(text, reading, &error)),
     })
 }
 
-fn misfit(error: &serde_json::Error) -> TransportError {
-    TransportError::new(format!("invalid payload: {error}")).with_kind(ErrorKind::InvalidPayload)
+fn read_text<R: Reading>(text: &[u8], reading: &R) -> Result<R::Value, serde_json::Error> {
+    let mut source = serde_json::Deserializer::from_slice(text);
+    let value = reading.read(&mut source)?;
+    source.end()?;
+    Ok(value)
 }
 
 /// Replaces every `\uD800`–`\uDFFF` escape that has no partner by `\ufffd`; `None` when there is none.
@@ -234,6 +295,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::error::ErrorKind;
 
     #[test]
     fn fr_7_a_lone_surrogate_is_read_as_the_replacement_character() {
@@ -270,8 +332,9 @@ mod tests {
     fn a_misfit_says_where_and_is_an_invalid_payload() {
         let error = Payload::from_json(r#"{"a":"x"}"#).decode::<std::collections::BTreeMap<String, u8>>().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidPayload);
-        assert!(error.message.contains("line 1"), "{error}");
-        assert!(Payload::from_json("{bad").value().is_err());
+        assert_eq!(error.message, "invalid payload: expected u8, found string, at `a`");
+        let error = Payload::from_json("{bad").value().unwrap_err();
+        assert!(error.message.contains("line 1") && error.details.is_none(), "{error}");
     }
 
     #[test]

@@ -12,8 +12,8 @@ use crate::provider_scope::{Call, ProviderScope};
 pub(crate) enum ServiceSource<S> {
     /// A singleton.
     Shared(Arc<S>),
-    /// Request-scoped.
-    PerCall(PerCall),
+    /// Request-scoped: gives the call's own, built if nothing in this call has asked before.
+    PerCall(Box<dyn Fn(&ExecutionContext) -> Result<Arc<S>, TransportError> + Send + Sync>),
 }
 
 /// A request-scoped provider of an application.
@@ -29,7 +29,8 @@ impl<S: Send + Sync + 'static> ServiceSource<S> {
         let container = resolver.container;
         match resolver.view.find(&Key::of::<S>()) {
             Some(provider) if container.plans[provider].scope == ProviderScope::Request => {
-                Ok(Self::PerCall(PerCall { container: container.late.weak(), provider }))
+                let source = PerCall { container: container.late.weak(), provider };
+                Ok(Self::PerCall(Box::new(move |cx| source.build(cx))))
             }
             _ => resolver.required::<S>().map(Self::Shared),
         }

@@ -244,7 +244,12 @@ impl Plan<'_> {
             Some(service) => _ = self.check(module, &name, service, false),
             None => self.problem(module, format!("{name} has a row that mounts nothing"), None),
         }
-        for need in plan.needs {
+        for dependency in &plan.arguments.providers {
+            if let Some(provider) = self.graph.check(module, &name, dependency, self.problems) {
+                self.graph.check_stage_scope(module, &name, provider, self.problems);
+            }
+        }
+        for need in plan.needs.into_iter().chain(plan.arguments.pipes) {
             self.stage(module, &need, &name);
         }
         let mut patterns = Vec::new();

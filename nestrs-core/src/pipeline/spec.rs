@@ -83,6 +83,31 @@ impl<T> StageSpec<T> {
     }
 }
 
+impl<T> StageSpec<T> {
+    pub(crate) fn need(&self) -> StageNeed {
+        (self.need)()
+    }
+
+    pub(crate) fn built(&self, resolver: &Resolver<'_>) -> Result<Arc<T>, ResolveError> {
+        (self.build)(resolver)
+    }
+}
+
+/// One that the container builds.
+pub(crate) fn injectable_spec<T: Injectable>() -> StageSpec<T> {
+    StageSpec::new(StageKind::Pipe, injected_need::<T>, injected::<T>, around_nothing)
+}
+
+/// One that `Default` builds.
+pub(crate) fn default_spec<T: Default + Send + Sync + 'static>() -> StageSpec<T> {
+    StageSpec::new(StageKind::Pipe, default_need::<T>, defaulted::<T>, around_nothing)
+}
+
+/// The pipes of an argument are built and called by their own types; they are no stages of a route.
+fn around_nothing<T>(enhancers: Enhancers, _: Arc<T>, _: &'static str, _: Level) -> Enhancers {
+    enhancers
+}
+
 /// A list of declared stages: `(first, (second, ()))`.
 pub trait Specs {
     /// The same list, built.

@@ -9,7 +9,9 @@ use quote::{format_ident, quote, quote_spanned};
 use syn::Type;
 use syn::ext::IdentExt;
 
-use super::model::{Argument, Handler, Kind, Routes, Source};
+use super::argument::Source;
+use super::bind;
+use super::model::{Handler, Kind, Routes};
 use crate::attrs;
 use crate::block::handler_name;
 use crate::contract;
@@ -22,7 +24,12 @@ pub(crate) fn expand(routes: &Routes) -> TokenStream {
     let thunks = routes.handlers.iter().map(|handler| thunk(handler, service));
     let rows = routes.handlers.iter().map(|handler| row(handler, routes));
     let around = routes.handlers.iter().map(|handler| &handler.stages).chain([&routes.stages]);
-    let traits = stages::imports(around);
+    let mut traits = stages::imports(around);
+    if routes.handlers.iter().any(bind::builds_pipes) {
+        traits.extend(quote!(
+            use __nest::{DefaultArgumentPipe as _, InjectableArgumentPipe as _};
+        ));
+    }
     let conformance = conformance(routes);
     let items = quote! {
         use __nest::{
@@ -89,11 +96,12 @@ fn row(handler: &Handler, routes: &Routes) -> TokenStream {
         let specs = stages::specs(kind, of, &routes.stages, &handler.stages, service);
         specs.into_iter().rev().fold(quote!(()), |list, spec| quote!((#spec, #list)))
     });
+    let (mount, arguments) = bind::mount(handler, service);
     let metadata = stages::metadata(&routes.stages, &handler.stages);
     quote! {
         #(#cfgs)*
         __nest::HandlerDef::#constructor(#patterns, #name, |mounting| {
-            __nest::mount(mounting, #(#lists),*, #method)
+            __nest::#mount(mounting, #arguments #(#lists),*, #method)
         }) #setters #metadata
     }
 }
@@ -103,10 +111,12 @@ fn thunk(handler: &Handler, service: &Type) -> TokenStream {
     let returned = Returned::of(&handler.signature.output);
     let cfgs = attrs::cfgs(&handler.others);
     let method = &handler.signature.ident;
-    let uses = |source| handler.arguments.iter().any(|argument| argument.source == source);
+    let uses = |sources: fn(&Source) -> bool| handler.arguments.iter().any(|argument| sources(&argument.source));
     let used_or_not = |name: &str, is_used| if is_used { format_ident!("{name}") } else { format_ident!("_{name}") };
-    let cx = used_or_not("cx", uses(Source::Context));
-    let payload = used_or_not("payload", uses(Source::Payload) || uses(Source::RawPayload));
+    let cx = used_or_not("cx", bind::uses_context(handler));
+    let payload =
+        used_or_not("payload", uses(|it| matches!(it, Source::Payload | Source::RawPayload | Source::Property(_))));
+    let target = bind::target(handler, service);
     let body =
         if returned.is_stream { stream_body(handler, service, &returned) } else { body(handler, service, &returned) };
     // A method whose future is not `Send` is an error on its name.
@@ -114,7 +124,7 @@ fn thunk(handler: &Handler, service: &Type) -> TokenStream {
     quote! {
         #(#cfgs)*
         fn #method<'a>(
-            svc: &'a ::std::sync::Arc<#service>,
+            svc: &'a ::std::sync::Arc<#target>,
             #cx: &'a __nest::ExecutionContext,
             #payload: __nest::Payload,
         ) -> __nest::BoxFuture<'a, __nest::HandlerResult> {
@@ -125,8 +135,8 @@ fn thunk(handler: &Handler, service: &Type) -> TokenStream {
 
 /// Arguments, the call, and its value as a reply.
 fn body(handler: &Handler, service: &Type, returned: &Returned<'_>) -> TokenStream {
-    let arguments = bindings(handler, service, |_| true, &quote!(cx));
-    let call = call(handler, service, &quote!(svc));
+    let arguments = bind::bindings(handler, service, |_| true, &quote!(cx));
+    let call = call(handler, service, &bind::service(handler, &quote!(svc)));
     let span = value_span(returned);
     let reply = quote_spanned! {span=>
         let kind = (&&&&__nest::ReplyOf(&value)).kind();
@@ -152,13 +162,13 @@ fn body(handler: &Handler, service: &Type, returned: &Returned<'_>) -> TokenStre
 
 /// The same for a stream, which may borrow from the service and from the context: a block that owns both drives it.
 ///
-/// The payload is decoded before, so that one that does not fit is a plain error and no stream.
+/// All but those from the context are made before, so that a payload that does not fit is a plain error and no stream.
 fn stream_body(handler: &Handler, service: &Type, returned: &Returned<'_>) -> TokenStream {
-    let is_context = |source| source == Source::Context;
-    let payload = bindings(handler, service, |source| !is_context(source), &TokenStream::new());
-    let context = bindings(handler, service, is_context, &quote!(&cx));
+    let is_context = |source: &Source| matches!(source, Source::Context);
+    let payload = bind::bindings(handler, service, |source| !is_context(source), &quote!(cx));
+    let context = bind::bindings(handler, service, is_context, &quote!(&cx));
     let owned_context = (!context.is_empty()).then(|| quote!(let cx = ::core::clone::Clone::clone(cx);));
-    let mut stream = call(handler, service, &quote!(&svc));
+    let mut stream = call(handler, service, &bind::service(handler, &quote!(&svc)));
     if let Some(error) = returned.error {
         let error = convert_error(error);
         stream = quote! {
@@ -185,24 +195,6 @@ fn stream_body(handler: &Handler, service: &Type, returned: &Returned<'_>) -> To
             #drive
         })))
     }
-}
-
-/// `let arg0 = …;` for the arguments whose source is `wanted`.
-fn bindings(handler: &Handler, service: &Type, wanted: impl Fn(Source) -> bool, cx: &TokenStream) -> TokenStream {
-    let bind = |(index, argument): (usize, &Argument)| {
-        let name = format_ident!("arg{index}");
-        let span = spot(&argument.ty);
-        let ty = without_self(&argument.ty, service);
-        match argument.source {
-            Source::RawPayload => quote!(let #name: #ty = payload;),
-            Source::Payload => quote_spanned!(span=> let #name = __nest::decode::<#ty>(&payload)?;),
-            Source::Context => {
-                quote_spanned!(span=> let #name = <#ty as __nest::FromContext<'_>>::from_context(#cx)?;)
-            }
-        }
-    };
-    let arguments = handler.arguments.iter().enumerate();
-    arguments.filter(|(_, argument)| wanted(argument.source)).map(bind).collect()
 }
 
 fn call(handler: &Handler, service: &Type, svc: &TokenStream) -> TokenStream {

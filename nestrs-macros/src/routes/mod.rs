@@ -1,5 +1,7 @@
 //! `#[micro_routes]` and `#[event_routes]`: from an impl block to a table of handlers.
 
+mod argument;
+mod bind;
 mod expand;
 mod model;
 #[cfg(test)]

@@ -1,15 +1,15 @@
 //! The block as data: attributes become fields, arguments get their sources.
 
 use proc_macro2::TokenStream;
-use syn::{Attribute, FnArg, ImplItem, ImplItemFn, ItemImpl, PatType, Path, Signature, Type};
+use syn::{Attribute, ImplItem, ImplItemFn, ItemImpl, Path, Signature, Type};
 
+use super::argument::{self, Argument, Source};
 use crate::attrs::{self, Stages};
 use crate::block;
 use crate::contract;
 use crate::diag::Errors;
 use crate::paths::{self, Nest};
 use crate::pattern::{self, Options, Pattern};
-use crate::types;
 
 /// Which attribute stands on the block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +61,7 @@ pub(crate) struct Handler {
     pub(crate) stages: Stages,
     /// The attributes that stayed on the method.
     pub(crate) others: Vec<Attribute>,
-    /// With `#[payload]` and `#[ctx]` still in place, as the user wrote it.
+    /// With `#[payload]` and its like still in place, as the user wrote it.
     pub(crate) signature: Signature,
     pub(crate) arguments: Vec<Argument>,
 }
@@ -73,23 +73,6 @@ pub(crate) enum Kind {
     Bus,
     /// What the contract says.
     Contract,
-}
-
-#[derive(Debug)]
-pub(crate) struct Argument {
-    pub(crate) source: Source,
-    pub(crate) ty: Type,
-}
-
-/// Where an argument comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Source {
-    /// Decoded from the payload.
-    Payload,
-    /// The payload itself.
-    RawPayload,
-    /// Made from the context.
-    Context,
 }
 
 impl Routes {
@@ -142,9 +125,9 @@ impl Handler {
         let is_route = method.attrs.iter().any(|other| attrs::is_one_of(other, attrs::VERBS));
         let stages = Stages::take(&mut method.attrs, reads_next || is_route, errors);
         let signature = method.sig.clone();
-        let arguments = arguments(&signature);
+        let arguments = argument::read(&signature, errors);
         if !reads_next {
-            strip_markers(&mut method.sig);
+            argument::strip_markers(&mut method.sig);
         }
         Some(Self { kind, patterns, options, stages, others: method.attrs.clone(), signature, arguments, attributes })
     }
@@ -158,8 +141,8 @@ impl Handler {
         }
         let stages = Stages::take(&mut method.attrs, false, errors);
         let signature = method.sig.clone();
-        let arguments = arguments(&signature);
-        strip_markers(&mut method.sig);
+        let arguments = argument::read(&signature, errors);
+        argument::strip_markers(&mut method.sig);
         let others = method.attrs.clone();
         Self {
             attributes: Vec::new(),
@@ -175,7 +158,8 @@ impl Handler {
 
     /// The type of the payload argument.
     pub(crate) fn payload(&self) -> Option<&Type> {
-        self.arguments.iter().find(|argument| argument.source != Source::Context).map(|argument| &argument.ty)
+        let is_payload = |argument: &&Argument| matches!(argument.source, Source::Payload | Source::RawPayload);
+        self.arguments.iter().find(is_payload).map(|argument| &argument.ty)
     }
 }
 
@@ -199,43 +183,3 @@ fn report_idle_stages(family: Family, method: &mut ImplItemFn, errors: &mut Erro
 
 /// The pattern attributes of both families.
 const HELPERS: &[&str] = &["message_pattern", "event_pattern", "on_event"];
-
-/// Finds the source of each argument: the first that is not taken from the context is the payload, unless another is
-/// marked as such.
-fn arguments(signature: &Signature) -> Vec<Argument> {
-    let inputs: Vec<_> = crate::signature::arguments(signature).collect();
-    let marked = inputs.iter().position(|input| has_marker(&input.attrs, "payload"));
-    let is_unmarked_payload = |input: &&PatType| !has_marker(&input.attrs, "ctx") && !is_context_by_type(&input.ty);
-    let payload = marked.or_else(|| inputs.iter().position(is_unmarked_payload));
-    let argument = |(index, input): (usize, &&PatType)| Argument {
-        source: match payload {
-            Some(payload) if payload == index && types::is_named(&input.ty, "Payload") => Source::RawPayload,
-            Some(payload) if payload == index => Source::Payload,
-            _ => Source::Context,
-        },
-        ty: (*input.ty).clone(),
-    };
-    inputs.iter().enumerate().map(argument).collect()
-}
-
-pub(crate) fn has_marker(attributes: &[Attribute], marker: &str) -> bool {
-    attributes.iter().any(|attribute| attrs::name(attribute) == marker)
-}
-
-/// Types that cannot be meant as a payload, even in first place.
-fn is_context_by_type(ty: &Type) -> bool {
-    match types::peel(ty) {
-        Type::Reference(reference) => {
-            ["ExecutionContext", "Metadata"].iter().any(|name| types::is_named(&reference.elem, name))
-        }
-        owned => types::is_named(owned, "ExecutionContext"),
-    }
-}
-
-fn strip_markers(signature: &mut Signature) {
-    for input in &mut signature.inputs {
-        if let FnArg::Typed(input) = input {
-            attrs::take(&mut input.attrs, &["payload", "ctx"]);
-        }
-    }
-}

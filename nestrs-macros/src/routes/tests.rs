@@ -160,11 +160,49 @@ fn a_payload_is_owned() {
 }
 
 #[test]
-fn markers_agree_with_each_other() {
+fn an_argument_has_one_source() {
     check_handler("fn a(&self, #[payload] a: A, #[payload] b: B)", &[("#[payload]", "one payload")]);
-    check_handler("fn a(&self, #[payload] #[ctx] a: A)", &[("#[payload]", "not both")]);
+    check_handler("fn a(&self, #[payload] #[ctx] a: A)", &[("#[ctx]", "it is `#[payload]` already")]);
+    check_handler("fn a(&self, #[inject] #[header(\"x\")] a: Arc<A>)", &[("#[header(\"x\")]", "`#[inject]` already")]);
+    check_handler("fn a(&self, #[ctx] #[ctx] a: A)", &[("#[ctx]", "one source")]);
     check_handler("fn a(&self, #[ctx(user)] a: A)", &[("ctx(user)", "takes no arguments")]);
     check_handler("fn a(&self, #[ctx] a: A, #[ctx] b: B)", &[]);
+    check_handler("fn a(&self, #[payload(\"a\")] a: A, #[payload(\"a\")] b: B, #[payload] c: C, d: D)", &[]);
+}
+
+#[test]
+fn a_source_is_named_by_text() {
+    check_handler("fn a(&self, #[payload(id)] a: A)", &[("payload(id)", "expected `#[payload]` or `#[payload(")]);
+    check_handler("fn a(&self, #[payload(\"\")] a: A)", &[("\"\"", "cannot be empty")]);
+    check_handler("fn a(&self, #[header] a: A)", &[("header", "expected `#[header(\"x-version\")]`")]);
+    check_handler("fn a(&self, #[header = \"x\"] a: A)", &[("header = \"x\"", "expected `#[header(")]);
+    check_handler("fn a(&self, #[inject(default)] a: A)", &[("inject(default)", "expected `#[inject]` or")]);
+}
+
+#[test]
+fn the_type_of_an_argument_fits_its_source() {
+    check_handler(
+        "fn a(&self, #[payload(\"name\")] a: &str)",
+        &[("&str", "a payload belongs to the handler: take `String`")],
+    );
+    check_handler(
+        "fn a(&self, #[header(\"x\")] a: &str)",
+        &[("&str", "a header belongs to the handler: take `String`")],
+    );
+    check_handler("fn a(&self, #[payload(\"name\")] a: Payload)", &[("Payload", "`serde_json::Value`")]);
+    check_handler("fn a(&self, #[inject] a: Repo)", &[("Repo", "take `Arc<Repo>`, `Option<Arc<Repo>>`")]);
+    check_handler("fn a(&self, #[inject] a: Option<Repo>)", &[("Option<Repo>", "a provider is shared")]);
+    check_handler("fn a(&self, #[inject(\"N\")] a: usize, #[inject] b: std::sync::Arc<dyn Repo>)", &[]);
+    check_handler("fn a(&self, Extension(user): Extension<User>, user: Option<Extension<&A>>, order: Order)", &[]);
+}
+
+#[test]
+fn a_pipe_is_a_type_or_an_expression() {
+    check_handler("fn a(&self, #[pipe(A, b::C<D>, E(F), G { h: 1 }, I::new(), 1 + 2,)] #[pipe(J)] a: A)", &[]);
+    check_handler("fn a(&self, #[pipe] a: A)", &[("pipe", "expected `#[pipe(Lowercase)]`")]);
+    check_handler("fn a(&self, #[pipe()] a: A)", &[("pipe()", "expected `#[pipe(Lowercase)]`")]);
+    check_handler("fn a(&self, #[pipe(A B)] a: A)", &[("B", "expected `,`")]);
+    check_handler("fn a(&self, #[inject] #[pipe(A)] a: Arc<A>)", &[("#[pipe(A)]", "no pipe changes it")]);
 }
 
 #[test]

@@ -2,16 +2,13 @@
 
 use std::ptr;
 
-use syn::{Attribute, PatType, Type};
-
-use super::model::{Family, Handler, Kind, Routes, Source, has_marker};
+use super::argument;
+use super::model::{Family, Handler, Kind, Routes};
 use crate::attrs;
 use crate::contract;
 use crate::diag::Errors;
 use crate::pattern;
 use crate::signature;
-use crate::source::source;
-use crate::types;
 
 pub(crate) fn validate(routes: &Routes, errors: &mut Errors) {
     if routes.contract.is_some() {
@@ -28,8 +25,9 @@ pub(crate) fn validate(routes: &Routes, errors: &mut Errors) {
         pattern::check_list(&handler.patterns, errors);
         check_options(handler, errors);
         signature::check(&handler.signature, errors);
-        check_markers(handler, errors);
-        check_payload(handler, errors);
+        for argument in &handler.arguments {
+            argument::check(argument, errors);
+        }
     }
     check_routes(&routes.handlers, errors);
 }
@@ -64,38 +62,6 @@ fn check_options(handler: &Handler, errors: &mut Errors) {
         errors.on(&attribute.meta, "no transport serves the event bus: `#[on_event]` takes patterns alone");
     }
     options.check(errors);
-}
-
-fn check_markers(handler: &Handler, errors: &mut Errors) {
-    let mut payload_seen = false;
-    for input in signature::arguments(&handler.signature) {
-        for marker in input.attrs.iter().filter(|attribute| attrs::is_one_of(attribute, &["payload", "ctx"])) {
-            attrs::expect_bare(marker, errors);
-            if attrs::name(marker) == "payload" {
-                check_payload_marker(input, marker, payload_seen, errors);
-                payload_seen = true;
-            }
-        }
-    }
-}
-
-fn check_payload_marker(input: &PatType, marker: &Attribute, payload_seen: bool, errors: &mut Errors) {
-    if has_marker(&input.attrs, "ctx") {
-        errors.on(marker, "an argument is the payload or comes from the context, not both");
-    } else if payload_seen {
-        errors.on(marker, "a message has one payload: take one struct that derives `Deserialize`");
-    }
-}
-
-/// A payload is decoded for this one call and given away; nobody keeps it for a reference to point at.
-fn check_payload(handler: &Handler, errors: &mut Errors) {
-    let payload = handler.arguments.iter().find(|argument| argument.source == Source::Payload);
-    if let Some(argument) = payload
-        && let Type::Reference(reference) = types::peel(&argument.ty)
-    {
-        let owned = source(signature::owned(reference));
-        errors.on(reference, format_args!("a payload belongs to the handler: take `{owned}` instead of a reference"));
-    }
 }
 
 /// Two handlers cannot both answer a message that came by one transport. An event may have any number of handlers, and runs them all.
