@@ -26,7 +26,7 @@ use std::fmt;
 /// );
 /// assert_eq!(error.problems()[0].key(), "host");
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ConfigError {
     problems: Vec<ConfigProblem>,
 }
@@ -114,6 +114,13 @@ impl fmt::Display for ConfigError {
                 problems.iter().try_for_each(|problem| write!(f, "\n{problem}"))
             }
         }
+    }
+}
+
+/// The same as `Display`: a `main` that returns the error prints it by this.
+impl fmt::Debug for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

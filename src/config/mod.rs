@@ -28,7 +28,7 @@
 //! `#[serde(flatten)]`, `#[serde(tag = ..)]` and `#[serde(untagged)]` make serde read a part before it knows the type.
 //! The reader then tries which key and which reading is meant, so most problems there are found as well; but keys must be
 //! written as the field is called (lower case in the environment's case), lists with commas and durations are not split,
-//! unknown keys are not seen, and what an untagged enum refuses is one problem. What comes after a type that accepts none
+//! unknown keys are not seen, a [`Secret`] there does not silence its type (masking still applies), and what an untagged enum refuses is one problem. What comes after a type that accepts none
 //! of the values we try in place of a wrong one is reported once that is right.
 //!
 //! Deserializing a wrong configuration calls `Deserialize` several times: it must not have effects.

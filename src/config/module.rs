@@ -22,7 +22,9 @@ impl ConfigModule {
     ///
     /// `T` is anything that implements `Deserialize`, `()` for an application that only wants the service. A `T` of the
     /// text of variables gets it as it wants it: numbers, booleans (`true`, `yes`, `on`, `1` and their opposites), lists
-    /// with commas, a `std::time::Duration` such as `1h30m`, `30s` or `250ms`.
+    /// with commas, a `std::time::Duration` such as `1h30m`, `30s` or `250ms`. An empty variable is an empty string or an
+    /// empty list, never an absent one. Files have types of their own, and a string there is nothing but a string (or a
+    /// duration).
     ///
     /// ```
     /// use std::sync::Arc;

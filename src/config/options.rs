@@ -62,7 +62,8 @@ pub struct ConfigOptions {
 
 /// What becomes of a key that nothing reads. A struct with `#[serde(deny_unknown_fields)]` always refuses its own.
 ///
-/// Variables of the environment are only ever refused when a prefix says that they are meant for this application.
+/// Variables of the environment are only ever refused when a prefix says that they are meant for this application; those
+/// of a `.env` file are, with a prefix or without. Inside `#[serde(flatten)]` and in maps no key is unknown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum UnknownKeys {

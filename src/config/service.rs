@@ -15,7 +15,9 @@ use super::tree::Node;
 /// Everything that the sources say, to be asked by key.
 ///
 /// [`ConfigModule::for_root`](super::ConfigModule::for_root) provides it beside the typed configuration. Prefer the
-/// latter: what is wrong with it is known at boot, while a key that is asked for here is read when it is asked for.
+/// latter: what is wrong with it is known at boot, while a key that is asked for here is read when it is asked for. It
+/// knows what sources say, so not the defaults that serde fills in (`#[serde(default)]`), but those of
+/// [`ConfigOptions::defaults`].
 ///
 /// ```
 /// use nestrs::config::{ConfigOptions, ConfigService};

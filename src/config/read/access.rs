@@ -17,7 +17,7 @@ pub(super) struct Entries<'r> {
 }
 
 impl<'r> Entries<'r> {
-    pub(super) fn new(table: &Cursor<'r>, fields: &'static [&'static str]) -> Self {
+    pub(super) fn new(table: &Cursor<'r>, fields: Option<&'static [&'static str]>) -> Self {
         Self { rest: table.entries(fields).into_iter(), value: None }
     }
 }

@@ -81,7 +81,7 @@ impl<'r> Cursor<'r> {
             Value::Float(value) => visitor.visit_f64(*value),
             Value::String(text) | Value::Text(text) => visitor.visit_str(text),
             Value::List(_) => self.list(visitor),
-            Value::Table(_) => visitor.visit_map(Entries::new(&self, &[])),
+            Value::Table(_) => visitor.visit_map(Entries::new(&self, None)),
         }
     }
 
@@ -122,7 +122,11 @@ impl<'r> Cursor<'r> {
         })
     }
 
-    fn table<'de, V: Visitor<'de>>(self, fields: &'static [&'static str], visitor: V) -> Result<V::Value, Fault> {
+    fn table<'de, V: Visitor<'de>>(
+        self,
+        fields: Option<&'static [&'static str]>,
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
         self.locate(|this| {
             if this.input.is_table_like() {
                 visitor.visit_map(Entries::new(&this, fields))
@@ -143,7 +147,7 @@ impl<'r> Cursor<'r> {
     }
 
     /// Entries of a struct or a map, by the names that the reader knows.
-    pub(super) fn entries(&self, fields: &'static [&'static str]) -> Vec<(String, Self)> {
+    pub(super) fn entries(&self, fields: Option<&'static [&'static str]>) -> Vec<(String, Self)> {
         self.pass.entries(&self.path, self.input.table(), fields)
     }
 
@@ -165,7 +169,7 @@ impl<'r> Cursor<'r> {
             let text = if is_variable { text.trim() } else { text };
             return Ok(Variant { name: called(text, is_variable), content: None });
         }
-        let mut entries = self.input.table().map(|_| self.entries(&[])).unwrap_or_default().into_iter();
+        let mut entries = self.input.table().map(|_| self.entries(None)).unwrap_or_default().into_iter();
         match (entries.next(), entries.next()) {
             (Some((name, content)), None) => {
                 let is_variable = matches!(content.input, Input::Node(node) if node.origin.is_variable());
@@ -295,7 +299,7 @@ impl<'de> Deserializer<'de> for Cursor<'_> {
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        self.table(&[], visitor)
+        self.table(None, visitor)
     }
 
     fn deserialize_struct<V: Visitor<'de>>(
@@ -306,7 +310,7 @@ impl<'de> Deserializer<'de> for Cursor<'_> {
     ) -> Result<V::Value, Fault> {
         // The standard library's: the table that it is elsewhere is nothing that people write.
         if name != "Duration" || fields != ["secs", "nanos"] || self.input.is_table_like() {
-            return self.table(fields, visitor);
+            return self.table(Some(fields), visitor);
         }
         self.locate(|this| {
             let duration = match (this.input.string(), this.input) {

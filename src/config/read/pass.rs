@@ -57,36 +57,45 @@ impl<'r> Pass<'r> {
         &'r self,
         path: &Path,
         table: Option<&'r Table>,
-        fields: &'static [&'static str],
+        fields: Option<&'static [&'static str]>,
     ) -> Vec<(String, Cursor<'r>)> {
-        if !fields.is_empty() {
+        if let Some(fields) = fields {
             self.seen.borrow_mut().fields.insert(path.clone(), fields);
         }
         let is_root = path.steps().is_empty();
-        let options = &self.loaded.options;
         let mut entries = Vec::new();
+        let mut renamed = Vec::new();
         for (key, node) in table.into_iter().flatten() {
-            let name = match field_of(key, node, fields, table) {
-                Some(name) => name,
-                // What is set for others too is theirs, unless the reader wants all there is.
-                None if !fields.is_empty() && is_root && node.origin.is_foreign() => continue,
-                None if !fields.is_empty() && is_root && options.namespaces.contains(key) => continue,
-                None => key,
+            let name = match fields.map(|fields| field_of(key, node, fields, table)) {
+                // What belongs to others is none of a struct's business.
+                Some(None) if is_root && self.belongs_to_others(key, node) => continue,
+                Some(Some(name)) if name != key => {
+                    if renamed.contains(&name) {
+                        continue;
+                    }
+                    renamed.push(name);
+                    name
+                }
+                _ => key,
             };
-            if entries.iter().any(|(known, _)| known == name) {
-                continue;
-            }
             if let Some(cursor) = self.cursor(path.key(name), Input::Node(node)) {
                 entries.push((name.to_owned(), cursor));
             }
         }
         for (place, patch) in self.patches {
             let Some(name) = place.name().filter(|_| place.is_child_of(path)) else { continue };
-            if matches!(patch, Patch::Neutral(_)) && !entries.iter().any(|(known, _)| known == name) {
+            let is_there = renamed.contains(&name) || table.is_some_and(|table| table.contains_key(name));
+            if matches!(patch, Patch::Neutral(_)) && !is_there {
                 entries.extend(self.cursor(place.clone(), Input::Absent).map(|cursor| (name.to_owned(), cursor)));
             }
         }
         entries
+    }
+
+    /// Whether a key of the root is a feature's, or a variable that nobody says is ours.
+    fn belongs_to_others(&self, key: &str, node: &Node) -> bool {
+        let is_of = |namespace: &String| loose(namespace) == loose(key);
+        node.origin.is_foreign() || self.loaded.options.namespaces.iter().any(is_of)
     }
 }
 

@@ -53,7 +53,9 @@ pub(super) fn load(options: &ConfigOptions) -> Result<Node, ConfigError> {
     variables::apply(options, &mut tree, &mut problems);
     for (key, value) in &options.overrides {
         let inserted = match value {
-            Ok(value) => tree.insert(&Path::dotted(key), Node::of_json(value.clone(), &Origin::Override)),
+            Ok(value) => {
+                insert(options, &mut tree, &Path::dotted(key), Node::of_json(value.clone(), &Origin::Override))
+            }
             Err(()) => Err("cannot be written as JSON".to_owned()),
         };
         if let Err(what) = inserted {
@@ -62,9 +64,18 @@ pub(super) fn load(options: &ConfigOptions) -> Result<Node, ConfigError> {
         }
     }
     if let Some((path, origin)) = tree.deeper_than(options.max_depth) {
-        let what = format!("lies deeper than {} levels", options.max_depth);
+        let what = too_deep(options);
         let origin = Some(origin.to_string());
         problems.push(ConfigProblem { key: path.to_string(), what, origin, cure: None });
     }
     if problems.is_empty() { Ok(tree) } else { Err(ConfigError::new(problems)) }
+}
+
+/// Puts a value at a path, if that is not too deep: nothing is to be made that cannot be walked through.
+fn insert(options: &ConfigOptions, tree: &mut Node, path: &Path, node: Node) -> Result<(), String> {
+    if path.steps().len() > options.max_depth { Err(too_deep(options)) } else { tree.insert(path, node) }
+}
+
+fn too_deep(options: &ConfigOptions) -> String {
+    format!("lies deeper than {} levels", options.max_depth)
 }

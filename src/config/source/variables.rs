@@ -1,24 +1,25 @@
 //! Variables, of `.env` files and of the process: which of them are ours, and which key each means.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::{Problems, dotenv, expand, read};
 use crate::config::error::ConfigProblem;
 use crate::config::options::{ConfigFile, ConfigOptions, Environment};
-use crate::config::path::Path;
+use crate::config::path::{Path, Step};
 use crate::config::tree::{Node, Origin, Value};
 
 /// Puts the variables over what is there: `.env` files first, then the environment.
 pub(super) fn apply(options: &ConfigOptions, tree: &mut Node, problems: &mut Problems) {
     let environment = environment(options, problems);
     let mut entries: Vec<dotenv::Entry> = Vec::new();
+    let mut known = HashSet::new();
     for file in options.env_files.as_deref().unwrap_or(&[ConfigFile::optional(".env")]) {
         let name: Arc<str> = file.path.display().to_string().into();
         let Some(text) = read::text(options, file, &name, problems) else { continue };
         for entry in dotenv::parse(&text, &name, problems) {
             // Of several files the first one wins, as in NestJS.
-            if !entries.iter().any(|known| known.name == entry.name) {
+            if known.insert(entry.name.clone()) {
                 entries.push(entry);
             }
         }
@@ -73,7 +74,7 @@ fn insert(
     let Some(path) = path_of(options, name) else { return };
     let foreign = origin.is_foreign();
     let described = origin.to_string();
-    match tree.insert(&path, Node { value: Value::Text(value), origin }) {
+    match super::insert(options, tree, &path, Node { value: Value::Text(value), origin }) {
         Ok(()) => {}
         // What is not ours cannot be wrong.
         Err(_) if foreign => {}
@@ -93,7 +94,6 @@ fn path_of(options: &ConfigOptions, name: &str) -> Option<Path> {
 
 /// The variable that would set a key, as far as one can; `None` when the environment is not looked at.
 pub(in crate::config) fn variable_for(options: &ConfigOptions, path: &Path) -> Option<String> {
-    use crate::config::path::Step;
     if matches!(options.environment, Environment::Ignored) {
         return None;
     }
