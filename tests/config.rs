@@ -741,9 +741,7 @@ the application cannot start, for 3 reasons:
      `database.host`: missing; set it in a file or as `APP_DATABASE__HOST`
      `database.port`: expected u16, found a string (environment `APP_DATABASE__PORT`)
      `name`: missing; set it in a file or as `APP_NAME`
-  2. `DatabaseConfig` cannot be built: the configuration has 2 problems (Root → DatabaseModule → ConfigModule):
-     `database.host`: missing; set it in a file or as `APP_DATABASE__HOST`
-     `database.port`: expected u16, found a string (environment `APP_DATABASE__PORT`)
+  2. `DatabaseConfig` cannot be built: the configuration is wrong: the keys are told above (Root → DatabaseModule → ConfigModule)
   3. `CacheConfig` cannot be built: the configuration is wrong: `cache.size`: out of range: expected u32 (environment `APP_CACHE__SIZE`) (Root → DatabaseModule → ConfigModule)";
     assert_eq!(error.to_string(), expected);
 }

@@ -98,6 +98,12 @@ impl ConfigError {
         Self { problems }
     }
 
+    /// One whose every problem is part of an earlier error.
+    pub(super) fn told_above() -> Self {
+        let what = "the keys are told above".to_owned();
+        Self::new(vec![ConfigProblem { key: String::new(), what, origin: None, cure: None }])
+    }
+
     /// Every problem, at most 100; a last one then says that there may be more.
     #[must_use]
     pub fn problems(&self) -> &[ConfigProblem] {

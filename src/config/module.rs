@@ -12,7 +12,7 @@ use super::service::ConfigService;
 
 /// Provides a typed configuration, and a [`ConfigService`].
 ///
-/// What is wrong with it keeps the application from starting, every wrong key in one error.
+/// What is wrong with it keeps the application from starting, every wrong key once in one error.
 #[derive(Debug)]
 pub struct ConfigModule;
 
@@ -130,7 +130,7 @@ impl ConfigModule {
     #[must_use]
     pub fn for_feature<T: DeserializeOwned + Send + Sync + 'static>(key: impl Into<String>) -> DynamicModule {
         let key = key.into();
-        let part = Provider::try_factory(move |service: Arc<ConfigService>| service.part::<T>(&key));
+        let part = Provider::try_factory(move |service: Arc<ConfigService>| service.tell_once(service.part::<T>(&key)));
         DynamicModule::new::<Self>().provide(part).export::<T>()
     }
 }
@@ -142,7 +142,7 @@ fn root<T: DeserializeOwned + Send + Sync + 'static>(
 ) -> DynamicModule {
     let module = module
         .provide(service)
-        .provide(Provider::try_factory(|service: Arc<ConfigService>| service.root::<T>()))
+        .provide(Provider::try_factory(|service: Arc<ConfigService>| service.tell_once(service.root::<T>())))
         .export::<ConfigService>()
         .export::<T>();
     if is_global { module.global() } else { module }

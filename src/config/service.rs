@@ -1,7 +1,8 @@
 //! The configuration as a whole, asked by key (NestJS's `ConfigService`).
 
+use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::de::DeserializeOwned;
 
@@ -44,6 +45,8 @@ pub struct ConfigService {
 pub(super) struct Loaded {
     pub(super) tree: Node,
     pub(super) options: ConfigOptions,
+    /// What boot's error says already. The whole and its parts are wrong in the same keys.
+    told: Mutex<BTreeSet<String>>,
 }
 
 impl ConfigService {
@@ -54,7 +57,17 @@ impl ConfigService {
     /// not what its name says, a line of a `.env` file that is no variable. See [`ConfigOptions`] for the limits.
     pub fn load(options: &ConfigOptions) -> Result<Self, ConfigError> {
         let tree = source::load(options)?;
-        Ok(Self { inner: Arc::new(Loaded { tree, options: options.clone() }) })
+        Ok(Self { inner: Arc::new(Loaded { tree, options: options.clone(), told: Mutex::default() }) })
+    }
+
+    /// Leaves out of a provider's error what that of an earlier one has said.
+    pub(super) fn tell_once<T>(&self, outcome: Result<T, ConfigError>) -> Result<T, ConfigError> {
+        outcome.map_err(|error| {
+            let mut told = self.inner.told.lock().unwrap_or_else(PoisonError::into_inner);
+            let is_new = |problem: &&ConfigProblem| told.insert(problem.to_string());
+            let new: Vec<_> = error.problems().iter().filter(is_new).cloned().collect();
+            if new.is_empty() { ConfigError::told_above() } else { ConfigError::new(new) }
+        })
     }
 
     /// The whole as a `T`.
