@@ -154,4 +154,27 @@ mod tests {
         let lines: Vec<_> = problems.iter().map(|problem| problem.split(':').nth(1).unwrap().to_owned()).collect();
         assert_eq!(lines, ["4`", "5`", "6`", "7`", "8`", "10`"], "{problems:#?}");
     }
+
+    #[test]
+    fn no_text_is_too_strange_to_be_read_or_refused() {
+        let alphabet = ["A", "=", "\"", "'", "\\", "#", "\n", " ", "$", "{", "}", "é"];
+        let mut texts = vec![String::new()];
+        for _ in 0..4 {
+            texts = texts.iter().flat_map(|text| alphabet.map(|letter| format!("{text}{letter}"))).collect();
+            for text in &texts {
+                let mut problems = Problems::new();
+                // With a name in front as well: most of these begin with none.
+                for text in [text.clone(), format!("A={text}")] {
+                    let mut entries = parse(&text, &".env".into(), &mut problems);
+                    let environment = std::collections::HashMap::new();
+                    crate::config::source::expand::expand(&mut entries, &environment, 100, &mut problems);
+                    let last = text.matches('\n').count() + 1;
+                    for entry in &entries {
+                        let Origin::EnvFile { line, .. } = entry.origin else { panic!("not of a file") };
+                        assert!(line <= last, "{text:?}");
+                    }
+                }
+            }
+        }
+    }
 }
