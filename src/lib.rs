@@ -5,6 +5,8 @@ extern crate self as nestrs;
 
 #[cfg(any(feature = "http", feature = "microservices"))]
 mod app;
+#[cfg(feature = "config")]
+pub mod config;
 #[cfg(any(feature = "http", feature = "microservices"))]
 mod error;
 #[cfg(any(feature = "http", feature = "microservices"))]

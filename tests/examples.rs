@@ -218,3 +218,41 @@ async fn post(port: &str, path: &str, body: &str) -> (u16, String) {
     let (head, body) = response.split_once("\r\n\r\n").expect("a response");
     (head[9..12].parse().expect("a status"), body.to_owned())
 }
+
+#[tokio::test]
+async fn a_configured_service_tells_every_mistake_at_once_or_runs() {
+    let directory = std::env::temp_dir().join(format!("nestrs-example-config-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    let run = |variables: &[(&str, &str)]| {
+        let mut command = Command::new(program("config"));
+        command.envs(variables.iter().copied()).current_dir(&directory).stdin(Stdio::null()).kill_on_drop(true);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    };
+
+    let ended = run(&[("APP_PORT", "hunter2"), ("APP_RETRIES", "300"), ("APP_DATABASE__HOTS", "x")]).output();
+    let ended = tokio::time::timeout(PATIENCE, ended).await.expect("it ends in time").unwrap();
+    assert_eq!(ended.status.code(), Some(1));
+    let told = String::from_utf8(ended.stderr).unwrap();
+    let expected = "\
+Error: the configuration has 5 problems:
+`database.host`: missing; did you mean it by `database.hots` (environment `APP_DATABASE__HOTS`)?
+`database.hots`: unknown key (environment `APP_DATABASE__HOTS`); did you mean `host`?
+`database.password`: missing; set it in a file or as `APP_DATABASE__PASSWORD`
+`port`: expected u16, found a string (environment `APP_PORT`)
+`retries`: out of range: expected u8 (environment `APP_RETRIES`)
+";
+    assert_eq!(told, expected);
+
+    let port = free_port().await;
+    std::fs::write(directory.join("config.toml"), format!("port = {port}\n[database]\nhost = 'db'\n")).unwrap();
+    std::fs::write(directory.join(".env"), "DATABASE_PASSWORD=hunter2\nAPP_DATABASE__PASSWORD=${DATABASE_PASSWORD}\n")
+        .unwrap();
+    let child = run(&[("APP_REGION", "north")]).spawn().unwrap();
+    assert_eq!(get(&port, "/about").await, (200, "db:5432, 3 retries".to_owned()));
+    assert_eq!(get(&port, "/region").await, (200, "north".to_owned()));
+    let (code, log) = terminate(child).await;
+    std::fs::remove_dir_all(&directory).unwrap();
+    assert_eq!(code, Some(0));
+    assert!(log.contains("***") && !log.contains("hunter2"), "{log}");
+}

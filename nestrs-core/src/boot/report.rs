@@ -62,14 +62,18 @@ impl Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.what)?;
+        // A provider's error may go over several lines; its place belongs to the first, before the list it announces.
+        let (what, list) = self.what.split_once('\n').unwrap_or((&self.what, ""));
+        let (what, colon) = what.strip_suffix(':').filter(|_| !list.is_empty()).map_or((what, ""), |what| (what, ":"));
+        f.write_str(what)?;
         if !self.path.is_empty() {
             write!(f, " ({})", self.path)?;
         }
-        match &self.cure {
-            Some(cure) => write!(f, "; {cure}"),
-            None => Ok(()),
+        if let Some(cure) = &self.cure {
+            write!(f, "; {cure}")?;
         }
+        f.write_str(colon)?;
+        list.lines().try_for_each(|line| write!(f, "\n     {line}"))
     }
 }
 

@@ -112,6 +112,20 @@ fn a_cause_that_its_error_has_already_told_is_not_told_again() {
 }
 
 #[test]
+fn a_factory_s_list_of_reasons_stands_below_its_place() {
+    let broken = Provider::try_factory(|| Err::<u8, _>("2 keys are wrong:\nport: missing\nhost: missing"));
+    let other = Provider::try_factory(|| Err::<u16, _>("one line:"));
+    assert_eq!(
+        refused(app().provide(broken).provide(other)).to_string(),
+        "the application cannot start, for 2 reasons:\
+         \n  1. `u8` cannot be built: 2 keys are wrong (AppModule):\
+         \n     port: missing\
+         \n     host: missing\
+         \n  2. `u16` cannot be built: one line: (AppModule)",
+    );
+}
+
+#[test]
 fn asking_for_what_was_not_declared_is_refused() {
     struct Sneaky;
     impl Injectable for Sneaky {
