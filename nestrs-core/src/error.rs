@@ -7,6 +7,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Value, json};
 
+mod quoteless;
+pub(crate) use quoteless::quoteless;
+
 /// What NestJS tells a caller about a failure that is none of its business.
 pub const INTERNAL_SERVER_ERROR: &str = "Internal server error";
 
@@ -233,6 +236,16 @@ impl TransportError {
         self.rest.kind
     }
 
+    /// The cause, for a line of the log: where it says more than the message, and without the values that serde's errors
+    /// quote, since those are a payload's.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn cause_for_log(&self) -> Option<String> {
+        let source = self.rest.source.as_deref()?;
+        let text = source.downcast_ref().map_or_else(|| source.to_string(), quoteless);
+        Some(text).filter(|text| *text != self.message)
+    }
+
     /// Whether the request may have been executed; `None` on errors that no client call produced.
     #[must_use]
     pub fn sent(&self) -> Option<Sent> {
@@ -320,6 +333,19 @@ impl<'de> Deserialize<'de> for TransportError {
     }
 }
 
+/// Its text goes to the log, and there without the values that it quotes: they are a payload's.
+impl From<serde_json::Error> for TransportError {
+    fn from(source: serde_json::Error) -> Self {
+        Self::internal(quoteless(&source)).with_source(source)
+    }
+}
+
+impl From<Box<dyn Error + Send + Sync>> for TransportError {
+    fn from(source: Box<dyn Error + Send + Sync>) -> Self {
+        Self::internal(source.downcast_ref().map_or_else(|| source.to_string(), quoteless)).with_source(source)
+    }
+}
+
 /// Foreign errors that handlers meet most, so that `?` works on them. Their text is kept as the source and withheld
 /// from callers, who read "Internal server error".
 macro_rules! withheld_from {
@@ -333,9 +359,7 @@ macro_rules! withheld_from {
 }
 
 withheld_from!(
-    Box<dyn Error + Send + Sync>,
     fmt::Error,
-    serde_json::Error,
     std::io::Error,
     std::num::ParseFloatError,
     std::num::ParseIntError,
