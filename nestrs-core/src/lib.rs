@@ -25,6 +25,8 @@ mod pipeline;
 mod provider;
 mod registry;
 mod reply;
+#[doc(hidden)]
+pub mod spans;
 
 pub use async_trait::async_trait;
 
