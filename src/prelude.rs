@@ -15,6 +15,9 @@ pub use crate::{CorsOptions, HttpApp};
 #[cfg(any(feature = "http", feature = "microservices"))]
 #[doc(no_inline)]
 pub use crate::{ListenError, NestFactory};
+#[cfg(feature = "logger")]
+#[doc(no_inline)]
+pub use crate::{LogLevel, Logger};
 #[cfg(feature = "microservices")]
 #[doc(no_inline)]
 pub use nestrs_microservices::{Cancellation, ClientProxy, ClientsModule, ClientsService, Peer};
