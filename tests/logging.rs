@@ -282,6 +282,16 @@ impl Service {
         Ok(parsed?)
     }
 
+    #[message_pattern("invalid")]
+    async fn invalid(&self, data: Value) -> Result<u8, TransportError> {
+        Err(TransportError::new("no").with_kind(ErrorKind::InvalidPayload).with_source(data.to_string()))
+    }
+
+    #[message_pattern("exact")]
+    async fn exact(&self, data: Value) -> Result<u8, TransportError> {
+        Err(TransportError::exact(json!({ "code": 42, "about": data })))
+    }
+
     #[message_pattern("counting")]
     fn counting(&self) -> impl Stream<Item = u32> {
         stream::iter(0..3).map(|n| {
@@ -383,7 +393,7 @@ async fn se_6_no_payload_is_in_the_log_above_verbose() {
     let client = client_of(&app);
     let payloads =
         [json!(SECRET), json!({ SECRET: 1 }), json!([SECRET, ", expected ", SECRET]), json!({ "n": SECRET })];
-    for pattern in ["said", "guarded", "number", "strict", "panic", "parse", "boxed", "unknown"] {
+    for pattern in ["said", "guarded", "number", "strict", "panic", "parse", "boxed", "exact", "invalid", "unknown"] {
         for payload in &payloads {
             let _ = client.send::<_, Value>(pattern, payload).await;
             // A JSON text inside the payload, which a handler parses itself.
@@ -422,6 +432,7 @@ async fn se_6_no_payload_is_in_the_log_above_verbose() {
     }
     let leaks: Vec<_> = lines.iter().filter(|line| line.contains(SECRET)).collect();
     assert!(leaks.is_empty(), "{leaks:#?}");
+    assert!(logs.contains(LogLevel::Debug, "error=\"an error without a message\""));
     let spans = format!("{:?}", logs.spans());
     assert!(!spans.contains(SECRET), "{spans}");
 }

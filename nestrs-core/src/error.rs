@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Value, json};
 
 mod quoteless;
-pub(crate) use quoteless::quoteless;
+pub(crate) use quoteless::{Misfit, quoteless};
 
 /// What NestJS tells a caller about a failure that is none of its business.
 pub const INTERNAL_SERVER_ERROR: &str = "Internal server error";
@@ -236,6 +236,18 @@ impl TransportError {
         self.rest.kind
     }
 
+    /// The message, for a line of the log. That of an error made of JSON which names no message is the whole JSON:
+    /// data, and data is not logged.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn message_for_log(&self) -> &str {
+        let whole = self.rest.exact.as_ref().filter(|exact| exact.is_object() || exact.is_array());
+        match whole.filter(|exact| self.message == exact.to_string()) {
+            Some(_) => "an error without a message",
+            None => &self.message,
+        }
+    }
+
     /// The cause, for a line of the log: where it says more than the message, and without the values that serde's errors
     /// quote, since those are a payload's.
     #[doc(hidden)]
@@ -244,6 +256,13 @@ impl TransportError {
         let source = self.rest.source.as_deref()?;
         let text = source.downcast_ref().map_or_else(|| source.to_string(), quoteless);
         Some(text).filter(|text| *text != self.message)
+    }
+
+    /// Why a payload or a reply did not fit its type, without its values.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn misfit_for_log(&self) -> Option<&str> {
+        self.rest.source.as_deref()?.downcast_ref().map(|Misfit(reason)| reason.as_str())
     }
 
     /// Whether the request may have been executed; `None` on errors that no client call produced.

@@ -11,7 +11,7 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::error::{ErrorKind, TransportError, quoteless};
+use crate::error::{ErrorKind, Misfit, TransportError, quoteless};
 
 /// The user's JSON, on its way to a handler or back.
 ///
@@ -190,7 +190,7 @@ fn misfit(error: &serde_json::Error) -> TransportError {
     // The sender may read its own values; the log may not.
     TransportError::new(format!("invalid payload: {error}"))
         .with_kind(ErrorKind::InvalidPayload)
-        .with_source(quoteless(error))
+        .with_source(Misfit(quoteless(error)))
 }
 
 /// Replaces every `\uD800`–`\uDFFF` escape that has no partner by `\ufffd`; `None` when there is none.

@@ -193,17 +193,28 @@ async fn call(route: &Route, cx: ExecutionContext, id: Option<&[u8]>) -> Handler
 /// What is withheld from the caller goes to the log; what the application said is the caller's business.
 fn log_failure(error: &TransportError, handler: &str, pattern: &str, is_request: bool) {
     if error.is_withheld() {
-        let source = error.cause_for_log();
-        tracing::error!(target: "nestrs::call", handler, pattern, %error, source, "handler failed");
+        let (error, source) = (error.message_for_log(), error.cause_for_log());
+        tracing::error!(target: "nestrs::call", handler, pattern, error, source, "handler failed");
     } else if error.kind() == ErrorKind::InvalidPayload {
-        // Its text quotes the payload, its cause does not.
-        let reason = error.cause_for_log();
-        tracing::warn!(target: "nestrs::call", handler, pattern, reason, "the payload does not fit what the handler takes");
+        // Its text quotes the payload.
+        let reason = error.misfit_for_log();
+        tracing::warn!(target: "nestrs::call", handler, pattern, reason, "the payload does not fit the handler");
         tracing::trace!(target: "nestrs::call", handler, pattern, %error, "what does not fit");
     } else if is_request {
+        let error = LogText(error);
         tracing::debug!(target: "nestrs::call", handler, pattern, %error, "handler answered with an error");
     } else {
-        tracing::warn!(target: "nestrs::call", handler, pattern, %error, "event handler failed");
+        let error = error.message_for_log();
+        tracing::warn!(target: "nestrs::call", handler, pattern, error, "event handler failed");
+    }
+}
+
+/// Made only when it is written: errors that callers are told are ordinary.
+struct LogText<'a>(&'a TransportError);
+
+impl fmt::Display for LogText<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.message_for_log())
     }
 }
 

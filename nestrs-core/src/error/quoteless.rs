@@ -1,5 +1,10 @@
 //! What serde says, without the values it quotes: they are a payload's, and errors go to logs.
 
+/// Why a payload does not fit its type, as [`quoteless`] says it: the one cause of an `InvalidPayload` that is logged.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Misfit(pub(crate) String);
+
 /// The reason, its place, and what was expected; never what was there instead.
 pub(crate) fn quoteless(error: &serde_json::Error) -> String {
     let text = error.to_string();

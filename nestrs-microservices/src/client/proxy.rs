@@ -186,7 +186,7 @@ fn decode<T: for<'de> Deserialize<'de>>(answer: &Payload, pattern: &Pattern) -> 
     answer.decode().map_err(|error| {
         let what = if answer.is_absent() { "completed without a value" } else { "does not fit" };
         // The error's own text quotes the reply, and this one ends up in logs.
-        let reason = error.cause_for_log().unwrap_or_default();
+        let reason = error.misfit_for_log().unwrap_or_default();
         tracing::trace!(target: "nestrs::client", pattern = %pattern, %error, "what does not fit");
         let text = format!("the reply of `{}` {what}: {reason}", pattern.route());
         TransportError::withheld(ErrorKind::InvalidReply, text)
