@@ -88,9 +88,9 @@ fn colours_are_those_of_nestjs() {
     assert_eq!(
         text,
         "\
-\x1b[95m[Shop] 12345  - \x1b[39m11/21/2026, 8:14:07 AM \x1b[95m  DEBUG\x1b[39m \x1b[38;5;3m[Cats]\x1b[39m \
+\x1b[95m[Shop] 12345  - \x1b[39m11/21/2026, 8:14:07 AM \x1b[95m  DEBUG\x1b[39m \x1b[38;5;3m[Cats] \x1b[39m\
 \x1b[95mfound\x1b[39m id=7
-\x1b[1m[Shop] 12345  - \x1b[0m11/21/2026, 8:14:07 AM \x1b[1m  FATAL\x1b[0m \x1b[38;5;3m[Cats]\x1b[39m \
+\x1b[1m[Shop] 12345  - \x1b[0m11/21/2026, 8:14:07 AM \x1b[1m  FATAL\x1b[0m \x1b[38;5;3m[Cats] \x1b[39m\
 \x1b[1mgone\x1b[0m
 "
     );
@@ -459,6 +459,16 @@ async fn rq_1_what_a_peer_names_is_escaped_and_cut() {
         assert!(named.chars().count() <= 129 && named.ends_with('…'), "{named}");
         assert!(!named.chars().any(char::is_control), "{named:?}");
     }
+}
+
+#[tokio::test]
+async fn an_http_request_has_a_span_with_its_path_and_its_status() {
+    let logs = LogCapture::start_at(LogLevel::Debug);
+    let mut span = nestrs_core::spans::Timed::request("GET", "/cats/\n7", None);
+    span.around(async { tracing::info!("in the controller") }).await;
+    span.end_as(&200);
+    assert!(logs.contains(LogLevel::Log, r#"in the controller request{method=GET path="/cats/\\n7"}"#), "{logs:?}");
+    assert_eq!(logs.spans()[0].field("outcome"), Some("200"));
 }
 
 // The capture.

@@ -17,7 +17,7 @@ pub(super) fn write(line: &mut String, record: &Record, stamp: &Stamp<'_>, colou
     let level = record.level.name().to_ascii_uppercase();
     let _ = write!(line, "{begin}[{prefix}] {pid}  - {end}{time} {begin}{level:>7}{end} {yellow}[");
     push_plain(line, &record.context);
-    let _ = write!(line, "]{plain} {begin}");
+    let _ = write!(line, "] {plain}{begin}");
     push_plain(line, &record.message);
     line.push_str(end);
     push_rest(line, record);

@@ -49,6 +49,20 @@ use super::lines::{Format, Lines, Output};
 /// Control characters and those that turn the direction of text are escaped, so that no value can forge a line; a
 /// message or value of more than 8 KiB is cut, and says so. Lines are written at once and synchronously; one that
 /// cannot be written is lost. Records of the `log` crate are not collected.
+///
+/// # What the framework says
+/// Its targets are `nestrs::tcp`, `nestrs::call`, `nestrs::client`, `nestrs::event_bus`, `nestrs::boot`, and the paths of
+/// its modules. These spans stand around lines, those of handlers included:
+///
+/// | span | on from | fields |
+/// |---|---|---|
+/// | `connection` | `log`, `nestrs::tcp` | `transport`, `connection`, `peer_addr` |
+/// | `call` | `debug`, `nestrs::call` | `pattern`, `handler`, `kind` (`request`, `event`), `id`; at its end `outcome`, `elapsed_us` |
+/// | `client_call` | `debug`, `nestrs::client` | `client`, `pattern`, `kind` (`send`, `emit`); at its end `outcome`, `elapsed_us` |
+///
+/// An outcome is `ok`, the [`ErrorKind`](crate::ErrorKind), or `dropped` for a call that nobody waited for any more. A
+/// span that is off costs a call nothing but a comparison. No payload is logged above `verbose`; the message of an error
+/// or a panic is, and what goes into that is the application's choice.
 #[must_use = "a logger writes nothing before `init`"]
 pub struct Logger {
     format: Format,
