@@ -26,11 +26,9 @@ use super::lines::{Format, Lines, Output};
 /// ```no_run
 /// use nestrs::prelude::*;
 ///
-/// # #[derive(Debug)] struct Order { id: u32 }
-/// # let order = Order { id: 7 };
 /// # fn main() -> Result<(), ListenError> {
 /// Logger::from_env().init()?;
-/// tracing::info!(context = "OrdersService", id = order.id, "an order was placed");
+/// tracing::info!(context = "OrdersService", id = 7, "an order was placed");
 /// // [Nest] 12345  - 11/21/2026, 8:14:07 AM     LOG [OrdersService] an order was placed id=7 +3ms
 /// # Ok(()) }
 /// ```
