@@ -143,7 +143,7 @@ struct AppModule;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    tracing_subscriber::fmt().init();
+    Logger::from_env().init()?;
     // The port is needed before there is an application.
     let config: AppConfig = ConfigService::load(&options())?.root()?;
     // The password is `***` here; whoever connects asks for it by `expose`.

@@ -59,7 +59,7 @@ struct AppModule;
 
 #[tokio::main]
 async fn main() -> Result<(), ListenError> {
-    tracing_subscriber::fmt().init();
+    Logger::from_env().init()?;
     let port: u16 = std::env::var("PORT").ok().and_then(|port| port.parse().ok()).unwrap_or(3000);
     NestFactory::create::<AppModule>().enable_shutdown_hooks().listen(port).await
 }

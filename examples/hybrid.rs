@@ -6,7 +6,8 @@
 //! ```
 //!
 //! The sum is computed by a message that crosses TCP: the gateway calls `{ cmd: "sum" }` through an injected client,
-//! as any NestJS service could. `PORT` changes the port, `NESTRS_HOST` the address, `RUST_LOG` what is logged.
+//! as any NestJS service could. `PORT` changes the port, `NESTRS_HOST` the address, `RUST_LOG` what is logged, and
+//! `NESTRS_LOG=json` how.
 
 use std::sync::Arc;
 
@@ -66,15 +67,11 @@ fn port() -> u16 {
 
 #[tokio::main]
 async fn main() -> Result<(), ListenError> {
-    tracing_subscriber::fmt().with_env_filter(filter()).init();
+    Logger::from_env().init()?;
     NestFactory::create_microservice::<AppModule>(TcpMicroserviceOptions::default().port(port()))
         .also_listen_http(port())
         .configure_http(|http| http.enable_health_check("/health").enable_cors(CorsOptions::permissive()))
         .enable_shutdown_hooks()
         .listen()
         .await
-}
-
-fn filter() -> tracing_subscriber::EnvFilter {
-    tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into())
 }

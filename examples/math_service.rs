@@ -32,7 +32,7 @@ struct MathModule;
 
 #[tokio::main]
 async fn main() -> Result<(), ListenError> {
-    tracing_subscriber::fmt().init();
+    Logger::from_env().init()?;
     let address = std::env::var("MATH_ADDRESS").unwrap_or_else(|_| "127.0.0.1:3001".to_owned());
     NestFactory::create_microservice::<MathModule>(TcpMicroserviceOptions::bind(&address))
         .enable_shutdown_hooks()

@@ -159,7 +159,7 @@ fn port() -> u16 {
 
 #[tokio::main]
 async fn main() -> Result<(), ListenError> {
-    tracing_subscriber::fmt().init();
+    Logger::from_env().init()?;
     NestFactory::create_microservice::<AppModule>(TcpMicroserviceOptions::default().port(port()))
         .also_listen_http(port())
         .enable_shutdown_hooks()

@@ -5,6 +5,9 @@ use std::fmt;
 
 use nestrs_core::{BootError, TransportError};
 
+#[cfg(feature = "logger")]
+use crate::logging::LoggerError;
+
 /// Why `listen` or `start` failed. Whatever had been opened is closed again.
 #[non_exhaustive]
 pub enum ListenError {
@@ -16,6 +19,9 @@ pub enum ListenError {
     Routes(String),
     /// A provider's `on_module_init` or `on_application_bootstrap` failed.
     Hook(String),
+    /// The logger cannot begin.
+    #[cfg(feature = "logger")]
+    Logger(LoggerError),
 }
 
 impl fmt::Display for ListenError {
@@ -24,6 +30,8 @@ impl fmt::Display for ListenError {
             Self::Boot(error) => error.fmt(f),
             Self::Transport(error) => error.fmt(f),
             Self::Routes(problem) | Self::Hook(problem) => f.write_str(problem),
+            #[cfg(feature = "logger")]
+            Self::Logger(error) => error.fmt(f),
         }
     }
 }
@@ -41,6 +49,8 @@ impl Error for ListenError {
             Self::Boot(error) => error.source(),
             Self::Transport(error) => error.source(),
             Self::Routes(_) | Self::Hook(_) => None,
+            #[cfg(feature = "logger")]
+            Self::Logger(error) => error.source(),
         }
     }
 }
@@ -54,6 +64,14 @@ impl From<BootError> for ListenError {
 impl From<TransportError> for ListenError {
     fn from(error: TransportError) -> Self {
         Self::Transport(error)
+    }
+}
+
+/// So that a `main` can say `Logger::from_env().init()?`.
+#[cfg(feature = "logger")]
+impl From<LoggerError> for ListenError {
+    fn from(error: LoggerError) -> Self {
+        Self::Logger(error)
     }
 }
 

@@ -17,6 +17,8 @@ mod factory;
 mod http;
 #[cfg(any(feature = "http", feature = "microservices"))]
 mod lifecycle;
+#[cfg(feature = "logger")]
+mod logging;
 #[cfg(feature = "http")]
 mod share;
 #[cfg(feature = "validation")]
@@ -59,6 +61,10 @@ pub use factory::NestFactory;
 pub use factory::NestMicroservice;
 #[cfg(feature = "http")]
 pub use http::{CorsOptions, Ctx, HttpAddress, HttpApp, status_of};
+#[cfg(feature = "test-util")]
+pub use logging::{LogCapture, LogEvent, LogSpan};
+#[cfg(feature = "logger")]
+pub use logging::{LogLevel, LogLevelError, Logger, LoggerError, LoggerGuard};
 pub use nestrs_microservices::EventBus;
 #[cfg(feature = "validation")]
 pub use validation::{Valid, ValidationPipe};

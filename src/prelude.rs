@@ -18,6 +18,9 @@ pub use crate::{CorsOptions, Ctx, HttpApp};
 #[cfg(any(feature = "http", feature = "microservices"))]
 #[doc(no_inline)]
 pub use crate::{ListenError, NestFactory};
+#[cfg(feature = "logger")]
+#[doc(no_inline)]
+pub use crate::{LogLevel, Logger};
 #[cfg(feature = "validation")]
 #[doc(no_inline)]
 pub use crate::{Valid, ValidationPipe};

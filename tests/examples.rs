@@ -256,3 +256,46 @@ Error: the configuration has 5 problems:
     assert_eq!(code, Some(0));
     assert!(log.contains("***") && !log.contains("hunter2"), "{log}");
 }
+
+/// What the example says with these variables, on stdout and on stderr.
+async fn said(environment: &[(&str, &str)]) -> (Vec<String>, Vec<String>) {
+    let mut program = Command::new(program("logging"));
+    for unset in ["NESTRS_LOG", "RUST_LOG", "NO_COLOR"] {
+        program.env_remove(unset);
+    }
+    let running = program.envs(environment.iter().copied()).stdin(Stdio::null()).kill_on_drop(true).output();
+    let output = tokio::time::timeout(PATIENCE, running).await.expect("it ends in time").unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let lines = |bytes| String::from_utf8(bytes).unwrap().lines().map(str::to_owned).collect();
+    (lines(output.stdout), lines(output.stderr))
+}
+
+#[tokio::test]
+async fn logging_is_as_the_environment_says() {
+    let has =
+        |lines: &[String], text: &str| assert!(lines.iter().any(|line| line.contains(text)), "`{text}` in {lines:#?}");
+    let (out, err) = said(&[]).await;
+    has(&out, "     LOG [CatsService] a cat was adopted letters=3 connection{transport=tcp connection=1} +");
+    has(&out, "    WARN [logging] there is no second logger error=");
+    assert!(out.iter().chain(&err).all(|line| line.starts_with("[Nest] ")), "no terminal, no colour: {out:#?}");
+    assert_eq!(err.len(), 1, "errors, and only they, go to stderr: {err:#?}");
+    has(&err, "ERROR [logging] not adopted error=\"a cat needs a name\"");
+    assert!(!out.iter().any(|line| line.contains("Tom")), "{out:#?}");
+
+    let (out, err) = said(&[("NESTRS_LOG", "json"), ("RUST_LOG", "off,nestrs::call=debug,logging=log")]).await;
+    for line in out.iter().chain(&err) {
+        let line: serde_json::Value = serde_json::from_str(line).expect(line);
+        assert!(line["pid"].is_u64() && line["timestamp"].as_u64() > Some(1_700_000_000_000), "{line}");
+    }
+    has(&out, r#""message":"a cat was adopted","context":"CatsService","letters":3,"spans":[{"name":"#);
+    has(&out, r#"{"name":"call","pattern":"cats.adopt","handler":"CatsService::adopt","kind":"request","id":"#);
+
+    let (out, _) = said(&[("NESTRS_LOG", "yaml"), ("RUST_LOG", "logging=loud")]).await;
+    has(&out, "an environment variable cannot be read; ignored variable=NESTRS_LOG");
+    has(&out, "an environment variable cannot be read; ignored variable=RUST_LOG");
+    has(&out, "a cat was adopted");
+
+    let (out, _) = said(&[("RUST_LOG", "warn,logging=verbose")]).await;
+    has(&out, " VERBOSE [CatsService] its name name=Tom");
+    assert!(!out.iter().any(|line| line.contains("successfully started")), "{out:#?}");
+}

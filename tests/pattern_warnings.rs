@@ -1,13 +1,10 @@
-//! What is said of handlers whose wishes no transport fulfils. The log is a process-wide thing, so this file has one test.
+//! What is said of handlers whose wishes no transport fulfils.
 
 mod support;
 
-use std::io::Write;
-use std::sync::{Arc, Mutex};
-
-use nestrs::ExtraKind;
 use nestrs::microservices::{Bound, Dispatcher, Shutdown, TransportServer};
 use nestrs::prelude::*;
+use nestrs::{ExtraKind, LogCapture, LogEvent, LogLevel};
 
 use support::{free_port, serve_with};
 
@@ -63,36 +60,31 @@ impl TransportServer for Redis {
     }
 }
 
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
+/// The warnings since the last time, each as the handler and the fields that say why.
+struct Warnings {
+    log: LogCapture,
+    read: usize,
 }
 
-impl Log {
-    /// The warnings since the last time, each as the handler and the fields that say why.
-    fn warnings(&self) -> Vec<String> {
-        let log = String::from_utf8(std::mem::take(&mut self.0.lock().unwrap())).unwrap();
+impl Warnings {
+    fn next(&mut self) -> Vec<String> {
+        let events = self.log.events().split_off(self.read);
+        self.read += events.len();
         // The helpers of other tests bring handlers that nobody mounts here.
-        let ours = log.lines().filter(|line| line.contains("Wishes::"));
-        let warnings = ours.filter_map(|line| line.split_once("WARN ")?.1.split_once(": "));
-        warnings.map(|(_target, text)| text.to_owned()).collect()
+        let ours = |event: &&LogEvent| {
+            event.level == LogLevel::Warn && event.field("handler").is_some_and(|it| it.starts_with("Wishes::"))
+        };
+        let text = |event: &LogEvent| {
+            let fields = event.fields.iter().map(|(name, value)| format!(" {name}={value:?}"));
+            format!("{}{}", event.message, fields.collect::<String>())
+        };
+        events.iter().filter(ours).map(text).collect()
     }
 }
 
 #[tokio::test]
 async fn each_wish_that_stays_unfulfilled_is_warned_of_once_by_the_name_of_its_handler() {
-    let log = Log::default();
-    let writer = log.clone();
-    tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).init();
+    let mut log = Warnings { log: LogCapture::start(), read: 0 };
     let unserved = "a handler is for a transport that this application does not serve";
     let unread = "no transport that serves a handler reads this extra of it";
     let plain = "a pattern looks like wildcards and is taken as it is";
@@ -106,14 +98,14 @@ async fn each_wish_that_stays_unfulfilled_is_warned_of_once_by_the_name_of_its_h
     };
     let (mqtt, early) = (taken("mqtt_like", "orders/#"), taken("misplaced", "orders.>.eu"));
     let expected = [&nats, &queue, &redis, &taken("nats_like", "orders.*"), &mqtt, &early];
-    assert_eq!(log.warnings().iter().collect::<Vec<_>>(), expected);
+    assert_eq!(log.next().iter().collect::<Vec<_>>(), expected);
 
     serve_with::<AppModule>(free_port().wildcards(true)).await.close().await;
-    assert_eq!(log.warnings().iter().collect::<Vec<_>>(), [&nats, &queue, &redis, &mqtt, &early]);
+    assert_eq!(log.next().iter().collect::<Vec<_>>(), [&nats, &queue, &redis, &mqtt, &early]);
 
     let redis: Box<dyn TransportServer> = Box::new(Redis);
     let both = NestFactory::create_microservice::<AppModule>(free_port().wildcards(true)).connect_microservice(redis);
     both.start().await.unwrap().close().await;
     let plain = [&mqtt, &early].map(|warning| warning.replace("\"tcp\"", "\"tcp, redis\""));
-    assert_eq!(log.warnings().iter().collect::<Vec<_>>(), [&nats, &plain[0], &plain[1]]);
+    assert_eq!(log.next().iter().collect::<Vec<_>>(), [&nats, &plain[0], &plain[1]]);
 }

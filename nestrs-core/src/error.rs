@@ -7,6 +7,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Value, json};
 
+mod quoteless;
+pub(crate) use quoteless::{Misfit, quoteless};
+
 /// What NestJS tells a caller about a failure that is none of its business.
 pub const INTERNAL_SERVER_ERROR: &str = "Internal server error";
 
@@ -268,6 +271,35 @@ impl TransportError {
         self.rest.kind
     }
 
+    /// The message, for a line of the log. That of an error made of JSON which names no message is the whole JSON:
+    /// data, and data is not logged.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn message_for_log(&self) -> &str {
+        let whole = self.rest.exact.as_ref().filter(|exact| exact.is_object() || exact.is_array());
+        match whole.filter(|exact| self.message == exact.to_string()) {
+            Some(_) => "an error without a message",
+            None => &self.message,
+        }
+    }
+
+    /// The cause, for a line of the log: where it says more than the message, and without the values that serde's errors
+    /// quote, since those are a payload's.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn cause_for_log(&self) -> Option<String> {
+        let source = self.rest.source.as_deref()?;
+        let text = source.downcast_ref().map_or_else(|| source.to_string(), quoteless);
+        Some(text).filter(|text| *text != self.message)
+    }
+
+    /// Why a payload or a reply did not fit its type, without its values.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn misfit_for_log(&self) -> Option<&str> {
+        self.rest.source.as_deref()?.downcast_ref().map(|Misfit(reason)| reason.as_str())
+    }
+
     /// Whether the request may have been executed; `None` on errors that no client call produced.
     #[must_use]
     pub fn sent(&self) -> Option<Sent> {
@@ -355,6 +387,19 @@ impl<'de> Deserialize<'de> for TransportError {
     }
 }
 
+/// Its text goes to the log, and there without the values that it quotes: they are a payload's.
+impl From<serde_json::Error> for TransportError {
+    fn from(source: serde_json::Error) -> Self {
+        Self::internal(quoteless(&source)).with_source(source)
+    }
+}
+
+impl From<Box<dyn Error + Send + Sync>> for TransportError {
+    fn from(source: Box<dyn Error + Send + Sync>) -> Self {
+        Self::internal(source.downcast_ref().map_or_else(|| source.to_string(), quoteless)).with_source(source)
+    }
+}
+
 /// Foreign errors that handlers meet most, so that `?` works on them. Their text is kept as the source and withheld
 /// from callers, who read "Internal server error".
 macro_rules! withheld_from {
@@ -368,9 +413,7 @@ macro_rules! withheld_from {
 }
 
 withheld_from!(
-    Box<dyn Error + Send + Sync>,
     fmt::Error,
-    serde_json::Error,
     std::io::Error,
     std::num::ParseFloatError,
     std::num::ParseIntError,

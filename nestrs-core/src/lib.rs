@@ -34,6 +34,8 @@ mod provider;
 mod provider_scope;
 mod registry;
 mod reply;
+#[doc(hidden)]
+pub mod spans;
 mod transport_id;
 
 pub use async_trait::async_trait;

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -15,6 +15,7 @@ use futures_util::{FutureExt, StreamExt, future::join_all};
 use nestrs_core::{
     Application, BoxFuture, ContextKind, ErrorKind, ExecutionContext, HandlerKind, HandlerResult, Metadata, Payload,
     Reply, ReplyStream, Route, TransportError,
+    spans::{PeerText, Timed},
 };
 use serde_json::{Value, json};
 
@@ -172,8 +173,8 @@ fn unhandled(inbound: Inbound<'_>) -> Progress {
     let answers = if inbound.id.is_some() {
         vec![Answer::NoHandler]
     } else {
-        let pattern: String = inbound.route.as_deref().unwrap_or("undefined").escape_debug().take(128).collect();
-        tracing::warn!(pattern, "there is no handler for this event; dropped");
+        let pattern = PeerText(inbound.route.as_deref().unwrap_or("undefined").as_bytes());
+        tracing::warn!(target: "nestrs::call", %pattern, "there is no handler for this event; dropped");
         Vec::new()
     };
     Progress { id: inbound.id, answers, rest: None }
@@ -181,7 +182,7 @@ fn unhandled(inbound: Inbound<'_>) -> Progress {
 
 async fn run(entry: Arc<RouteEntry>, cx: ExecutionContext, id: Option<Bytes>, deadline: Option<Instant>) -> Progress {
     let is_request = id.is_some();
-    let answering = answer(&entry, cx, is_request);
+    let answering = answer(&entry, cx, id.as_deref());
     let outcome = match deadline {
         None => answering.await,
         Some(deadline) => {
@@ -201,49 +202,61 @@ async fn run(entry: Arc<RouteEntry>, cx: ExecutionContext, id: Option<Bytes>, de
     }
 }
 
-/// Runs whoever answers to the pattern.
-async fn answer(entry: &RouteEntry, cx: ExecutionContext, is_request: bool) -> HandlerResult {
+/// Runs whoever answers to the pattern; `id` is a request's.
+async fn answer(entry: &RouteEntry, cx: ExecutionContext, id: Option<&[u8]>) -> HandlerResult {
     match (&entry.message, entry.events.as_slice()) {
-        (Some(route), _) if is_request => call(route, cx, true).await,
-        (Some(route), []) => call(route, cx, false).await,
-        (_, [route]) => call(route, cx, is_request).await,
+        (Some(route), _) if id.is_some() => call(route, cx, id).await,
+        (Some(route), []) => call(route, cx, None).await,
+        (_, [route]) => call(route, cx, id).await,
         (_, routes) => {
-            let calls = routes.iter().map(|route| async {
-                last_value(call(route, cx.clone(), is_request).await, route.pattern.route()).await
-            });
+            let calls = routes
+                .iter()
+                .map(|route| async { last_value(call(route, cx.clone(), id).await, route.pattern.route()).await });
             let outcomes = join_all(calls).await;
-            if is_request { join(outcomes) } else { Ok(Reply::Empty) }
+            if id.is_some() { join(outcomes) } else { Ok(Reply::Empty) }
         }
     }
 }
 
-/// Runs one handler inside its stages; whatever it does, the caller gets an answer.
-async fn call(route: &Route, cx: ExecutionContext, is_request: bool) -> HandlerResult {
+/// Runs one handler inside its stages and its span; whatever it does, the caller gets an answer.
+async fn call(route: &Route, cx: ExecutionContext, id: Option<&[u8]>) -> HandlerResult {
     let cx = cx.with_route(route);
+    let span = Timed::call(&cx, id);
     let calling = AssertUnwindSafe(async { route.endpoint.call(&cx, cx.payload().clone()).await });
-    let outcome = calling.catch_unwind().await.unwrap_or_else(|panic| Err(panicked(&*panic)));
+    let calling = pin!(calling.catch_unwind());
+    let outcome = span.drive(calling).await.unwrap_or_else(|panic| Err(panicked(&*panic)));
     if let Err(error) = &outcome {
-        log_failure(error, cx.handler(), cx.declared_pattern(), is_request);
+        span.enter(|| log_failure(error, cx.handler(), cx.declared_pattern(), id.is_some()));
     }
-    outcome
+    span.end_reply(outcome)
 }
 
 /// What is withheld from the caller goes to the log; what the application said is the caller's business.
 fn log_failure(error: &TransportError, handler: &str, pattern: &str, is_request: bool) {
     if error.is_withheld() {
-        tracing::error!(handler, pattern, error = %error, source = error_source(error), "handler failed");
+        let (error, source) = (error.message_for_log(), error.cause_for_log());
+        tracing::error!(target: "nestrs::call", handler, pattern, error, source, "handler failed");
     } else if error.kind() == ErrorKind::InvalidPayload {
         // Its text quotes the payload.
-        tracing::warn!(handler, pattern, "the payload does not fit what the handler takes");
+        let reason = error.misfit_for_log();
+        tracing::warn!(target: "nestrs::call", handler, pattern, reason, "the payload does not fit the handler");
+        tracing::trace!(target: "nestrs::call", handler, pattern, %error, "what does not fit");
     } else if is_request {
-        tracing::debug!(handler, pattern, error = %error, "handler answered with an error");
+        let error = LogText(error);
+        tracing::debug!(target: "nestrs::call", handler, pattern, %error, "handler answered with an error");
     } else {
-        tracing::warn!(handler, pattern, error = %error, "event handler failed");
+        let error = error.message_for_log();
+        tracing::warn!(target: "nestrs::call", handler, pattern, error, "event handler failed");
     }
 }
 
-fn error_source(error: &TransportError) -> Option<String> {
-    std::error::Error::source(error).map(ToString::to_string)
+/// Made only when it is written: errors that callers are told are ordinary.
+struct LogText<'a>(&'a TransportError);
+
+impl fmt::Display for LogText<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.message_for_log())
+    }
 }
 
 /// A panic becomes one error reply.

@@ -91,14 +91,18 @@ impl EventBus {
     pub async fn publish<T: Serialize + Send>(&self, pattern: impl Into<Pattern> + Send, payload: T) -> Published {
         let pattern = pattern.into();
         let Some(table) = self.table.get() else {
-            tracing::warn!(%pattern, "published before the application was built; nobody is subscribed yet");
+            tracing::warn!(
+                target: "nestrs::event_bus",
+                %pattern,
+                "published before the application was built; nobody is subscribed yet"
+            );
             return Published::default();
         };
         let Some(entry) = table.get(pattern.route()) else { return Published::default() };
         let payload = match Payload::from_serialize(&payload) {
             Ok(payload) => payload,
             Err(error) => {
-                tracing::error!(%pattern, %error, "event cannot be serialised");
+                tracing::error!(target: "nestrs::event_bus", %pattern, %error, "event cannot be serialised");
                 return Published { handled: 0, failed: entry.events.len() };
             }
         };
@@ -122,7 +126,8 @@ async fn notify(route: &Route, cx: ExecutionContext) -> bool {
     });
     let outcome = running.catch_unwind().await.unwrap_or_else(|panic| Err(panicked(&*panic)));
     if let Err(error) = &outcome {
-        tracing::error!(pattern = cx.pattern(), handler = cx.handler(), %error, "subscriber failed");
+        let (pattern, handler) = (cx.pattern(), cx.handler());
+        tracing::error!(target: "nestrs::event_bus", pattern, handler, %error, "subscriber failed");
     }
     outcome.is_ok()
 }

@@ -162,6 +162,7 @@ impl Mounts {
         }
         for (service, handlers) in forgotten {
             tracing::warn!(
+                target: "nestrs::boot",
                 service,
                 handlers,
                 "handlers are linked into the program but no module mounts them; list their type in `microservices` or `controllers`"

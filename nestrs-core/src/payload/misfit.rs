@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use serde_path_to_error::{Path, Segment, Track};
 
 use super::Reading;
-use crate::error::{ErrorKind, TransportError};
+use crate::error::{ErrorKind, Misfit, TransportError, quoteless};
 
 /// Paths hold keys of the payload, and reasons a type's own words: both are cut after this many characters.
 const TEXT_MAX: usize = 240;
@@ -17,7 +17,9 @@ const TEXT_MAX: usize = 240;
 #[cold]
 pub(super) fn explain<R: Reading>(text: &[u8], reading: &R, error: &serde_json::Error) -> TransportError {
     if !error.is_data() {
-        return TransportError::new(format!("invalid payload: {error}")).with_kind(ErrorKind::InvalidPayload);
+        return TransportError::new(format!("invalid payload: {error}"))
+            .with_kind(ErrorKind::InvalidPayload)
+            .with_source(Misfit(quoteless(error)));
     }
     let mut track = Track::new();
     let mut source = serde_json::Deserializer::from_slice(text);
@@ -29,7 +31,8 @@ pub(super) fn explain<R: Reading>(text: &[u8], reading: &R, error: &serde_json::
     let place = format!(" at line {} column {}", error.line(), error.column());
     let reason = error.to_string();
     let reason = Reason::of(reason.strip_suffix(&place).unwrap_or(&reason));
-    reason.tell(path)
+    // The sender may read the names in its own payload; the log may not.
+    reason.tell(path).with_source(Misfit(quoteless(error)))
 }
 
 /// `lines[2].price`; empty for the payload itself.

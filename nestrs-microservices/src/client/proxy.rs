@@ -9,6 +9,7 @@ use std::time::Duration;
 use futures_core::Stream;
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
+use nestrs_core::spans::Timed;
 use nestrs_core::{ErrorKind, Pattern, Payload, TransportError};
 use serde::{Deserialize, Serialize};
 
@@ -77,8 +78,11 @@ impl ClientProxy {
     {
         let pattern = pattern.into();
         let payload = Payload::from_serialize(payload)?;
-        let answer = self.transport.send_payload(&pattern, payload, &self.options).await?;
-        decode(&answer, &pattern)
+        let mut span = Timed::client_call(self.name, pattern.route(), "send");
+        let sending = self.transport.send_payload(&pattern, payload, &self.options);
+        let outcome = span.around(sending).await.and_then(|answer| decode(&answer, &pattern));
+        span.end(&outcome);
+        outcome
     }
 
     /// Emits an event. Over TCP it returns when the operating system has taken the whole message: at most once, and no
@@ -90,8 +94,12 @@ impl ClientProxy {
     where
         TReq: Serialize + Send + Sync + ?Sized,
     {
+        let pattern = pattern.into();
         let payload = Payload::from_serialize(payload)?;
-        self.transport.emit_payload(&pattern.into(), payload, &self.options).await
+        let mut span = Timed::client_call(self.name, pattern.route(), "emit");
+        let outcome = span.around(self.transport.emit_payload(&pattern, payload, &self.options)).await;
+        span.end(&outcome);
+        outcome
     }
 
     /// Sends a request that is answered by any number of values; NestJS's Observable. Dropping the stream forgets the
@@ -177,7 +185,10 @@ impl fmt::Debug for ClientProxy {
 fn decode<T: for<'de> Deserialize<'de>>(answer: &Payload, pattern: &Pattern) -> Result<T, TransportError> {
     answer.decode().map_err(|error| {
         let what = if answer.is_absent() { "completed without a value" } else { "does not fit" };
-        let text = format!("the reply of `{}` {what}: {error}", pattern.route());
+        // The error's own text quotes the reply, and this one ends up in logs.
+        let reason = error.misfit_for_log().unwrap_or_default();
+        tracing::trace!(target: "nestrs::client", pattern = %pattern, %error, "what does not fit");
+        let text = format!("the reply of `{}` {what}: {reason}", pattern.route());
         TransportError::withheld(ErrorKind::InvalidReply, text)
     })
 }

@@ -16,11 +16,14 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use nestrs_core::spans::{self, PeerText};
 use nestrs_core::{Pattern, Payload, TransportError};
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
+use tracing::Instrument;
+use tracing::field::display;
 
 use crate::context::{ConnectionContext, ConnectionId};
 use crate::dispatcher::{Call, Dispatcher, Inbound, Progress, panicked};
@@ -76,9 +79,12 @@ pub(super) async fn serve_connection(
         parked: Vec::new(),
         progress: Instant::now(),
     };
-    tracing::debug!(connection = %id, ?peer_addr, "connected");
-    let reason = connection.serve(&shutdown).await;
-    tracing::debug!(connection = %id, ?peer_addr, ?reason, "disconnected");
+    let serving = async {
+        tracing::debug!(target: "nestrs::tcp", "connected");
+        let reason = connection.serve(&shutdown).await;
+        tracing::debug!(target: "nestrs::tcp", ?reason, "disconnected");
+    };
+    serving.instrument(spans::connection("tcp", id.0, peer_addr)).await;
 }
 
 struct Connection {
@@ -209,13 +215,14 @@ impl Connection {
                     },
                     Ok(IoEvent::End) => {
                         if self.decoder.is_inside_frame(&self.buffer) {
-                            tracing::warn!(peer_addr = ?self.peer_addr, "connection ended inside a frame");
+                            let peer_addr = self.peer_addr.map(display);
+                            tracing::warn!(target: "nestrs::tcp", peer_addr, "connection ended inside a frame");
                         }
                         self.gone.cancel();
                         phase = Phase::Draining(Close::PeerClosed, after(self.limits.options.grace_period));
                     }
                     Err(error) => {
-                        tracing::debug!(peer_addr = ?self.peer_addr, %error, "connection lost");
+                        tracing::debug!(target: "nestrs::tcp", %error, "connection lost");
                         self.leave(flights, shutdown);
                         return Close::PeerReset;
                     }
@@ -263,7 +270,8 @@ impl Connection {
                 match deserialized {
                     Ok(packet) => Bytes::from(packet.to_string()),
                     Err(error) => {
-                        tracing::warn!(peer_addr = ?self.peer_addr, %error, "the deserializer refused a packet; dropped");
+                        let peer_addr = self.peer_addr.map(display);
+                        tracing::warn!(target: "nestrs::tcp", peer_addr, %error, "the deserializer refused a packet; dropped");
                         return Ok(None);
                     }
                 }
@@ -315,7 +323,8 @@ impl Connection {
             self.progress = Instant::now();
         }
         let Err(error) = self.write(answer, id) else { return true };
-        tracing::error!(peer_addr = ?self.peer_addr, %error, "reply cannot be sent");
+        let peer_addr = self.peer_addr.map(display);
+        tracing::error!(target: "nestrs::tcp", peer_addr, %error, "reply cannot be sent");
         self.out.bytes.truncate(start);
         let answer = Answer::Error(error);
         if self.write(&answer, id).is_err() {
@@ -374,15 +383,22 @@ impl Connection {
 
     /// The stream has lost its place: nothing more is read, and the peer is told nothing about it.
     fn fault(&mut self, fault: &Fault) -> Phase {
-        // Up to the `#`: what follows is a body, and bodies are not logged.
-        let header: String = match fault {
+        // Up to the first byte that is wrong: what follows may be a body, and bodies are not logged.
+        let header = match fault {
             Fault::Frame(FrameError::Header) => {
-                let header = self.buffer.iter().take(16).take_while(|byte| **byte != b'#');
-                header.copied().flat_map(std::ascii::escape_default).map(char::from).collect()
+                let digits = self.buffer.iter().take(10).take_while(|byte| byte.is_ascii_digit()).count();
+                &self.buffer[..self.buffer.len().min(digits + 1)]
             }
-            _ => String::new(),
+            _ => &[],
         };
-        tracing::warn!(peer_addr = ?self.peer_addr, %fault, header, hint = fault.hint(&self.buffer), "protocol fault; closing");
+        tracing::warn!(
+            target: "nestrs::tcp",
+            peer_addr = self.peer_addr.map(display),
+            %fault,
+            header = %PeerText(header),
+            hint = fault.hint(&self.buffer),
+            "protocol fault; closing"
+        );
         Phase::Draining(Close::Fault, after(FAULT_GRACE))
     }
 
@@ -413,7 +429,8 @@ impl Connection {
 
     /// The peer does not read what it is sent.
     fn give_up(mut self, flights: FuturesUnordered<Flight>, shutdown: &Shutdown) -> Close {
-        tracing::warn!(peer_addr = ?self.peer_addr, queued = self.out.queued(), "peer does not read; closed");
+        let (peer_addr, queued) = (self.peer_addr.map(display), self.out.queued());
+        tracing::warn!(target: "nestrs::tcp", peer_addr, queued, "peer does not read; closed");
         self.io.close_abruptly();
         self.leave(flights, shutdown);
         Close::SlowConsumer

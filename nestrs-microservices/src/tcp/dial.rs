@@ -142,7 +142,8 @@ impl Dialler {
                 return Err(error);
             }
             attempt += 1;
-            tracing::warn!(address = self.options.address(), %error, attempt, "cannot connect; trying again");
+            let address = self.options.address();
+            tracing::warn!(target: "nestrs::client", address, %error, attempt, "cannot connect; trying again");
             tokio::time::sleep(self.options.retry_delay).await;
         }
     }

@@ -280,7 +280,7 @@ impl Task {
                 match deserializer.deserialize(wire) {
                     Ok(packet) => Bytes::from(packet.to_string()),
                     Err(error) => {
-                        tracing::warn!(%error, "the deserializer refused a response; dropped");
+                        tracing::warn!(target: "nestrs::client", %error, "the deserializer refused a response; dropped");
                         return Ok(());
                     }
                 }
@@ -294,7 +294,7 @@ impl Task {
         };
         match response.id.as_deref().and_then(id_of) {
             Some(id) => self.link.pending.settle(id, response.event),
-            None => tracing::debug!("a response to nobody; ignored"),
+            None => tracing::debug!(target: "nestrs::client", "a response to nobody; ignored"),
         }
         Ok(())
     }

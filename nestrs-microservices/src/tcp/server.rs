@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use nestrs_core::{ErrorKind, TransportError, WildcardStyle};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
+use tracing::field::display;
 
 use crate::context::ConnectionId;
 use crate::dispatcher::Dispatcher;
@@ -59,7 +60,8 @@ impl TcpServer {
                 Ok(listener) => return Ok(Box::new(listener)),
                 Err(error) if attempt < self.options.retry_attempts => {
                     attempt += 1;
-                    tracing::warn!(address = self.options.address(), %error, attempt, "cannot listen; trying again");
+                    let address = self.options.address();
+                    tracing::warn!(target: "nestrs::tcp", address, %error, attempt, "cannot listen; trying again");
                     tokio::time::sleep(self.options.retry_delay).await;
                 }
                 Err(error) => return Err(error),
@@ -145,7 +147,8 @@ async fn accept_all(
             Ok(Some(Accepted { io, peer_addr })) => {
                 pause = PAUSE_MIN;
                 let Ok(permit) = Arc::clone(&limits.connections).try_acquire_owned() else {
-                    tracing::warn!(?peer_addr, max = limits.options.max_connections, "too many connections; closed");
+                    let (peer_addr, max) = (peer_addr.map(display), limits.options.max_connections);
+                    tracing::warn!(target: "nestrs::tcp", peer_addr, max, "too many connections; closed");
                     continue;
                 };
                 let id = ConnectionId(NEXT_ID.fetch_add(1, Ordering::Relaxed));
@@ -163,7 +166,7 @@ async fn accept_all(
             }
             Err(error) if is_passing(&error) => tokio::task::yield_now().await,
             Err(error) if is_exhaustion(&error) => {
-                tracing::warn!(%error, "cannot accept connections; pausing");
+                tracing::warn!(target: "nestrs::tcp", %error, "cannot accept connections; pausing");
                 tokio::select! {
                     () = shutdown.begun() => return Ok(()),
                     () = tokio::time::sleep(pause) => {}
