@@ -12,6 +12,7 @@
 //! each [`HandlerDef`] becomes a [`Route`] ([`boot`]).
 
 mod boot;
+mod bus_event;
 mod container;
 mod context;
 mod error;
@@ -29,6 +30,7 @@ mod reply;
 pub use async_trait::async_trait;
 
 pub use boot::{Application, BootError, BootOptions, Controller, Problem, boot};
+pub use bus_event::{BusEvent, event_name_problem, subscription_problem};
 pub use container::{Container, Scope};
 pub use context::{CalledPattern, ContextKind, Deadline, ExecutionContext, Extensions, FromContext, Metadata};
 pub use error::{ErrorKind, INTERNAL_SERVER_ERROR, Sent, TransportError};
@@ -51,6 +53,7 @@ pub use reply::{BoxFuture, Emitter, HandlerError, HandlerReply, HandlerResult, R
 /// What macros expand to. Not for people: anything here may change in any release.
 #[doc(hidden)]
 pub mod __private {
+    pub use crate::bus_event::event_name;
     pub use crate::lifecycle::{
         HasApplicationBootstrap, HasApplicationShutdown, HasBeforeShutdown, HasModuleDestroy, HasModuleInit, HooksOf,
         NoApplicationBootstrap, NoApplicationShutdown, NoBeforeShutdown, NoModuleDestroy, NoModuleInit,
@@ -87,9 +90,9 @@ pub mod __private {
     }
 
     #[diagnostic::do_not_recommend]
-    impl<T: DeserializeOwned> HandlerPayload for T {
+    impl<T: DeserializeOwned + 'static> HandlerPayload for T {
         fn from_payload(payload: &Payload) -> Result<Self, TransportError> {
-            payload.decode()
+            payload.receive()
         }
     }
 
@@ -99,6 +102,16 @@ pub mod __private {
     /// When the payload does not fit.
     pub fn decode<T: HandlerPayload>(payload: &Payload) -> Result<T, TransportError> {
         T::from_payload(payload)
+    }
+
+    /// Receives a handler's payload argument that is an `Arc<T>`.
+    ///
+    /// # Errors
+    /// When the payload does not fit.
+    pub fn decode_shared<T: HandlerPayload + DeserializeOwned + 'static>(
+        payload: &Payload,
+    ) -> Result<std::sync::Arc<T>, TransportError> {
+        payload.receive_shared()
     }
 
     /// Converts a handler's error.
