@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nestrs_core::{
     Application, BootOptions, DynamicModule, ErrorKind, HandlerKind, ModuleDef, Provider, TransportError,
@@ -65,19 +65,23 @@ impl Plan {
         let bus = EventBus::new();
         let application = Arc::new(Self::boot(self.root, &bus).await?);
         bus.attach(&application);
-        lifecycle::begin(&application.lifecycle).await?;
-        match self.open(Arc::clone(&application)).await {
+        if let Err(error) = lifecycle::begin(&application.lifecycle).await {
+            bus.abort();
+            return Err(error);
+        }
+        match self.open(Arc::clone(&application), bus.clone()).await {
             Ok(app) => Ok(app),
             Err(error) => {
                 // What has begun ends, though nothing was ever served.
                 lifecycle::end(&application.lifecycle, None).await;
+                bus.close(BUS_FAREWELL).await;
                 Err(error)
             }
         }
     }
 
     /// Opens everything, or nothing.
-    async fn open(mut self, application: Arc<Application>) -> Result<RunningApp, ListenError> {
+    async fn open(mut self, application: Arc<Application>, bus: EventBus) -> Result<RunningApp, ListenError> {
         let grace = self.servers.iter().map(|server| server.grace_period()).max().unwrap_or(DEFAULT_GRACE);
         let shutdown = Shutdown::new(grace);
         let undo = Undo(Some(shutdown.clone()));
@@ -124,7 +128,7 @@ impl Plan {
             on_signals(shutdown.clone(), Arc::clone(&signal));
         }
         undo.keep();
-        Ok(RunningApp { application, listening, shutdown, signal, tasks })
+        Ok(RunningApp { application, bus, listening, shutdown, signal, tasks })
     }
 
     async fn boot(root: fn() -> ModuleDef, bus: &EventBus) -> Result<Application, ListenError> {
@@ -143,6 +147,9 @@ impl Plan {
 
 /// How long a shutdown may take where no transport says.
 const DEFAULT_GRACE: Duration = Duration::from_secs(10);
+
+/// How long what the last hooks have emitted may take.
+const BUS_FAREWELL: Duration = Duration::from_secs(1);
 
 fn log_start(application: &Application, listening: &[Listening]) {
     for route in &application.routes {
@@ -253,6 +260,7 @@ pub struct Listening {
 /// ```
 pub struct RunningApp {
     application: Arc<Application>,
+    bus: EventBus,
     listening: Vec<Listening>,
     shutdown: Shutdown,
     /// The signal that ended it.
@@ -319,17 +327,24 @@ impl RunningApp {
     /// Stops listening, lets calls and HTTP requests under way finish for the grace period, and returns when all has
     /// ended, at the latest a second after that. What a handler has spawned by itself is its own. Then the hooks of the end
     /// run ([`OnModuleDestroy`](crate::OnModuleDestroy) and the others), each for 5 s at most.
+    ///
+    /// Events on the bus finish within the same grace period, after the calls that emit them, and what the hooks emit
+    /// within a second more; then the bus is closed.
     pub async fn close(mut self) {
+        let deadline = Instant::now() + self.shutdown.grace_period();
         self.shutdown.finish().await;
         // A transport that ignores the shutdown ends here.
         self.tasks.shutdown().await;
+        self.bus.drain(deadline).await;
         lifecycle::end(&self.application.lifecycle, self.signal.get().copied()).await;
+        self.bus.close(BUS_FAREWELL).await;
     }
 }
 
 impl Drop for RunningApp {
     fn drop(&mut self) {
         self.shutdown.abort();
+        self.bus.abort();
     }
 }
 

@@ -20,11 +20,12 @@ pub mod prelude;
 
 #[doc(inline)]
 pub use nestrs_core::{
-    Application, BeforeApplicationShutdown, BootError, CalledPattern, CanActivate, ContextKind, Deadline, Dependency,
-    DynamicModule, ErrorKind, ExecutionContext, Extensions, FromContext, HandlerResult, HookResult, Injectable,
-    Interceptor, Metadata, MicroCanActivate, MicroIncomingInterceptor, MicroPipeTransform, Module, ModuleDef,
-    OnApplicationBootstrap, OnApplicationShutdown, OnModuleDestroy, OnModuleInit, Pattern, Payload, PipeTransform,
-    Problem, Provider, Reply, ResolveError, Resolver, Scope, Sent, TransportError, async_trait, boot, forbidden,
+    Application, BeforeApplicationShutdown, BootError, BusEvent, CalledPattern, CanActivate, ContextKind, Deadline,
+    Dependency, DynamicModule, ErrorKind, ExecutionContext, Extensions, FromContext, HandlerResult, HookResult,
+    Injectable, Interceptor, Metadata, MicroCanActivate, MicroIncomingInterceptor, MicroPipeTransform, Module,
+    ModuleDef, OnApplicationBootstrap, OnApplicationShutdown, OnModuleDestroy, OnModuleInit, Pattern, Payload,
+    PipeTransform, Problem, Provider, Reply, ResolveError, Resolver, Scope, Sent, TransportError, async_trait, boot,
+    forbidden,
 };
 
 #[cfg(any(feature = "http", feature = "microservices"))]
@@ -39,7 +40,11 @@ pub use factory::NestFactory;
 pub use factory::NestMicroservice;
 #[cfg(feature = "http")]
 pub use http::{CorsOptions, HttpAddress, HttpApp, status_of};
-pub use nestrs_microservices::EventBus;
+#[doc(inline)]
+pub use nestrs_microservices::{
+    Emitted, EventBus, EventBusModule, EventBusOptions, EventBusStats, EventOutcome, EventStream, FailureKind,
+    NextEvent, Published, ReceivedEvent, SubscriberFailure, Subscription,
+};
 
 /// axum, as controllers use it: extractors and responses come from here.
 #[cfg(feature = "http")]

@@ -4,10 +4,10 @@
 pub use crate::macros::*;
 #[doc(no_inline)]
 pub use crate::{
-    BeforeApplicationShutdown, CanActivate, Deadline, DynamicModule, ErrorKind, EventBus, ExecutionContext,
-    FromContext, HookResult, Interceptor, Metadata, MicroCanActivate, MicroIncomingInterceptor, MicroPipeTransform,
-    OnApplicationBootstrap, OnApplicationShutdown, OnModuleDestroy, OnModuleInit, Pattern, Payload, PipeTransform,
-    Provider, TransportError, async_trait, forbidden,
+    BeforeApplicationShutdown, BusEvent, CanActivate, Deadline, DynamicModule, ErrorKind, EventBus, EventBusModule,
+    EventBusOptions, ExecutionContext, FromContext, HookResult, Interceptor, Metadata, MicroCanActivate,
+    MicroIncomingInterceptor, MicroPipeTransform, OnApplicationBootstrap, OnApplicationShutdown, OnModuleDestroy,
+    OnModuleInit, Pattern, Payload, PipeTransform, Provider, TransportError, async_trait, forbidden,
 };
 #[cfg(feature = "http")]
 #[doc(no_inline)]

@@ -91,14 +91,14 @@ const fn problem(text: &[u8], wildcards: bool) -> Option<&'static str> {
     None
 }
 
-/// The name of an event type, checked when it is compiled.
+/// The name of an event type; for constants, where a wrong one is an error of the compiler.
+///
+/// # Panics
+/// When it is no name.
 #[must_use]
+#[track_caller]
 pub const fn event_name<E: BusEvent>() -> &'static str {
-    const {
-        if let Some(problem) = event_name_problem(E::NAME) {
-            panic!("{}", problem);
-        }
-    }
+    assert!(event_name_problem(E::NAME).is_none(), "the name of an event has a wildcard or an empty segment in it");
     E::NAME
 }
 

@@ -189,7 +189,7 @@ async fn call(route: &Route, cx: ExecutionContext, is_request: bool) -> HandlerR
 }
 
 /// What is withheld from the caller goes to the log; what the application said is the caller's business.
-fn log_failure(error: &TransportError, handler: &str, pattern: &str, is_request: bool) {
+pub(crate) fn log_failure(error: &TransportError, handler: &str, pattern: &str, is_request: bool) {
     if error.is_withheld() {
         tracing::error!(handler, pattern, error = %error, source = error_source(error), "handler failed");
     } else if error.kind() == ErrorKind::InvalidPayload {

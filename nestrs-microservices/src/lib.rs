@@ -27,7 +27,10 @@ mod transport;
 pub use client::{AsyncClientConfig, ClientConfig, ClientProxy, ClientsModule, ClientsService, ReplyItems};
 pub use context::{Cancellation, ConnectionContext, ConnectionId, Peer};
 pub use dispatcher::{Call, Dispatcher, Inbound, Progress, TIMEOUT_METADATA};
-pub use event_bus::{EventBus, Published};
+pub use event_bus::{
+    Emitted, EventBus, EventBusModule, EventBusOptions, EventBusStats, EventOutcome, EventStream, FailureKind,
+    NextEvent, Published, ReceivedEvent, SubscriberFailure, Subscription,
+};
 #[cfg(feature = "test-util")]
 pub use memory::memory_pair;
 pub use packet::{Answer, Packet, PacketError};

@@ -13,7 +13,7 @@ use quote::ToTokens;
 use syn::buffer::Cursor;
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
-use syn::{Error, Ident, Lit, LitBool, LitStr, Path, Token, braced, bracketed, token};
+use syn::{Error, Ident, Lit, LitBool, LitStr, Path, Token, Type, braced, bracketed, token};
 
 use crate::diag::Errors;
 use crate::paths;
@@ -38,6 +38,8 @@ pub(crate) enum Value {
     Object(Vec<Member>),
     /// A constant string, known to the compiler but not to us.
     Constant(Path),
+    /// The name of an event that is a type.
+    NameOf(Box<Type>),
 }
 
 #[derive(Debug)]
@@ -45,6 +47,21 @@ pub(crate) struct Member {
     pub(crate) key: String,
     pub(crate) key_span: Span,
     pub(crate) value: Pattern,
+}
+
+impl Pattern {
+    /// The name of the event that a handler's argument is.
+    pub(crate) fn of_event(ty: &Type) -> Self {
+        Self { tokens: ty.to_token_stream(), value: Value::NameOf(Box::new(ty.clone())) }
+    }
+
+    /// The text of a string pattern.
+    pub(crate) fn text(&self) -> Option<&str> {
+        match &self.value {
+            Value::Text(text) => Some(text),
+            _ => None,
+        }
+    }
 }
 
 impl Parse for Pattern {

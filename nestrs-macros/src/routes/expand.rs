@@ -12,7 +12,7 @@ use super::model::{Argument, Handler, Kind, Routes, Source};
 use crate::attrs::{self, Stages};
 use crate::block::handler_name;
 use crate::paths::located;
-use crate::types::{Returned, spot, without_self};
+use crate::types::{self, Returned, spot, without_self};
 
 pub(crate) fn expand(routes: &Routes) -> TokenStream {
     let service = &*routes.item.self_ty;
@@ -105,10 +105,11 @@ fn thunk(handler: &Handler, service: &Type) -> TokenStream {
     let returned = Returned::of(&handler.signature.output);
     let cfgs = attrs::cfgs(&handler.others);
     let method = &handler.signature.ident;
+    let arguments_from_payload = handler.arguments.iter().any(|argument| argument.source != Source::Context);
     let uses = |source| handler.arguments.iter().any(|argument| argument.source == source);
     let used_or_not = |name: &str, is_used| if is_used { format_ident!("{name}") } else { format_ident!("_{name}") };
     let cx = used_or_not("cx", uses(Source::Context));
-    let payload = used_or_not("payload", uses(Source::Payload) || uses(Source::RawPayload));
+    let payload = used_or_not("payload", arguments_from_payload);
     let body =
         if returned.is_stream { stream_body(handler, service, &returned) } else { body(handler, service, &returned) };
     // A method whose future is not `Send` is an error on its name.
@@ -198,6 +199,10 @@ fn bindings(handler: &Handler, service: &Type, wanted: impl Fn(Source) -> bool, 
         match argument.source {
             Source::RawPayload => quote!(let #name: #ty = payload;),
             Source::Payload => quote_spanned!(span=> let #name = __nest::decode::<#ty>(&payload)?;),
+            Source::SharedPayload => {
+                let event = types::only_argument(&argument.ty, "Arc").map(|event| without_self(event, service));
+                quote_spanned!(span=> let #name = __nest::decode_shared::<#event>(&payload)?;)
+            }
             Source::Context => {
                 quote_spanned!(span=> let #name = <#ty as __nest::FromContext<'_>>::from_context(#cx)?;)
             }

@@ -2,7 +2,7 @@
 
 use proc_macro2::TokenStream;
 use syn::parse::Parser;
-use syn::{Attribute, FnArg, ImplItem, ImplItemFn, ItemImpl, PatType, Signature, Type};
+use syn::{Attribute, FnArg, ImplItem, ImplItemFn, ItemImpl, Meta, PatType, Signature, Type};
 
 use crate::attrs::{self, Stages};
 use crate::block;
@@ -82,6 +82,8 @@ pub(crate) enum Source {
     Payload,
     /// The payload itself.
     RawPayload,
+    /// An `Arc` of the event, which the publisher and other subscribers may share.
+    SharedPayload,
     /// Made from the context.
     Context,
 }
@@ -122,18 +124,46 @@ impl Handler {
             "event_pattern" => Kind::Event,
             _ => Kind::Bus,
         };
-        let patterns = attrs::required_tokens(attribute, "\"math.add\"", errors)
-            .and_then(|tokens| errors.keep(pattern::of_handler.parse2(tokens)))
-            .unwrap_or_default();
+        let arguments = arguments(kind, &method.sig);
+        let patterns = match family {
+            Family::Bus if matches!(attribute.meta, Meta::Path(_)) => event_of(method, &arguments, attribute, errors),
+            _ => attrs::required_tokens(attribute, "\"math.add\"", errors)
+                .and_then(|tokens| errors.keep(pattern::of_handler.parse2(tokens)))
+                .unwrap_or_default(),
+        };
         // As for the block: whoever reads this method next finds it as we did.
         let reads_next = method.attrs.iter().any(|other| attrs::is_one_of(other, HELPERS));
         let stages = Stages::take(&mut method.attrs, reads_next, errors);
         let signature = method.sig.clone();
-        let arguments = arguments(&signature);
         if !reads_next {
             strip_markers(&mut method.sig);
         }
         Some(Self { kind, patterns, stages, others: method.attrs.clone(), signature, arguments, attributes })
+    }
+}
+
+/// `#[on_event]` without a name: the argument has it.
+fn event_of(method: &ImplItemFn, arguments: &[Argument], attribute: &Attribute, errors: &mut Errors) -> Vec<Pattern> {
+    let event = arguments.iter().find_map(|argument| match argument.source {
+        Source::Payload => Some(&argument.ty),
+        Source::SharedPayload => types::only_argument(&argument.ty, "Arc"),
+        Source::RawPayload | Source::Context => None,
+    });
+    match event {
+        // What is wrong with a reference is said elsewhere.
+        Some(ty) if matches!(types::peel(ty), Type::Reference(_)) => Vec::new(),
+        Some(ty) => vec![Pattern::of_event(ty)],
+        None => {
+            let name = &method.sig.ident;
+            errors.on(
+                &attribute.meta,
+                format_args!(
+                    "`{name}` takes no event that would say which: write `#[on_event(\"order.created\")]`, or take an \
+                     `#[event]` type"
+                ),
+            );
+            Vec::new()
+        }
     }
 }
 
@@ -160,7 +190,7 @@ const HELPERS: &[&str] = &["message_pattern", "event_pattern", "on_event"];
 
 /// Finds the source of each argument: the first that is not taken from the context is the payload, unless another is
 /// marked as such.
-fn arguments(signature: &Signature) -> Vec<Argument> {
+fn arguments(kind: Kind, signature: &Signature) -> Vec<Argument> {
     let inputs: Vec<_> = crate::signature::arguments(signature).collect();
     let marked = inputs.iter().position(|input| has_marker(&input.attrs, "payload"));
     let is_unmarked_payload = |input: &&PatType| !has_marker(&input.attrs, "ctx") && !is_context_by_type(&input.ty);
@@ -168,6 +198,11 @@ fn arguments(signature: &Signature) -> Vec<Argument> {
     let argument = |(index, input): (usize, &&PatType)| Argument {
         source: match payload {
             Some(payload) if payload == index && types::is_named(&input.ty, "Payload") => Source::RawPayload,
+            Some(payload)
+                if payload == index && kind == Kind::Bus && types::only_argument(&input.ty, "Arc").is_some() =>
+            {
+                Source::SharedPayload
+            }
             Some(payload) if payload == index => Source::Payload,
             _ => Source::Context,
         },
