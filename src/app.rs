@@ -3,13 +3,14 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nestrs_core::{
     Application, BootOptions, DynamicModule, ErrorKind, HandlerKind, ModuleDef, Provider, TransportError,
 };
 use nestrs_microservices::{Bound, Dispatcher, EventBus, Shutdown, TransportServer};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use crate::error::ListenError;
 #[cfg(feature = "http")]
@@ -335,7 +336,7 @@ impl RunningApp {
         self.shutdown.finish().await;
         // A transport that ignores the shutdown ends here.
         self.tasks.shutdown().await;
-        self.bus.drain(deadline).await;
+        self.bus.drain(deadline.saturating_duration_since(Instant::now())).await;
         lifecycle::end(&self.application.lifecycle, self.signal.get().copied()).await;
         self.bus.close(BUS_FAREWELL).await;
     }

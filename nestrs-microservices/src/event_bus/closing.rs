@@ -1,7 +1,7 @@
 //! The end of a bus: what is under way finishes for a while, the rest is dropped and said to be.
 
 use std::sync::PoisonError;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
@@ -11,15 +11,15 @@ use super::bus::{EventBus, Hub};
 const FAREWELL: Duration = Duration::from_millis(500);
 
 impl EventBus {
-    /// Waits until nothing is queued or running, at the latest until `deadline`. What is still queued then is dropped,
+    /// Waits until nothing is queued or running, for `grace` at most. What is still queued then is dropped,
     /// which is counted and logged in one line; what still runs is dropped where it waits, and counts as failed.
     ///
     /// The bus goes on afterwards. An application calls this as it closes, when its transports have stopped and before
     /// the hooks of its providers run, with what is left of its grace period.
-    pub async fn drain(&self, deadline: Instant) {
+    pub async fn drain(&self, grace: Duration) {
         let work = &self.hub.work;
         work.close();
-        if tokio::time::timeout_at(deadline.into(), work.wait()).await.is_err() {
+        if tokio::time::timeout(grace, work.wait()).await.is_err() {
             self.hub.end_work();
             // A handler that blocks its thread is left behind.
             let _ = tokio::time::timeout(FAREWELL, work.wait()).await;
@@ -32,7 +32,7 @@ impl EventBus {
     ///
     /// An application calls this at its very end, for what the hooks of its providers have emitted.
     pub async fn close(&self, grace: Duration) {
-        self.drain(Instant::now() + grace).await;
+        self.drain(grace).await;
         self.abort();
     }
 
