@@ -54,7 +54,9 @@ impl Hub {
     }
 
     fn end_work(&self) {
-        let dropped: usize = self.registry().all().iter().map(|subscriber| subscriber.discard(self)).sum();
+        // Events are dropped outside the lock: what they carry may have a `Drop` that subscribes.
+        let subscribers = self.registry().all();
+        let dropped: usize = subscribers.iter().map(|subscriber| subscriber.discard(self)).sum();
         let running = self.counters.running.get();
         if dropped + running as usize > 0 {
             tracing::warn!(queued = dropped, running, "the event bus closes; events are dropped");

@@ -139,10 +139,10 @@ impl Hub {
         if has_wildcard(name.route()) {
             return Err(refuse(TransportError::new("an event has one name, and no wildcard in it")));
         }
-        if !self.is_attached() {
-            tracing::warn!(pattern = %name, "published before the application was built; no provider is subscribed yet");
-        }
         let subscribers = self.matching(name.route());
+        if subscribers.is_empty() && !self.is_attached() {
+            tracing::warn!(pattern = %name, "published before the application was built; nobody is subscribed yet");
+        }
         let payload = if subscribers.is_empty() { Payload::absent() } else { payload().map_err(refuse)? };
         self.counters.published.add(1);
         Ok(Delivery { event: ReceivedEvent { name: name.route().into(), payload }, subscribers })

@@ -22,7 +22,13 @@ pub(super) struct Registry {
     next: u64,
     all: BTreeMap<Place, Entry>,
     names: HashMap<Box<str>, Vec<(Place, Arc<Subscriber>)>>,
-    wildcards: BTreeMap<Place, (Vec<Box<[Segment]>>, Arc<Subscriber>)>,
+    wildcards: BTreeMap<Place, Wildcards>,
+}
+
+/// A subscriber with its wildcards, at least one.
+struct Wildcards {
+    patterns: Vec<Box<[Segment]>>,
+    subscriber: Arc<Subscriber>,
 }
 
 struct Entry {
@@ -40,11 +46,11 @@ impl Registry {
         let place = Place { at_run_time, number: self.next };
         self.next += 1;
         let mut names = Vec::new();
-        let mut wildcards = Vec::new();
+        let mut patterns = Vec::new();
         for topic in topics {
             match topic {
                 Topic::Name(name) => names.push(name),
-                Topic::Wildcard(pattern) => wildcards.push(pattern),
+                Topic::Wildcard(pattern) => patterns.push(pattern),
             }
         }
         for name in &names {
@@ -53,8 +59,8 @@ impl Registry {
             let at = list.partition_point(|(other, _)| *other < place);
             list.insert(at, (place, Arc::clone(&subscriber)));
         }
-        if !wildcards.is_empty() {
-            self.wildcards.insert(place, (wildcards, Arc::clone(&subscriber)));
+        if !patterns.is_empty() {
+            self.wildcards.insert(place, Wildcards { patterns, subscriber: Arc::clone(&subscriber) });
         }
         self.all.insert(place, Entry { subscriber, names });
         place
@@ -90,8 +96,8 @@ impl Registry {
         if !self.wildcards.is_empty() {
             let name: Vec<_> = segments(name).collect();
             let fitting =
-                self.wildcards.iter().filter(|(_, (patterns, _))| patterns.iter().any(|one| fits(one, &name)));
-            found.extend(fitting.map(|(place, (_, subscriber))| (*place, Arc::clone(subscriber))));
+                self.wildcards.iter().filter(|(_, one)| one.patterns.iter().any(|pattern| fits(pattern, &name)));
+            found.extend(fitting.map(|(place, one)| (*place, Arc::clone(&one.subscriber))));
             found.sort_by_key(|(place, _)| *place);
             found.dedup_by_key(|(place, _)| *place);
         }

@@ -145,7 +145,7 @@ impl Subscriber {
             hub.counters.dropped.add(1);
             return Err(SubscriberFailure::new(&self.name, FailureKind::Closing));
         }
-        if queue.waiting.len() + queue.running < hub.options().queue_len {
+        if queue.waiting.len() + queue.running < hub.options().queue_len.max(1) {
             return Ok(());
         }
         Err(self.overflow(&mut queue.overflow, hub, event))
