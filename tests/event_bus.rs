@@ -265,23 +265,3 @@ async fn subscribers_of_a_module_that_exports_nothing_are_served() {
     assert_eq!(bus.publish_event(&OrderCreated { id: 1 }).await.handled, 4);
     app.close().await;
 }
-
-#[tokio::test]
-async fn a_wildcard_in_a_constant_is_checked_at_boot() {
-    const HALF: &str = "order.cre*";
-
-    #[injectable]
-    struct Careless;
-
-    #[event_routes]
-    impl Careless {
-        #[on_event(HALF)]
-        async fn half(&self) {}
-    }
-
-    #[module(providers = [Careless])]
-    struct CarelessModule;
-
-    let error = NestFactory::create::<CarelessModule>().start("127.0.0.1:0").await.unwrap_err().to_string();
-    assert!(error.contains("`Careless::half` subscribes to `order.cre*`: a wildcard is a whole segment"), "{error}");
-}

@@ -102,6 +102,21 @@ pub const fn event_name<E: BusEvent>() -> &'static str {
     E::NAME
 }
 
+/// What a subscriber listens to; for constants, where a wrong one is an error of the compiler.
+///
+/// # Panics
+/// When it is nothing to listen to.
+#[must_use]
+#[track_caller]
+pub const fn topic(pattern: &'static str) -> &'static str {
+    let is_right = subscription_problem(pattern).is_none();
+    assert!(
+        is_right,
+        "this is empty, has an empty segment, or a wildcard that is no whole segment: `*` is one, `**` any number"
+    );
+    pattern
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -53,7 +53,7 @@ pub use reply::{BoxFuture, Emitter, HandlerError, HandlerReply, HandlerResult, R
 /// What macros expand to. Not for people: anything here may change in any release.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::bus_event::event_name;
+    pub use crate::bus_event::{event_name, topic};
     pub use crate::lifecycle::{
         HasApplicationBootstrap, HasApplicationShutdown, HasBeforeShutdown, HasModuleDestroy, HasModuleInit, HooksOf,
         NoApplicationBootstrap, NoApplicationShutdown, NoBeforeShutdown, NoModuleDestroy, NoModuleInit,

@@ -38,6 +38,8 @@ pub(crate) enum Value {
     Object(Vec<Member>),
     /// A constant string, known to the compiler but not to us.
     Constant(Path),
+    /// The same, as what a subscriber of the bus listens to: the compiler checks it as it checks a literal.
+    Topic(Path),
     /// The name of an event that is a type.
     NameOf(Box<Type>),
 }
@@ -53,6 +55,14 @@ impl Pattern {
     /// The name of the event that a handler's argument is.
     pub(crate) fn of_event(ty: &Type) -> Self {
         Self { tokens: ty.to_token_stream(), value: Value::NameOf(Box::new(ty.clone())) }
+    }
+
+    /// The same for a subscriber of the bus.
+    pub(crate) fn into_topic(mut self) -> Self {
+        if let Value::Constant(path) = self.value {
+            self.value = Value::Topic(path);
+        }
+        self
     }
 
     /// The text of a string pattern.

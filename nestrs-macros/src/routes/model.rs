@@ -127,9 +127,8 @@ impl Handler {
         let arguments = arguments(kind, &method.sig);
         let patterns = match family {
             Family::Bus if matches!(attribute.meta, Meta::Path(_)) => event_of(method, &arguments, attribute, errors),
-            _ => attrs::required_tokens(attribute, "\"math.add\"", errors)
-                .and_then(|tokens| errors.keep(pattern::of_handler.parse2(tokens)))
-                .unwrap_or_default(),
+            Family::Bus => named(attribute, errors).into_iter().map(Pattern::into_topic).collect(),
+            Family::Micro => named(attribute, errors),
         };
         // As for the block: whoever reads this method next finds it as we did.
         let reads_next = method.attrs.iter().any(|other| attrs::is_one_of(other, HELPERS));
@@ -140,6 +139,13 @@ impl Handler {
         }
         Some(Self { kind, patterns, stages, others: method.attrs.clone(), signature, arguments, attributes })
     }
+}
+
+/// The patterns that an attribute lists.
+fn named(attribute: &Attribute, errors: &mut Errors) -> Vec<Pattern> {
+    attrs::required_tokens(attribute, "\"math.add\"", errors)
+        .and_then(|tokens| errors.keep(pattern::of_handler.parse2(tokens)))
+        .unwrap_or_default()
 }
 
 /// `#[on_event]` without a name: the argument has it.

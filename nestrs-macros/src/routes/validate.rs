@@ -71,7 +71,7 @@ fn check_topics(patterns: &[Pattern], errors: &mut Errors) {
                 }
             }
             Value::Object(members) => check_no_wildcard(members, errors),
-            Value::Constant(path) if looks_like_a_type(path) => {
+            Value::Topic(path) if looks_like_a_type(path) => {
                 let name = source(path);
                 errors.on(
                     path,

@@ -45,7 +45,7 @@ impl EventBus {
     pub(super) async fn deliver(&self, delivery: Result<Delivery, TransportError>) -> Published {
         let Delivery { event, subscribers } = match delivery {
             Ok(delivery) => delivery,
-            Err(error) => return Published::refused(error),
+            Err(error) => return Published::of_refusal(error),
         };
         let mut started = Vec::with_capacity(subscribers.len());
         for subscriber in subscribers {

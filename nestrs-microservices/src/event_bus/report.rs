@@ -41,7 +41,7 @@ impl Published {
         }
     }
 
-    pub(super) fn refused(error: TransportError) -> Self {
+    pub(super) fn of_refusal(error: TransportError) -> Self {
         Self { refused: Some(error), ..Self::default() }
     }
 
@@ -62,7 +62,7 @@ pub struct Emitted {
     pub queued: usize,
     /// Subscribers that will not: their queues are full.
     pub dropped: usize,
-    /// Why the event was given to nobody, as in [`Published::refused`].
+    /// Why the event was given to nobody, for the reasons that [`Published`] has.
     pub refused: Option<TransportError>,
 }
 
