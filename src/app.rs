@@ -11,6 +11,7 @@ use nestrs_core::{
 };
 use nestrs_microservices::{Bound, Dispatcher, EventBus, Serving, Shutdown, TransportServer};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use crate::error::ListenError;
 use crate::explain::{self, Explained};
@@ -87,19 +88,23 @@ impl Plan {
         let options = self.boot_options(&bus);
         let application = Arc::new(nestrs_core::boot((self.root)(), options).await?);
         bus.attach(&application);
-        lifecycle::begin(&application.lifecycle).await?;
-        match self.open(Arc::clone(&application)).await {
+        if let Err(error) = lifecycle::begin(&application.lifecycle).await {
+            bus.abort();
+            return Err(error);
+        }
+        match self.open(Arc::clone(&application), bus.clone()).await {
             Ok(app) => Ok(app),
             Err(error) => {
                 // What has begun ends, though nothing was ever served.
                 lifecycle::end(&application.lifecycle, None).await;
+                bus.close(BUS_FAREWELL).await;
                 Err(error)
             }
         }
     }
 
     /// Opens everything, or nothing.
-    async fn open(mut self, application: Arc<Application>) -> Result<RunningApp, ListenError> {
+    async fn open(mut self, application: Arc<Application>, bus: EventBus) -> Result<RunningApp, ListenError> {
         let grace = self.servers.iter().map(|server| server.grace_period()).max().unwrap_or(DEFAULT_GRACE);
         let shutdown = Shutdown::new(grace);
         let undo = Undo(Some(shutdown.clone()));
@@ -160,6 +165,7 @@ impl Plan {
         undo.keep();
         Ok(RunningApp {
             application,
+            bus,
             listening,
             routes,
             shutdown,
@@ -224,6 +230,9 @@ impl Plan {
 
 /// How long a shutdown may take where no transport says.
 const DEFAULT_GRACE: Duration = Duration::from_secs(10);
+
+/// How long what the last hooks have emitted may take.
+const BUS_FAREWELL: Duration = Duration::from_secs(1);
 
 fn log_start(routes: &[Explained], listening: &[Listening]) {
     for route in routes {
@@ -329,6 +338,7 @@ pub struct Listening {
 /// ```
 pub struct RunningApp {
     application: Arc<Application>,
+    bus: EventBus,
     listening: Vec<Listening>,
     routes: Vec<Explained>,
     shutdown: Shutdown,
@@ -455,17 +465,24 @@ impl RunningApp {
     /// Stops listening, lets calls and HTTP requests under way finish for the grace period, and returns when all has
     /// ended, at the latest a second after that. What a handler has spawned by itself is its own. Then the hooks of the end
     /// run ([`OnModuleDestroy`](crate::OnModuleDestroy) and the others), each for 5 s at most.
+    ///
+    /// Events on the bus finish within the same grace period, after the calls that emit them, and what the hooks emit
+    /// within a second more; then the bus is closed.
     pub async fn close(mut self) {
+        let deadline = Instant::now() + self.shutdown.grace_period();
         self.shutdown.finish().await;
         // A transport that ignores the shutdown ends here.
         self.tasks.shutdown().await;
+        self.bus.drain(deadline.saturating_duration_since(Instant::now())).await;
         lifecycle::end(&self.application.lifecycle, self.signal.get().copied()).await;
+        self.bus.close(BUS_FAREWELL).await;
     }
 }
 
 impl Drop for RunningApp {
     fn drop(&mut self) {
         self.shutdown.abort();
+        self.bus.abort();
     }
 }
 

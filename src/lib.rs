@@ -31,8 +31,8 @@ pub mod testing;
 
 #[doc(inline)]
 pub use nestrs_core::{
-    Application, ArgumentPipe, BeforeApplicationShutdown, BootError, CalledPattern, CanActivate, Caught, Chain,
-    ChainEntry, ContextKind, Deadline, DefaultValuePipe, Dependency, DynamicModule, Enhancers, ErrorKind,
+    Application, ArgumentPipe, BeforeApplicationShutdown, BootError, BusEvent, CalledPattern, CanActivate, Caught,
+    Chain, ChainEntry, ContextKind, Deadline, DefaultValuePipe, Dependency, DynamicModule, Enhancers, ErrorKind,
     ExceptionFilter, ExecutionContext, Extension, Extensions, FromContext, HandlerMetadata, HandlerResult, HookResult,
     Injectable, Interceptor, Lenient, Level, Metadata, MicroCanActivate, MicroIncomingInterceptor, MicroPipeTransform,
     Module, ModuleDef, OnApplicationBootstrap, OnApplicationShutdown, OnModuleDestroy, OnModuleInit, ParseArrayPipe,
@@ -65,7 +65,11 @@ pub use http::{CorsOptions, Ctx, HttpAddress, HttpApp, status_of};
 pub use logging::{LogCapture, LogEvent, LogSpan};
 #[cfg(feature = "logger")]
 pub use logging::{LogLevel, LogLevelError, Logger, LoggerError, LoggerGuard};
-pub use nestrs_microservices::EventBus;
+#[doc(inline)]
+pub use nestrs_microservices::{
+    Emitted, EventBus, EventBusModule, EventBusOptions, EventBusStats, EventOutcome, EventStream, FailureKind,
+    NextEvent, Published, ReceivedEvent, SubscriberFailure, Subscription,
+};
 #[cfg(feature = "validation")]
 pub use validation::{Valid, ValidationPipe};
 

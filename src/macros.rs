@@ -299,21 +299,66 @@ pub use nestrs_macros::contract;
 
 /// Subscribes the methods of an impl block to the in-process [`EventBus`](crate::EventBus), by `#[on_event]`.
 ///
+/// `#[on_event]` alone takes the name from the type of the method's argument, which is an [`#[event]`](event).
+/// `#[on_event("user.*")]` gives a name, a wildcard, an object, a `const &str` such as `UserCreated::NAME`, or a list of
+/// these, of which a method gets an event once however many fit. `*` is one segment between dots, `**` any number.
+///
+/// Arguments, stages and return values are those of [`#[micro_routes]`](micro_routes); what is returned is nobody's, but
+/// an error is logged, counted and reported to the publisher. A payload may be taken as `Arc<T>`, which is shared with
+/// other subscribers and not cloned.
+///
 /// ```
+/// use std::sync::Arc;
 /// use nestrs::prelude::*;
+/// use serde::{Deserialize, Serialize};
+///
+/// #[event("user.created")]
+/// #[derive(Clone, Serialize, Deserialize)]
+/// struct UserCreated {
+///     id: u64,
+/// }
 ///
 /// #[injectable]
 /// struct Audit;
 ///
 /// #[event_routes]
 /// impl Audit {
-///     #[on_event("user.created")]
-///     async fn log(&self, payload: serde_json::Value) {
-///         tracing::info!("{payload}");
+///     #[on_event]
+///     async fn created(&self, event: UserCreated) {
+///         tracing::info!(event.id, "created");
+///     }
+///
+///     #[on_event]
+///     async fn shared(&self, event: Arc<UserCreated>) -> Result<(), TransportError> {
+///         if event.id == 0 { Err(TransportError::new("users have an id")) } else { Ok(()) }
+///     }
+///
+///     #[on_event("user.*")]
+///     async fn any(&self, payload: serde_json::Value, cx: &ExecutionContext) {
+///         tracing::info!("{}: {payload}", cx.pattern());
 ///     }
 /// }
 /// ```
 pub use nestrs_macros::event_routes;
+
+/// Names the event that a struct or an enum is, by implementing [`BusEvent`](crate::BusEvent) for it.
+///
+/// The type is `Clone`, `Serialize` and `Deserialize`. A wildcard or an empty segment in the name is a compile error.
+/// (`tracing` has a macro of the same name: where that is imported, write `#[nestrs::event(…)]`.)
+///
+/// ```
+/// use nestrs::prelude::*;
+/// use serde::{Deserialize, Serialize};
+///
+/// #[event("order.created")]
+/// #[derive(Clone, Serialize, Deserialize)]
+/// struct OrderCreated {
+///     id: u64,
+/// }
+///
+/// assert_eq!(OrderCreated::NAME, "order.created");
+/// ```
+pub use nestrs_macros::event;
 
 /// A [`Pattern`](crate::Pattern) checked at compile time: `pattern!({ cmd: "sum" })`.
 ///

@@ -4,11 +4,12 @@
 pub use crate::macros::*;
 #[doc(no_inline)]
 pub use crate::{
-    ArgumentPipe, BeforeApplicationShutdown, CanActivate, Caught, Deadline, DefaultValuePipe, DynamicModule, ErrorKind,
-    EventBus, ExceptionFilter, ExecutionContext, Extension, FromContext, HandlerResult, HookResult, Interceptor,
-    Lenient, Metadata, MicroCanActivate, MicroIncomingInterceptor, MicroPipeTransform, OnApplicationBootstrap,
-    OnApplicationShutdown, OnModuleDestroy, OnModuleInit, ParseArrayPipe, ParseBoolPipe, ParseDatePipe, ParseFloatPipe,
-    ParseIntPipe, Pattern, Payload, PipeTransform, Provider, Reflector, Reply, TransportError, async_trait, forbidden,
+    ArgumentPipe, BeforeApplicationShutdown, BusEvent, CanActivate, Caught, Deadline, DefaultValuePipe, DynamicModule,
+    ErrorKind, EventBus, EventBusModule, EventBusOptions, ExceptionFilter, ExecutionContext, Extension, FromContext,
+    HandlerResult, HookResult, Interceptor, Lenient, Metadata, MicroCanActivate, MicroIncomingInterceptor,
+    MicroPipeTransform, OnApplicationBootstrap, OnApplicationShutdown, OnModuleDestroy, OnModuleInit, ParseArrayPipe,
+    ParseBoolPipe, ParseDatePipe, ParseFloatPipe, ParseIntPipe, Pattern, Payload, PipeTransform, Provider, Reflector,
+    Reply, TransportError, async_trait, forbidden,
 };
 #[doc(no_inline)]
 pub use crate::{AsyncOptions, ConfigurableModule, ContextId, ModuleRef, ProviderScope};

@@ -13,6 +13,7 @@
 
 mod argument;
 mod boot;
+mod bus_event;
 mod configurable;
 mod container;
 mod context;
@@ -46,6 +47,7 @@ pub use argument::parse::{
 };
 pub use argument::pipe::ArgumentPipe;
 pub use boot::{Application, BootError, BootOptions, Controller, HttpEnhancers, Overrides, Problem, boot};
+pub use bus_event::{BusEvent, event_name_problem, subscription_problem};
 pub use configurable::{AsyncOptions, ConfigurableModule, OptionsFactory};
 pub use container::{Container, Scope};
 pub use context::{
@@ -84,8 +86,10 @@ pub mod __private {
     pub use crate::argument::lenient::{Float, FromLenient, Integer};
     pub use crate::argument::pipe::{DefaultArgumentPipe, DefaultPipeType, InjectableArgumentPipe, piped};
     pub use crate::argument::read::{
-        HandlerPayload, HeaderInput, ParsedHeader, PayloadPart, decode, header, header_input, header_optional, property,
+        HandlerPayload, HeaderInput, ParsedHeader, PayloadPart, decode, decode_shared, header, header_input,
+        header_optional, property,
     };
+    pub use crate::bus_event::{event_name, topic};
     pub use crate::contract::{ContractBlock, ContractMethod, IsResult, NoResult, Streamed, unserved};
     pub use crate::handler::mount_with;
     pub use crate::lifecycle::{

@@ -2,7 +2,9 @@
 
 mod misfit;
 mod property;
+mod shared;
 
+use std::any::Any;
 use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
@@ -15,6 +17,7 @@ use serde::{Deserializer, Serialize, Serializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use self::shared::{Shared, SharedValue};
 use crate::error::TransportError;
 
 /// The user's JSON, on its way to a handler or back.
@@ -48,6 +51,8 @@ enum Source {
     Absent,
     Json(Bytes),
     Value(Arc<Value>),
+    /// A value of this process, JSON only for those who ask for it.
+    Shared(Arc<dyn SharedValue>),
 }
 
 impl Payload {
@@ -75,9 +80,23 @@ impl Payload {
     /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) when serde refuses the value, for example a map whose keys are no strings. The reason
     /// is kept as the error's source and never sent to a caller.
     pub fn from_serialize<T: Serialize + ?Sized>(value: &T) -> Result<Self, TransportError> {
-        let text = serde_json::to_vec(value)
-            .map_err(|error| TransportError::internal("value cannot be serialised as JSON").with_source(error))?;
-        Ok(Self::from_json(text))
+        write(value).map(Self::from_json)
+    }
+
+    /// A payload that stays the value it is, for receivers in the same process: [`Payload::receive`] of the same type
+    /// clones it, and JSON is written when someone asks for that, once for all clones of the payload.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use nestrs_core::Payload;
+    ///
+    /// let payload = Payload::from_shared(Arc::new(vec![1, 2]));
+    /// assert_eq!(payload.receive::<Vec<i32>>().unwrap(), [1, 2]);
+    /// assert_eq!(payload.json().as_ref(), b"[1,2]");
+    /// ```
+    #[must_use]
+    pub fn from_shared<T: Clone + Serialize + Send + Sync + 'static>(value: Arc<T>) -> Self {
+        Self { source: Source::Shared(Arc::new(Shared::new(value))), parsed: OnceLock::new() }
     }
 
     /// True when the packet had no `data`.
@@ -89,7 +108,8 @@ impl Payload {
     /// The payload as a JSON value; an absent one is `null`. Parses on the first call only.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidPayload`](crate::ErrorKind::InvalidPayload) when the text is not JSON, or nests deeper than 127 levels.
+    /// [`ErrorKind::InvalidPayload`](crate::ErrorKind::InvalidPayload) when the text is not JSON, or nests deeper than 127 levels;
+    /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) when serde refuses a shared value.
     pub fn value(&self) -> Result<&Value, TransportError> {
         static NULL: Value = Value::Null;
         match &self.source {
@@ -100,6 +120,13 @@ impl Payload {
                     return Ok(value);
                 }
                 let value = Arc::new(parse(text)?);
+                Ok(self.parsed.get_or_init(|| value))
+            }
+            Source::Shared(shared) => {
+                if let Some(value) = self.parsed.get() {
+                    return Ok(value);
+                }
+                let value = Arc::new(parse(shared.json()?)?);
                 Ok(self.parsed.get_or_init(|| value))
             }
         }
@@ -114,7 +141,7 @@ impl Payload {
         let shared = match self.source {
             Source::Absent => return Ok(Value::Null),
             Source::Value(value) => Some(value),
-            Source::Json(_) => self.parsed.into_inner(),
+            Source::Json(_) | Source::Shared(_) => self.parsed.into_inner(),
         };
         Ok(shared.map_or(Value::Null, |value| Arc::try_unwrap(value).unwrap_or_else(|shared| (*shared).clone())))
     }
@@ -161,11 +188,39 @@ impl Payload {
             Source::Json(text) => return read(text, reading),
             Source::Value(value) => reading.read(&**value),
             Source::Absent => reading.read(Value::Null),
+            Source::Shared(shared) => return read(shared.json()?, reading),
         };
         outcome.map_err(|error| misfit::explain(&self.json(), reading, &error))
     }
 
-    /// The payload as JSON text: the received bytes themselves, or the value written out. Absent is `null`.
+    /// The payload as a `T`: a clone of a shared value of that type, and [`Payload::decode`] of all else.
+    ///
+    /// # Errors
+    /// As [`Payload::decode`].
+    pub fn receive<T: DeserializeOwned + 'static>(&self) -> Result<T, TransportError> {
+        let mut slot = None::<T>;
+        self.fill(&mut slot);
+        slot.map_or_else(|| self.decode(), Ok)
+    }
+
+    /// The payload as a `T` behind a pointer: a shared value of that type itself, and [`Payload::decode`] of all else.
+    ///
+    /// # Errors
+    /// As [`Payload::decode`].
+    pub fn receive_shared<T: DeserializeOwned + 'static>(&self) -> Result<Arc<T>, TransportError> {
+        let mut slot = None::<Arc<T>>;
+        self.fill(&mut slot);
+        slot.map_or_else(|| self.decode().map(Arc::new), Ok)
+    }
+
+    fn fill(&self, slot: &mut dyn Any) {
+        if let Source::Shared(shared) = &self.source {
+            shared.fill(slot);
+        }
+    }
+
+    /// The payload as JSON text: the received bytes themselves, or the value written out. Absent is `null`, and so is
+    /// a shared value that serde refuses ([`Payload::value`] says why).
     #[must_use]
     pub fn json(&self) -> Cow<'_, [u8]> {
         match &self.source {
@@ -173,6 +228,10 @@ impl Payload {
             Source::Json(text) => Cow::Borrowed(text),
             // A `Value` has string keys only, so writing it cannot fail.
             Source::Value(value) => Cow::Owned(value.to_string().into_bytes()),
+            Source::Shared(shared) => match shared.json() {
+                Ok(text) => Cow::Borrowed(text),
+                Err(_) => Cow::Borrowed(b"null"),
+            },
         }
     }
 
@@ -183,6 +242,7 @@ impl Payload {
             Source::Absent => Bytes::from_static(b"null"),
             Source::Json(text) => text.clone(),
             Source::Value(value) => value.to_string().into(),
+            Source::Shared(shared) => shared.json().cloned().unwrap_or_else(|_| Bytes::from_static(b"null")),
         }
     }
 }
@@ -202,12 +262,15 @@ impl Serialize for Payload {
         match &self.source {
             Source::Absent => serializer.serialize_unit(),
             Source::Value(value) => value.serialize(serializer),
-            Source::Json(text) => {
-                let raw: &RawValue = serde_json::from_slice(text).map_err(S::Error::custom)?;
-                raw.serialize(serializer)
-            }
+            Source::Json(text) => write_raw(text, serializer),
+            Source::Shared(shared) => write_raw(shared.json().map_err(S::Error::custom)?, serializer),
         }
     }
+}
+
+fn write_raw<S: Serializer>(text: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    let raw: &RawValue = serde_json::from_slice(text).map_err(S::Error::custom)?;
+    raw.serialize(serializer)
 }
 
 /// Payloads are users' data: `Debug` gives the size, never the content.
@@ -217,6 +280,7 @@ impl fmt::Debug for Payload {
             Source::Absent => f.write_str("Payload(absent)"),
             Source::Json(text) => write!(f, "Payload({} bytes)", text.len()),
             Source::Value(_) => f.write_str("Payload(value)"),
+            Source::Shared(_) => f.write_str("Payload(shared)"),
         }
     }
 }
@@ -240,6 +304,13 @@ impl<T: DeserializeOwned> Reading for Whole<T> {
     type Value = T;
     fn read<'de, D: Deserializer<'de>>(&self, source: D) -> Result<T, D::Error> {
         T::deserialize(source)
+    }
+}
+
+fn write<T: Serialize + ?Sized>(value: &T) -> Result<Bytes, TransportError> {
+    match serde_json::to_vec(value) {
+        Ok(text) => Ok(text.into()),
+        Err(error) => Err(TransportError::internal("value cannot be serialised as JSON").with_source(error)),
     }
 }
 

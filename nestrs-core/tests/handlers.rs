@@ -306,6 +306,31 @@ add it to `providers` of `AppModule`, or import a module that exports it",
     );
 }
 
+struct HalfWild;
+struct HalfWildRows;
+impl MicroRoutes for HalfWildRows {
+    type Service = HalfWild;
+    const HANDLERS: &'static [HandlerDef] =
+        &[HandlerDef::bus(&[PatternLiteral::Text("order.cre*")], "HalfWild::hears", |it| {
+            mount(it, (), (), (), (), half_wild);
+        })];
+}
+#[distributed_slice(HANDLERS)]
+static HALF_WILD: HandlerSet = HandlerSet::of::<HalfWildRows>();
+
+fn half_wild<'a>(_: &'a Arc<HalfWild>, _: &'a ExecutionContext, _: Payload) -> BoxFuture<'a, HandlerResult> {
+    unreachable!("never mounted")
+}
+
+#[test]
+fn a_subscription_that_would_hear_nothing_is_a_problem() {
+    assert_eq!(
+        refused(app().provide(Provider::value(HalfWild))).to_string(),
+        "the application cannot start: `HalfWild::hears` subscribes to `order.cre*`: a wildcard is a whole segment: `*` \
+         for one, `**` for any number (AppModule)",
+    );
+}
+
 #[test]
 fn debug_of_a_set_names_its_service_and_handlers() {
     let text = format!("{SUMS:?}");

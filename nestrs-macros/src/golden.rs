@@ -10,10 +10,10 @@ use quote::ToTokens;
 use syn::{Attribute, Item, Meta};
 
 use crate::routes::Family;
-use crate::{attrs, contract, controller, injectable, module, routes};
+use crate::{attrs, contract, controller, event, injectable, module, routes};
 
 /// The attributes that expand, each its function.
-const BLOCKS: &[&str] = &["injectable", "module", "micro_routes", "event_routes", "controller", "contract"];
+const BLOCKS: &[&str] = &["injectable", "module", "micro_routes", "event_routes", "controller", "contract", "event"];
 
 #[test]
 fn expansions_are_as_reviewed() {
@@ -73,6 +73,7 @@ fn expand_item(mut item: Item) -> TokenStream {
         "micro_routes" => routes::routes(Family::Micro, args, item),
         "contract" => contract::contract(args, item),
         "event_routes" => routes::routes(Family::Bus, args, item),
+        "event" => event::event(args, item),
         _ => controller::controller(args, item),
     };
     output.extend(errors.into_items());

@@ -8,6 +8,7 @@
 // The macros, in the order a newcomer meets them.
 mod contract;
 mod controller;
+mod event;
 mod injectable;
 mod module;
 mod routes;
@@ -21,6 +22,7 @@ mod pattern;
 mod signature;
 mod source;
 mod stages;
+mod topic;
 mod types;
 
 #[cfg(test)]
@@ -67,6 +69,12 @@ pub fn event_routes(args: TokenStream, item: TokenStream) -> TokenStream {
     with_errors(routes::routes(Family::Bus, args.into(), item.into()))
 }
 
+/// Names the event that a type is: `#[event("order.created")]`.
+#[proc_macro_attribute]
+pub fn event(args: TokenStream, item: TokenStream) -> TokenStream {
+    with_errors(event::event(args.into(), item.into()))
+}
+
 /// Makes the methods of an impl block HTTP routes (`#[get]`, `#[post]`, …) under one prefix.
 #[proc_macro_attribute]
 pub fn controller(args: TokenStream, item: TokenStream) -> TokenStream {
@@ -96,7 +104,7 @@ helpers! {
     message_pattern
     /// Makes a method of a `#[micro_routes]` block take events: `#[event_pattern("user.created")]`.
     event_pattern
-    /// Makes a method of an `#[event_routes]` block subscribe to the event bus: `#[on_event("user.created")]`.
+    /// Makes a method of an `#[event_routes]` block subscribe to the event bus: `#[on_event]`, `#[on_event("user.*")]`.
     on_event
     /// Runs guards before a handler or a route, or before all of an impl block: `#[use_guards(TokenGuard)]`.
     use_guards

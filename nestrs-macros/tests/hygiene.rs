@@ -12,7 +12,7 @@
 #![expect(dead_code, reason = "what shadows a name is there to be ignored")]
 
 // The helper attributes need no import: the block attributes read and remove them.
-use ::nestrs_macros::{event_routes, injectable, micro_routes, module, pattern, use_micro_guards};
+use ::nestrs_macros::{event, event_routes, injectable, micro_routes, module, pattern, use_micro_guards};
 use ::std::prelude::v1::{Clone, Default, Send, derive, test};
 
 // Names that generated code might trip over.
@@ -126,9 +126,19 @@ impl Service {
     }
 }
 
+#[event("finished")]
+#[derive(Clone, ::serde::Serialize, ::serde::Deserialize)]
+struct Finished;
+
 #[use_micro_guards(Guard)]
 #[event_routes]
 impl Other {
+    #[on_event]
+    async fn by_type(&self, _: Finished) {}
+
+    #[on_event]
+    async fn by_pointer(&self, _: ::std::sync::Arc<Finished>) {}
+
     #[on_event("bus")]
     async fn bus(&self, payload: ::nestrs::Payload) -> bool {
         payload.is_absent()
@@ -147,7 +157,7 @@ struct AppModule;
 fn expansions_work_among_shadows() {
     let booted = ::nestrs::boot(<AppModule as ::nestrs::Module>::define(), ::nestrs::BootOptions::default());
     let app = ::futures_util::FutureExt::now_or_never(booted).unwrap().unwrap();
-    ::std::assert_eq!(app.routes.len(), 6);
+    ::std::assert_eq!(app.routes.len(), 8);
     let pattern = pattern!({ v: -1, cmd: "hygiene" });
     ::std::assert!(::core::iter::Iterator::any(&mut app.routes.iter(), |route| route.pattern == pattern));
 }

@@ -232,7 +232,7 @@ async fn call(route: &Route, cx: ExecutionContext, id: Option<&[u8]>) -> Handler
 }
 
 /// What is withheld from the caller goes to the log; what the application said is the caller's business.
-fn log_failure(error: &TransportError, handler: &str, pattern: &str, is_request: bool) {
+pub(crate) fn log_failure(error: &TransportError, handler: &str, pattern: &str, is_request: bool) {
     if error.is_withheld() {
         let (error, source) = (error.message_for_log(), error.cause_for_log());
         tracing::error!(target: "nestrs::call", handler, pattern, error, source, "handler failed");

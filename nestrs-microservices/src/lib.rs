@@ -32,7 +32,10 @@ pub use client::{
 };
 pub use context::{Cancellation, ConnectionContext, ConnectionId, Peer};
 pub use dispatcher::{Call, Dispatcher, Inbound, Progress, TIMEOUT_METADATA};
-pub use event_bus::{EventBus, Published};
+pub use event_bus::{
+    Emitted, EventBus, EventBusModule, EventBusOptions, EventBusStats, EventOutcome, EventStream, FailureKind,
+    NextEvent, Published, ReceivedEvent, SubscriberFailure, Subscription,
+};
 #[cfg(feature = "test-util")]
 pub use memory::memory_pair;
 #[cfg(feature = "test-util")]

@@ -29,6 +29,12 @@ impl Shutdown {
         }
     }
 
+    /// How long work may take to finish once it has begun.
+    #[must_use]
+    pub fn grace_period(&self) -> Duration {
+        self.grace_period
+    }
+
     /// Begins it. Everyone who waits in [`Shutdown::until`] is woken.
     pub fn begin(&self) {
         self.stopping.cancel();

@@ -3,6 +3,8 @@
 use std::any::type_name;
 use std::str::FromStr;
 
+use std::sync::Arc;
+
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
@@ -54,9 +56,12 @@ pub trait HandlerPayload: Sized {
 }
 
 #[diagnostic::do_not_recommend]
-impl<T: DeserializeOwned> HandlerPayload for T {
+impl<T: DeserializeOwned + 'static> HandlerPayload for T {
     fn from_payload(part: PayloadPart<'_>) -> Result<Self, TransportError> {
-        part.decode()
+        match part.property {
+            None => part.payload.receive(),
+            Some(_) => part.decode(),
+        }
     }
 }
 
@@ -66,6 +71,16 @@ impl<T: DeserializeOwned> HandlerPayload for T {
 /// When the payload does not fit.
 pub fn decode<T: HandlerPayload>(payload: &Payload) -> Result<T, TransportError> {
     T::from_payload(PayloadPart { payload, property: None })
+}
+
+/// Receives an argument that is the whole payload behind a pointer.
+///
+/// # Errors
+/// When the payload does not fit.
+pub fn decode_shared<T: HandlerPayload + DeserializeOwned + 'static>(
+    payload: &Payload,
+) -> Result<Arc<T>, TransportError> {
+    payload.receive_shared()
 }
 
 /// Decodes an argument that is one property of the payload.

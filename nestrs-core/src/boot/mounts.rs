@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::graph::Graph;
 use super::{BootError, BootOptions, Problem};
+use crate::bus_event::subscription_problem;
 use crate::container::Container;
 use crate::discovery::{Catalogue, CatalogueEntry};
 use crate::handler::{HandlerDef, HandlerKind, HandlerSet, Route};
@@ -256,7 +257,14 @@ impl Plan<'_> {
         let mut patterns = Vec::new();
         for literal in handler.patterns() {
             match Pattern::from_literal(literal) {
-                Ok(pattern) => patterns.push(pattern),
+                Ok(pattern) => {
+                    if is_bus(handler)
+                        && let Some(problem) = subscription_problem(pattern.route())
+                    {
+                        self.problem(module, format!("{name} subscribes to `{pattern}`: {problem}"), None);
+                    }
+                    patterns.push(pattern);
+                }
                 Err(error) => {
                     self.problem(module, format!("{name} has a pattern that cannot be routed: {error}"), None)
                 }

@@ -9,3 +9,18 @@ impl AuditService {
         Ok(())
     }
 }
+
+#[event("order.created")]
+#[derive(Clone, Serialize, Deserialize)]
+pub struct OrderCreated {
+    id: u64,
+}
+
+#[event_routes]
+impl Orders {
+    #[on_event]
+    async fn created(&self, event: OrderCreated) {}
+
+    #[on_event]
+    async fn shared(&self, event: Arc<crate::OrderCreated>) {}
+}

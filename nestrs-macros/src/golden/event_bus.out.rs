@@ -100,3 +100,79 @@ const _: () = {
     #[linkme(crate = __nest::linkme)]
     static __SET: __nest::HandlerSet = __nest::HandlerSet::of::<__Block>();
 };
+#[derive(Clone, Serialize, Deserialize)]
+pub struct OrderCreated {
+    id: u64,
+}
+#[allow(deprecated, reason = "generated code names what its item has")]
+const _: () = {
+    use ::nestrs::__private as __nest;
+    #[automatically_derived]
+    impl __nest::BusEvent for OrderCreated {
+        const NAME: &'static str = "order.created";
+    }
+};
+impl Orders {
+    async fn created(&self, event: OrderCreated) {}
+    async fn shared(&self, event: Arc<crate::OrderCreated>) {}
+}
+#[allow(deprecated, reason = "generated code names what its item has")]
+const _: () = {
+    use ::nestrs::__private as __nest;
+    use __nest::{
+        EmptyReply as _, FallibleOutcome as _, PlainOutcome as _, StreamReply as _,
+        TryStreamReply as _, ValueReply as _,
+    };
+    fn created<'a>(
+        svc: &'a ::std::sync::Arc<Orders>,
+        _cx: &'a __nest::ExecutionContext,
+        payload: __nest::Payload,
+    ) -> __nest::BoxFuture<'a, __nest::HandlerResult> {
+        ::std::boxed::Box::pin(async move {
+            let arg0 = __nest::decode::<OrderCreated>(&payload)?;
+            let outcome = <Orders>::created(svc, arg0).await;
+            let kind = (&&__nest::OutcomeOf(&outcome)).kind();
+            let value = kind.split(outcome)?;
+            let kind = (&&&&__nest::ReplyOf(&value)).kind();
+            kind.reply(value)
+        })
+    }
+    fn shared<'a>(
+        svc: &'a ::std::sync::Arc<Orders>,
+        _cx: &'a __nest::ExecutionContext,
+        payload: __nest::Payload,
+    ) -> __nest::BoxFuture<'a, __nest::HandlerResult> {
+        ::std::boxed::Box::pin(async move {
+            let arg0 = __nest::decode_shared::<crate::OrderCreated>(&payload)?;
+            let outcome = <Orders>::shared(svc, arg0).await;
+            let kind = (&&__nest::OutcomeOf(&outcome)).kind();
+            let value = kind.split(outcome)?;
+            let kind = (&&&&__nest::ReplyOf(&value)).kind();
+            kind.reply(value)
+        })
+    }
+    struct __Block;
+    #[automatically_derived]
+    impl __nest::MicroRoutes for __Block {
+        type Service = Orders;
+        const HANDLERS: &'static [__nest::HandlerDef] = &[
+            __nest::HandlerDef::bus(
+                &[__nest::PatternLiteral::Text(__nest::event_name::<OrderCreated>())],
+                "Orders::created",
+                |mounting| { __nest::mount(mounting, (), (), (), created) },
+            ),
+            __nest::HandlerDef::bus(
+                &[
+                    __nest::PatternLiteral::Text(
+                        __nest::event_name::<crate::OrderCreated>(),
+                    ),
+                ],
+                "Orders::shared",
+                |mounting| { __nest::mount(mounting, (), (), (), shared) },
+            ),
+        ];
+    }
+    #[__nest::linkme::distributed_slice(__nest::HANDLERS)]
+    #[linkme(crate = __nest::linkme)]
+    static __SET: __nest::HandlerSet = __nest::HandlerSet::of::<__Block>();
+};

@@ -23,7 +23,7 @@ pub(crate) fn check(pattern: &Pattern, errors: &mut Errors) {
         }
         Value::Array(_) => errors.on(&pattern.tokens, "a list is no pattern: write a string, a number or an object"),
         Value::Object(members) => check_object(pattern, members, 0, errors),
-        Value::Text(_) | Value::Number(_) | Value::Constant(_) => {}
+        Value::Text(_) | Value::Number(_) | Value::Constant(_) | Value::Topic(_) | Value::NameOf(_) => {}
     }
 }
 
@@ -48,7 +48,7 @@ fn check_value(pattern: &Pattern, depth: usize, errors: &mut Errors) {
             items.iter().for_each(|item| check_value(item, depth + 1, errors));
         }
         Value::Constant(path) => errors.on(path, "a constant stands alone; inside an object, write the value itself"),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Text(_) => {}
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Text(_) | Value::Topic(_) | Value::NameOf(_) => {}
     }
 }
 
@@ -105,7 +105,8 @@ impl Pattern {
             // An array is an object whose keys are its indices.
             Value::Array(items) => object(items.iter().enumerate().map(|(index, item)| (index.to_string(), item))),
             Value::Object(members) => object(members.iter().map(|member| (member.key.clone(), &member.value))),
-            Value::Constant(path) => source(path.to_token_stream()),
+            Value::Constant(path) | Value::Topic(path) => source(path.to_token_stream()),
+            Value::NameOf(ty) => source(ty),
         }
     }
 }

@@ -6,6 +6,7 @@ use syn::spanned::Spanned;
 
 use super::{Pattern, Value};
 use crate::paths::located;
+use crate::types::spot;
 
 /// `PatternLiteral::…`, fit for a constant.
 impl ToTokens for Pattern {
@@ -30,6 +31,14 @@ impl ToTokens for Pattern {
             }
             // A constant of another type is an error on its name.
             Value::Constant(path) => quote_spanned!(located(self.tokens.span())=> __nest::PatternLiteral::Text(#path)),
+            Value::Topic(path) => {
+                let span = located(self.tokens.span());
+                quote_spanned!(span=> __nest::PatternLiteral::Text(__nest::topic(#path)))
+            }
+            // A type that is no event is an error on its name.
+            Value::NameOf(ty) => {
+                quote_spanned!(spot(ty)=> __nest::PatternLiteral::Text(__nest::event_name::<#ty>()))
+            }
         });
     }
 }

@@ -14,7 +14,7 @@ use quote::ToTokens;
 use syn::buffer::Cursor;
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream, Parser};
-use syn::{Error, Ident, Lit, LitBool, LitStr, Path, Token, braced, bracketed, token};
+use syn::{Error, Ident, Lit, LitBool, LitStr, Path, Token, Type, braced, bracketed, token};
 
 use crate::diag::Errors;
 use crate::paths;
@@ -40,6 +40,10 @@ pub(crate) enum Value {
     Object(Vec<Member>),
     /// A constant string, known to the compiler but not to us.
     Constant(Path),
+    /// The same, as what a subscriber of the bus listens to: the compiler checks it as it checks a literal.
+    Topic(Path),
+    /// The name of an event that is a type.
+    NameOf(Box<Type>),
 }
 
 #[derive(Debug)]
@@ -47,6 +51,29 @@ pub(crate) struct Member {
     pub(crate) key: String,
     pub(crate) key_span: Span,
     pub(crate) value: Pattern,
+}
+
+impl Pattern {
+    /// The name of the event that a handler's argument is.
+    pub(crate) fn of_event(ty: &Type) -> Self {
+        Self { tokens: ty.to_token_stream(), value: Value::NameOf(Box::new(ty.clone())) }
+    }
+
+    /// The same for a subscriber of the bus.
+    pub(crate) fn into_topic(mut self) -> Self {
+        if let Value::Constant(path) = self.value {
+            self.value = Value::Topic(path);
+        }
+        self
+    }
+
+    /// The text of a string pattern.
+    pub(crate) fn text(&self) -> Option<&str> {
+        match &self.value {
+            Value::Text(text) => Some(text),
+            _ => None,
+        }
+    }
 }
 
 impl Parse for Pattern {

@@ -28,6 +28,8 @@ pub(crate) enum Source {
     Payload,
     /// The payload itself.
     RawPayload,
+    /// An `Arc` of the event, which the publisher and other subscribers may share.
+    SharedPayload,
     /// One property of the payload, decoded.
     Property(LitStr),
     /// One value of the packet's metadata, parsed.
@@ -89,6 +91,16 @@ pub(crate) fn read(signature: &Signature, errors: &mut Errors) -> Vec<Argument> 
         Argument { source, pipes, ty: (*input.ty).clone(), label: label(input) }
     };
     inputs.iter().zip(marked).enumerate().map(argument).collect()
+}
+
+/// Subscribers of the bus may take an event behind a pointer, as it was published.
+pub(crate) fn share_events(arguments: &mut [Argument]) {
+    for argument in arguments {
+        let is_shared = argument.pipes.is_empty() && types::only_argument(&argument.ty, "Arc").is_some();
+        if is_shared && matches!(argument.source, Source::Payload) {
+            argument.source = Source::SharedPayload;
+        }
+    }
 }
 
 /// What the attributes of an argument say about its source, if anything.
@@ -181,7 +193,7 @@ pub(crate) fn check(argument: &Argument, errors: &mut Errors) {
         }
         Source::Payload | Source::Property(_) => "a payload",
         Source::Header(_) => "a header",
-        Source::RawPayload | Source::Context => return,
+        Source::RawPayload | Source::SharedPayload | Source::Context => return,
     };
     if let Type::Reference(reference) = ty {
         let owned = source(signature::owned(reference));

@@ -65,6 +65,10 @@ fn read(argument: &Argument, service: &Type, cx: &TokenStream) -> TokenStream {
             None => quote_spanned!(span=> __nest::header::<#ty>(#cx, #name)?),
         },
         Source::Context => quote_spanned!(span=> <#ty as __nest::FromContext<'_>>::from_context(#cx)?),
+        Source::SharedPayload => {
+            let event = types::only_argument(&argument.ty, "Arc").map(|event| without_self(event, service));
+            quote_spanned!(span=> __nest::decode_shared::<#event>(&payload)?)
+        }
         _ => quote_spanned!(span=> __nest::decode::<#ty>(&payload)?),
     }
 }

@@ -114,8 +114,10 @@ fn thunk(handler: &Handler, service: &Type) -> TokenStream {
     let uses = |sources: fn(&Source) -> bool| handler.arguments.iter().any(|argument| sources(&argument.source));
     let used_or_not = |name: &str, is_used| if is_used { format_ident!("{name}") } else { format_ident!("_{name}") };
     let cx = used_or_not("cx", bind::uses_context(handler));
-    let payload =
-        used_or_not("payload", uses(|it| matches!(it, Source::Payload | Source::RawPayload | Source::Property(_))));
+    let payload = used_or_not(
+        "payload",
+        uses(|it| matches!(it, Source::Payload | Source::RawPayload | Source::SharedPayload | Source::Property(_))),
+    );
     let target = bind::target(handler, service);
     let body =
         if returned.is_stream { stream_body(handler, service, &returned) } else { body(handler, service, &returned) };

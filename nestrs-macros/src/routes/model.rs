@@ -1,7 +1,7 @@
 //! The block as data: attributes become fields, arguments get their sources.
 
 use proc_macro2::TokenStream;
-use syn::{Attribute, ImplItem, ImplItemFn, ItemImpl, Path, Signature, Type};
+use syn::{Attribute, ImplItem, ImplItemFn, ItemImpl, Meta, Path, Signature, Type};
 
 use super::argument::{self, Argument, Source};
 use crate::attrs::{self, Stages};
@@ -10,6 +10,7 @@ use crate::contract;
 use crate::diag::Errors;
 use crate::paths::{self, Nest};
 use crate::pattern::{self, Options, Pattern};
+use crate::types;
 
 /// Which attribute stands on the block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,15 +118,25 @@ impl Handler {
             "event_pattern" => Kind::Event,
             _ => Kind::Bus,
         };
-        let (patterns, options) = attrs::required_tokens(attribute, "\"math.add\"", errors)
-            .map(|tokens| pattern::declaration(tokens, errors))
-            .unwrap_or_default();
+        let mut arguments = argument::read(&method.sig, errors);
+        if family == Family::Bus {
+            argument::share_events(&mut arguments);
+        }
+        let (patterns, options) = match family {
+            Family::Bus if matches!(attribute.meta, Meta::Path(_)) => {
+                (event_of(method, &arguments, attribute, errors), Options::default())
+            }
+            Family::Bus => {
+                let (patterns, options) = named(attribute, errors);
+                (patterns.into_iter().map(Pattern::into_topic).collect(), options)
+            }
+            Family::Micro => named(attribute, errors),
+        };
         // As for the block: whoever reads this method next finds it as we did.
         let reads_next = method.attrs.iter().any(|other| attrs::is_one_of(other, HELPERS));
         let is_route = method.attrs.iter().any(|other| attrs::is_one_of(other, attrs::VERBS));
         let stages = Stages::take(&mut method.attrs, reads_next || is_route, errors);
         let signature = method.sig.clone();
-        let arguments = argument::read(&signature, errors);
         if !reads_next {
             argument::strip_markers(&mut method.sig);
         }
@@ -160,6 +171,38 @@ impl Handler {
     pub(crate) fn payload(&self) -> Option<&Type> {
         let is_payload = |argument: &&Argument| matches!(argument.source, Source::Payload | Source::RawPayload);
         self.arguments.iter().find(is_payload).map(|argument| &argument.ty)
+    }
+}
+
+/// The patterns that an attribute lists.
+fn named(attribute: &Attribute, errors: &mut Errors) -> (Vec<Pattern>, Options) {
+    attrs::required_tokens(attribute, "\"math.add\"", errors)
+        .map(|tokens| pattern::declaration(tokens, errors))
+        .unwrap_or_default()
+}
+
+/// `#[on_event]` without a name: the argument has it.
+fn event_of(method: &ImplItemFn, arguments: &[Argument], attribute: &Attribute, errors: &mut Errors) -> Vec<Pattern> {
+    let event = arguments.iter().find_map(|argument| match argument.source {
+        Source::Payload => Some(&argument.ty),
+        Source::SharedPayload => types::only_argument(&argument.ty, "Arc"),
+        _ => None,
+    });
+    match event {
+        // What is wrong with a reference is said elsewhere.
+        Some(ty) if matches!(types::peel(ty), Type::Reference(_)) => Vec::new(),
+        Some(ty) => vec![Pattern::of_event(ty)],
+        None => {
+            let name = &method.sig.ident;
+            errors.on(
+                &attribute.meta,
+                format_args!(
+                    "`{name}` takes no event that would say which: write `#[on_event(\"order.created\")]`, or take an \
+                     `#[event]` type"
+                ),
+            );
+            Vec::new()
+        }
     }
 }
 

@@ -2,13 +2,17 @@
 
 use std::ptr;
 
+use syn::Path;
+
 use super::argument;
 use super::model::{Family, Handler, Kind, Routes};
 use crate::attrs;
 use crate::contract;
 use crate::diag::Errors;
-use crate::pattern;
+use crate::pattern::{self, Member, Pattern, Value};
 use crate::signature;
+use crate::source::source;
+use crate::topic;
 
 pub(crate) fn validate(routes: &Routes, errors: &mut Errors) {
     if routes.contract.is_some() {
@@ -16,7 +20,7 @@ pub(crate) fn validate(routes: &Routes, errors: &mut Errors) {
     } else if routes.handlers.is_empty() {
         let helper = match routes.family {
             Family::Micro => "`#[message_pattern(\"…\")]` or `#[event_pattern(\"…\")]`",
-            Family::Bus => "`#[on_event(\"…\")]`",
+            Family::Bus => "`#[on_event]` or `#[on_event(\"…\")]`",
         };
         errors.on(&routes.item.self_ty, format_args!("this block has no handler: no method is marked {helper}"));
     }
@@ -24,6 +28,9 @@ pub(crate) fn validate(routes: &Routes, errors: &mut Errors) {
         check_attributes(handler, errors);
         pattern::check_list(&handler.patterns, errors);
         check_options(handler, errors);
+        if handler.kind == Kind::Bus {
+            check_topics(&handler.patterns, errors);
+        }
         signature::check(&handler.signature, errors);
         for argument in &handler.arguments {
             argument::check(argument, errors);
@@ -50,6 +57,61 @@ fn check_attributes(handler: &Handler, errors: &mut Errors) {
             );
         }
     }
+}
+
+/// What only subscribers of the bus have: names in segments, wildcards, and types for names.
+fn check_topics(patterns: &[Pattern], errors: &mut Errors) {
+    for (index, pattern) in patterns.iter().enumerate() {
+        match &pattern.value {
+            Value::Text(text) if text.is_empty() => {}
+            Value::Text(text) => {
+                let earlier = patterns[..index].iter().chain(&patterns[index + 1..]);
+                if let Some(problem) = topic::subscription_problem(text) {
+                    errors.on(&pattern.tokens, problem);
+                } else if let Some(wide) =
+                    earlier.filter_map(Pattern::text).find(|wide| *wide != text && topic::covers(wide, text))
+                {
+                    errors.on(&pattern.tokens, format_args!("`{wide}` of this handler takes `{text}` already"));
+                }
+            }
+            Value::Object(members) => check_no_wildcard(members, errors),
+            Value::Topic(path) if looks_like_a_type(path) => {
+                let name = source(path);
+                errors.on(
+                    path,
+                    format_args!(
+                        "an event type is named by the argument: write `#[on_event]` on a method that takes `{name}`, or \
+                         `#[on_event({name}::NAME)]` on one that does not"
+                    ),
+                );
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The route of an object is one segment, and a `*` in it would wait for a literal `*`.
+fn check_no_wildcard(members: &[Member], errors: &mut Errors) {
+    for member in members {
+        match &member.value.value {
+            Value::Text(text) if matches!(text.as_str(), "*" | "**") => {
+                errors.on(
+                    &member.value.tokens,
+                    "a wildcard stands for segments of a string, not for a value in an object",
+                );
+            }
+            Value::Object(members) => check_no_wildcard(members, errors),
+            _ => {}
+        }
+    }
+}
+
+/// `OrderCreated`, where constants are `ORDER_CREATED`.
+fn looks_like_a_type(path: &Path) -> bool {
+    path.segments.last().is_some_and(|last| {
+        let name = last.ident.to_string();
+        name.starts_with(char::is_uppercase) && name.contains(char::is_lowercase)
+    })
 }
 
 /// The bus is no transport, and reads nothing but patterns.
