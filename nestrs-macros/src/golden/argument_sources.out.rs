@@ -182,7 +182,7 @@ const _: () = {
             __nest::HandlerDef::message(
                 &[__nest::PatternLiteral::Text("a")],
                 "Orders::properties",
-                |mounting| { __nest::mount(mounting, (), (), (), properties) },
+                |mounting| { __nest::mount(mounting, (), (), (), (), properties) },
             ),
             __nest::HandlerDef::message(
                 &[__nest::PatternLiteral::Text("b")],
@@ -228,6 +228,7 @@ const _: () = {
                         (),
                         (),
                         (),
+                        (),
                         injected,
                     )
                 },
@@ -256,6 +257,7 @@ const _: () = {
                         (),
                         (),
                         (),
+                        (),
                         piped,
                     )
                 },
@@ -278,6 +280,7 @@ const _: () = {
                                 (),
                             ),
                         ),
+                        (),
                         (),
                         (),
                         (),

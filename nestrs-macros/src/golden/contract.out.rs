@@ -324,7 +324,11 @@ const _: () = {
                     __nest::mount(
                         mounting,
                         (),
-                        ((&&&&__nest::Stage::<TokenGuard>::new()).guard(), ()),
+                        (
+                            (&&&&__nest::Stage::<TokenGuard>::new()).guard().of_block(),
+                            (),
+                        ),
+                        (),
                         (),
                         create,
                     )
@@ -338,7 +342,11 @@ const _: () = {
                     __nest::mount(
                         mounting,
                         (),
-                        ((&&&&__nest::Stage::<TokenGuard>::new()).guard(), ()),
+                        (
+                            (&&&&__nest::Stage::<TokenGuard>::new()).guard().of_block(),
+                            (),
+                        ),
+                        (),
                         (),
                         count,
                     )
@@ -351,8 +359,12 @@ const _: () = {
                     __nest::mount(
                         mounting,
                         (),
-                        ((&&&&__nest::Stage::<TokenGuard>::new()).guard(), ()),
+                        (
+                            (&&&&__nest::Stage::<TokenGuard>::new()).guard().of_block(),
+                            (),
+                        ),
                         ((&&&&__nest::Stage::<CheckId>::new()).pipe(), ()),
+                        (),
                         watch,
                     )
                 },
@@ -364,7 +376,11 @@ const _: () = {
                     __nest::mount(
                         mounting,
                         (),
-                        ((&&&&__nest::Stage::<TokenGuard>::new()).guard(), ()),
+                        (
+                            (&&&&__nest::Stage::<TokenGuard>::new()).guard().of_block(),
+                            (),
+                        ),
+                        (),
                         (),
                         r#where,
                     )

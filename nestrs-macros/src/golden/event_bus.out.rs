@@ -159,7 +159,7 @@ const _: () = {
             __nest::HandlerDef::bus(
                 &[__nest::PatternLiteral::Text(__nest::event_name::<OrderCreated>())],
                 "Orders::created",
-                |mounting| { __nest::mount(mounting, (), (), (), created) },
+                |mounting| { __nest::mount(mounting, (), (), (), (), created) },
             ),
             __nest::HandlerDef::bus(
                 &[
@@ -168,7 +168,7 @@ const _: () = {
                     ),
                 ],
                 "Orders::shared",
-                |mounting| { __nest::mount(mounting, (), (), (), shared) },
+                |mounting| { __nest::mount(mounting, (), (), (), (), shared) },
             ),
         ];
     }

@@ -46,7 +46,7 @@ const _: () = {
             __nest::HandlerDef::message(
                     &[__nest::PatternLiteral::Text("orders.get")],
                     "Orders::get",
-                    |mounting| { __nest::mount(mounting, (), (), (), get) },
+                    |mounting| { __nest::mount(mounting, (), (), (), (), get) },
                 )
                 .transports(&[__nest::TransportId::TCP]),
             __nest::HandlerDef::event(
@@ -55,7 +55,7 @@ const _: () = {
                         __nest::PatternLiteral::Text("log.>"),
                     ],
                     "Orders::log",
-                    |mounting| { __nest::mount(mounting, (), (), (), log) },
+                    |mounting| { __nest::mount(mounting, (), (), (), (), log) },
                 )
                 .transports(
                     &[
