@@ -108,8 +108,8 @@ pub mod __private {
         pub use crate::http::{
             AxumError, AxumKind, AxumResponse, CallError, CallErrorKind, EmptyResponse, ErrorOf, FallibleResponse,
             FallibleResponseKind, HttpRoutes, JsonKind, JsonResponse, Method, MethodRouter, PlainResponse,
-            PlainResponseKind, ROUTES, Request, Response, ResponseOf, ResponseOutcomeOf, RouteDef, RouteSet, extract,
-            extract_part, route,
+            PlainResponseKind, ROUTES, Request, Response, ResponseOf, ResponseOutcomeOf, RouteDef, RouteSet,
+            ServiceSource, extract, extract_part, route, service,
         };
     }
 }

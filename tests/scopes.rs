@@ -315,31 +315,6 @@ impl Fresh {
     }
 }
 
-#[injectable(scope = request)]
-struct Pages;
-
-#[controller("/pages")]
-impl Pages {
-    #[get("/index")]
-    async fn index(&self) -> &'static str {
-        "index"
-    }
-}
-
-struct PagesModule;
-
-impl Module for PagesModule {
-    fn define() -> ModuleDef {
-        ModuleDef::new::<Self>().controller::<Pages>()
-    }
-}
-
-#[tokio::test]
-async fn a_request_scoped_controller_with_http_routes_is_refused_and_not_forgotten() {
-    let error = NestFactory::create::<PagesModule>().start("127.0.0.1:0").await.expect_err("should not start");
-    assert!(error.to_string().contains("`Pages` has HTTP routes and is request-scoped"), "{error}");
-}
-
 /// Fresh for each consumer; remembers nothing of the others.
 #[injectable(scope = transient)]
 struct Logger {

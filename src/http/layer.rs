@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use axum::extract::{FromRequestParts, Request};
+use axum::extract::{FromRequestParts, MatchedPath, Request};
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use axum::middleware::{Next, from_fn};
@@ -66,6 +66,19 @@ fn context(parts: &Parts, pattern: Arc<str>) -> ExecutionContext {
     ExecutionContext::new(ContextKind::Http, pattern, Payload::absent())
         .with_metadata(Some(metadata(&parts.headers)))
         .with_transport(Arc::new(parts.clone()))
+}
+
+/// The context of a request that no stage stands around.
+pub(super) fn context_of(request: &mut Request) -> ExecutionContext {
+    let (parts, body) = std::mem::take(request).into_parts();
+    let cx = context(&parts, pattern_of(&parts));
+    *request = Request::from_parts(parts, body);
+    cx
+}
+
+fn pattern_of(parts: &Parts) -> Arc<str> {
+    let path = parts.extensions.get::<MatchedPath>().map(MatchedPath::as_str);
+    format!("{} {}", parts.method, path.unwrap_or(parts.uri.path())).into()
 }
 
 /// Headers by their names, which are lower-case; several of one name in one value, and none that is no text.
@@ -157,10 +170,7 @@ where
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Response> {
         let known = parts.extensions.get::<ExecutionContext>().cloned();
-        let cx = known.unwrap_or_else(|| {
-            let path = parts.extensions.get::<axum::extract::MatchedPath>().map(|path| path.as_str());
-            context(parts, format!("{} {}", parts.method, path.unwrap_or(parts.uri.path())).into())
-        });
+        let cx = known.unwrap_or_else(|| context(parts, pattern_of(parts)));
         T::from_context(&cx).map(Self).map_err(failed)
     }
 }

@@ -137,7 +137,7 @@ pub(super) fn json_response(payload: Payload) -> Response {
 #[derive(Clone, Debug)]
 pub(super) struct Failed(pub(super) TransportError);
 
-pub(super) fn failed(error: TransportError) -> Response {
+pub(crate) fn failed(error: TransportError) -> Response {
     let mut response = status_of(&error).into_response();
     response.extensions_mut().insert(Failed(error));
     response
@@ -260,22 +260,52 @@ pub(crate) fn respond_error(error: &TransportError) -> Response {
     let status = status_of(error);
     let told = !error.is_withheld() && status != StatusCode::INTERNAL_SERVER_ERROR;
     if !told {
-        tracing::error!(status = status.as_u16(), %error, "HTTP handler failed");
+        let (error, cause) = (error.message_for_log(), error.cause_for_log());
+        tracing::error!(target: "nestrs::http", status = status.as_u16(), error, cause, "HTTP handler failed");
     }
     let message = match status {
         _ if told => error.message.as_str(),
         StatusCode::INTERNAL_SERVER_ERROR => INTERNAL_SERVER_ERROR,
         status => status.canonical_reason().unwrap_or(INTERNAL_SERVER_ERROR),
     };
-    error_body(status, message)
+    let mut body = body_of(status, message);
+    // What does not fit is told in full: it is the caller's own.
+    if told && error.kind() == ErrorKind::InvalidPayload {
+        if let Some(lines) = violations(error) {
+            body["message"] = lines.into();
+        }
+        if let Some(details) = error.details.as_ref().filter(|details| details.get("statusCode").is_none()) {
+            body["details"] = details.clone();
+        }
+    }
+    (status, Json(body)).into_response()
+}
+
+/// The violations that a validation tells, a line each.
+fn violations(error: &TransportError) -> Option<Vec<String>> {
+    let details = error.details.as_ref()?;
+    let text = |violation: &Value, member: &str| violation[member].as_str().unwrap_or_default().to_owned();
+    let line = |violation: &Value| match (text(violation, "path"), text(violation, "message")) {
+        (path, message) if path.is_empty() => message,
+        (path, message) => format!("{path}: {message}"),
+    };
+    let mut lines: Vec<String> = details.get("violations")?.as_array()?.iter().map(line).collect();
+    if let Some(left_out) = details.get("leftOut") {
+        lines.push(format!("and {left_out} more"));
+    }
+    Some(lines)
 }
 
 pub(super) fn error_body(status: StatusCode, message: &str) -> Response {
+    (status, Json(body_of(status, message))).into_response()
+}
+
+fn body_of(status: StatusCode, message: &str) -> Value {
     let mut body = json!({ "statusCode": status.as_u16(), "message": message });
     if let Some(name) = status.canonical_reason().filter(|name| !name.eq_ignore_ascii_case(message)) {
         body["error"] = Value::from(name);
     }
-    (status, Json(body)).into_response()
+    body
 }
 
 #[cfg(test)]
@@ -296,5 +326,16 @@ mod tests {
         assert_eq!(stated(json!({"status": "error", "code": 422})), 422);
         assert_eq!(stated(json!({"status": "error", "message": "m"})), 500);
         assert_eq!(stated(json!({"code": 42})), 500);
+    }
+
+    #[test]
+    fn violations_are_told_a_line_each() {
+        let details = json!({
+            "violations": [{ "path": "name", "message": "too short" }, { "path": "", "message": "odd" }],
+            "leftOut": 5,
+        });
+        let error = TransportError::new("Validation failed").with_details(details);
+        assert_eq!(violations(&error).unwrap(), ["name: too short", "odd", "and 5 more"]);
+        assert_eq!(violations(&TransportError::new("x")), None);
     }
 }

@@ -9,7 +9,12 @@ use axum::handler::Handler;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, on};
 use nestrs_core::__private::linkme::distributed_slice;
-use nestrs_core::{BoxFuture, EnhancerSpecs, Enhancers, HandlerMetadata, HttpEnhancers, ResolveError, Scope};
+use nestrs_core::{
+    BoxFuture, EnhancerSpecs, Enhancers, ExecutionContext, HandlerMetadata, HttpEnhancers, ResolveError, Scope,
+};
+
+use super::layer;
+use super::reply::failed;
 
 /// The verb of a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,6 +90,64 @@ pub fn extract<T: FromRequest<(), M>, M>(request: Request) -> BoxFuture<'static,
     Box::pin(async move { T::from_request(request, &()).await.map_err(IntoResponse::into_response) })
 }
 
+/// Where the service of a route comes from.
+pub enum ServiceSource<S> {
+    /// A singleton.
+    Shared(Arc<S>),
+    /// Request-scoped: built for each request.
+    PerCall(Scope),
+}
+
+impl<S> Clone for ServiceSource<S> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Shared(service) => Self::Shared(Arc::clone(service)),
+            Self::PerCall(scope) => Self::PerCall(scope.clone()),
+        }
+    }
+}
+
+impl<S: Send + Sync + 'static> ServiceSource<S> {
+    /// Boot has found a provider of every listed controller.
+    fn find(scope: &Scope) -> Self {
+        scope.get().map_or_else(|| Self::PerCall(scope.clone()), Self::Shared)
+    }
+}
+
+impl<S> fmt::Debug for ServiceSource<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Shared(_) => "Shared",
+            Self::PerCall(_) => "PerCall",
+        })
+    }
+}
+
+/// The service for one request, and the context that it may live on.
+///
+/// # Errors
+/// The response of a request whose service cannot be built.
+pub fn service<S: Send + Sync + 'static>(
+    source: &ServiceSource<S>,
+    request: &mut Request,
+) -> Result<(Arc<S>, Option<ExecutionContext>), Response> {
+    match source {
+        ServiceSource::Shared(service) => Ok((Arc::clone(service), None)),
+        ServiceSource::PerCall(scope) => {
+            let known = request.extensions().get::<ExecutionContext>().cloned();
+            let cx = known.unwrap_or_else(|| {
+                let cx = layer::context_of(request);
+                request.extensions_mut().insert(cx.clone());
+                cx
+            });
+            match scope.per_call(&cx) {
+                Ok(service) => Ok((service, Some(cx))),
+                Err(error) => Err(failed(error.into())),
+            }
+        }
+    }
+}
+
 /// The routes of one `#[controller]` block, implemented by a marker type that the macro makes for it.
 pub trait HttpRoutes {
     /// The type whose methods the handlers are.
@@ -100,7 +163,7 @@ pub struct RouteDef<S> {
     method: Method,
     path: &'static str,
     name: &'static str,
-    mount: fn(Arc<S>) -> MethodRouter,
+    mount: fn(ServiceSource<S>) -> MethodRouter,
     enhanced: Option<fn() -> EnhancerSpecs>,
     metadata: Option<fn() -> HandlerMetadata>,
 }
@@ -112,7 +175,7 @@ impl<S> RouteDef<S> {
         method: Method,
         path: &'static str,
         name: &'static str,
-        mount: fn(Arc<S>) -> MethodRouter,
+        mount: fn(ServiceSource<S>) -> MethodRouter,
     ) -> Self {
         Self { method, path, name, mount, enhanced: None, metadata: None }
     }
@@ -178,14 +241,13 @@ pub(super) struct MountedRoute {
 }
 
 fn mount<B: HttpRoutes>(scope: &Scope) -> Result<Vec<MountedRoute>, ResolveError> {
-    // Boot has found a provider of every listed controller.
-    let Some(service) = scope.get::<B::Service>() else { return Ok(Vec::new()) };
+    let service = ServiceSource::find(scope);
     let mounted = B::ROUTES.iter().map(|route| {
         Ok(MountedRoute {
             method: route.method,
             path: join(B::PREFIX, route.path),
             handler: route.name,
-            router: (route.mount)(Arc::clone(&service)),
+            router: (route.mount)(service.clone()),
             enhancers: match route.enhanced {
                 Some(enhanced) => scope.build_enhancers(&enhanced())?,
                 None => Enhancers::default(),

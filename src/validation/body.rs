@@ -2,17 +2,15 @@
 
 use axum::Json;
 use axum::extract::{FromRequest, Request};
-use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use garde::Validate;
 use nestrs_core::__private::decode;
-use nestrs_core::{Payload, TransportError};
+use nestrs_core::Payload;
 use serde::de::DeserializeOwned;
-use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::valid::Valid;
-use super::violations;
+use crate::http::failed;
 
 impl<S, T> FromRequest<S> for Valid<T>
 where
@@ -26,19 +24,6 @@ where
         let body = Json::<Box<RawValue>>::from_request(request, state).await;
         let Json(text) = body.map_err(IntoResponse::into_response)?;
         let payload = Payload::from_json(Box::<str>::from(text).into_string());
-        decode(&payload).map_err(|error| refuse(&error))
+        decode(&payload).map_err(failed)
     }
-}
-
-/// NestJS's shape of a bad request, `message` being a list where rules were broken.
-fn refuse(error: &TransportError) -> Response {
-    let status = StatusCode::BAD_REQUEST;
-    let mut body = json!({ "statusCode": status.as_u16(), "message": error.message, "error": "Bad Request" });
-    if let Some(lines) = violations::lines(error) {
-        body["message"] = lines.into();
-    }
-    if let Some(details) = &error.details {
-        body["details"] = details.clone();
-    }
-    (status, Json(body)).into_response()
 }

@@ -24,22 +24,6 @@ pub(super) fn refuse(report: &Report, place: &str) -> TransportError {
     TransportError::new("Validation failed").with_details(details).with_kind(ErrorKind::InvalidPayload)
 }
 
-/// The same as lines of text, if the error tells violations.
-#[cfg(feature = "http")]
-pub(super) fn lines(error: &TransportError) -> Option<Vec<String>> {
-    let details = error.details.as_ref()?;
-    let text = |violation: &Value, member: &str| violation[member].as_str().unwrap_or_default().to_owned();
-    let line = |violation: &Value| match (text(violation, "path"), text(violation, "message")) {
-        (path, message) if path.is_empty() => message,
-        (path, message) => format!("{path}: {message}"),
-    };
-    let mut lines: Vec<String> = details.get("violations")?.as_array()?.iter().map(line).collect();
-    if let Some(left_out) = details.get("leftOut") {
-        lines.push(format!("and {left_out} more"));
-    }
-    Some(lines)
-}
-
 /// Text that may hold anything, fit for one line.
 fn shown(text: &str) -> String {
     let mut characters = text.chars().map(|character| if character.is_control() { '?' } else { character });
@@ -87,11 +71,5 @@ mod tests {
         assert_eq!(details["leftOut"], 5);
         let long = refuse(&report([(Path::new("k".repeat(100_000)), "wrong")]), "");
         assert!(long.to_wire_json().len() < 1000);
-        #[cfg(feature = "http")]
-        {
-            let lines = lines(&error).unwrap();
-            assert_eq!((lines.len(), lines[1].as_str()), (VIOLATIONS_MAX + 1, "[1]: wrong"));
-            assert_eq!(lines.last().unwrap(), "and 5 more");
-        }
     }
 }

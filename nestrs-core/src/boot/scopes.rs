@@ -85,14 +85,7 @@ impl Graph {
     /// Whether a controller can have HTTP routes: those are mounted with the one instance there is.
     pub(super) fn check_http_scope(&self, module: usize, key: &Key, problems: &mut Vec<Problem>) {
         let Some(index) = self.views[module].find(key) else { return };
-        if self.check_service_scope(index, problems) && self.providers[index].1.scope == Request {
-            let title = self.providers[index].1.title();
-            problems.push(Problem::new(
-                format!("{title} has HTTP routes and is request-scoped, which controllers of HTTP cannot be"),
-                &self.views[module].path,
-                Some("make it a singleton, and take what belongs to the request from its extractors".into()),
-            ));
-        }
+        self.check_service_scope(index, problems);
     }
 }
 

@@ -109,19 +109,19 @@ fn maker(method: &Method, route: &Route, service: &Type) -> TokenStream {
             };
         }
     });
-    let request = match names.len() {
-        0 => quote!(_request),
-        1 => quote!(request),
-        _ => quote!(mut request),
-    };
     let dot_await = method.signature.asyncness.map(|_| quote!(.await));
     let call = quote!(<#service>::#ident(&svc #(, #names)*) #dot_await);
     let body = response(&Returned::of(&method.signature.output), &call);
     // A method whose future is not `Send`, or an argument that is no extractor, is an error on its name.
     let made = quote_spanned! {located(ident.span())=>
-        __nest::http::route(__nest::http::Method::#verb, move |#request: __nest::http::Request| {
+        __nest::http::route(__nest::http::Method::#verb, move |mut request: __nest::http::Request| {
             let svc = ::core::clone::Clone::clone(&svc);
             async move {
+                // A request-scoped service lives on the context, which is held until the call ends.
+                let (svc, _cx) = match __nest::http::service(&svc, &mut request) {
+                    ::core::result::Result::Ok(service) => service,
+                    ::core::result::Result::Err(refusal) => return refusal,
+                };
                 #(#extracted)*
                 #body
             }
@@ -129,7 +129,7 @@ fn maker(method: &Method, route: &Route, service: &Type) -> TokenStream {
     };
     quote! {
         #(#cfgs)*
-        fn #name(svc: ::std::sync::Arc<#service>) -> __nest::http::MethodRouter {
+        fn #name(svc: __nest::http::ServiceSource<#service>) -> __nest::http::MethodRouter {
             #made
         }
     }

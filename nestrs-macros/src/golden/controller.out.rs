@@ -16,12 +16,16 @@ const _: () = {
         AxumError as _, AxumResponse as _, CallError as _, EmptyResponse as _,
         FallibleResponse as _, JsonResponse as _, PlainResponse as _,
     };
-    fn get_sum(svc: ::std::sync::Arc<Gateway>) -> __nest::http::MethodRouter {
+    fn get_sum(svc: __nest::http::ServiceSource<Gateway>) -> __nest::http::MethodRouter {
         __nest::http::route(
             __nest::http::Method::Get,
-            move |_request: __nest::http::Request| {
+            move |mut request: __nest::http::Request| {
                 let svc = ::core::clone::Clone::clone(&svc);
                 async move {
+                    let (svc, _cx) = match __nest::http::service(&svc, &mut request) {
+                        ::core::result::Result::Ok(service) => service,
+                        ::core::result::Result::Err(refusal) => return refusal,
+                    };
                     match <Gateway>::sum(&svc).await {
                         ::core::result::Result::Ok(value) => {
                             let kind = (&&&__nest::http::ResponseOf(&value)).kind();
@@ -36,12 +40,18 @@ const _: () = {
             },
         )
     }
-    fn post_store(svc: ::std::sync::Arc<Gateway>) -> __nest::http::MethodRouter {
+    fn post_store(
+        svc: __nest::http::ServiceSource<Gateway>,
+    ) -> __nest::http::MethodRouter {
         __nest::http::route(
             __nest::http::Method::Post,
             move |mut request: __nest::http::Request| {
                 let svc = ::core::clone::Clone::clone(&svc);
                 async move {
+                    let (svc, _cx) = match __nest::http::service(&svc, &mut request) {
+                        ::core::result::Result::Ok(service) => service,
+                        ::core::result::Result::Err(refusal) => return refusal,
+                    };
                     let arg0 = match __nest::http::extract_part::<
                         Path<u64>,
                     >(&mut request)
@@ -77,12 +87,18 @@ const _: () = {
             },
         )
     }
-    fn put_store(svc: ::std::sync::Arc<Gateway>) -> __nest::http::MethodRouter {
+    fn put_store(
+        svc: __nest::http::ServiceSource<Gateway>,
+    ) -> __nest::http::MethodRouter {
         __nest::http::route(
             __nest::http::Method::Put,
             move |mut request: __nest::http::Request| {
                 let svc = ::core::clone::Clone::clone(&svc);
                 async move {
+                    let (svc, _cx) = match __nest::http::service(&svc, &mut request) {
+                        ::core::result::Result::Ok(service) => service,
+                        ::core::result::Result::Err(refusal) => return refusal,
+                    };
                     let arg0 = match __nest::http::extract_part::<
                         Path<u64>,
                     >(&mut request)
@@ -119,12 +135,18 @@ const _: () = {
         )
     }
     #[cfg(unix)]
-    fn delete_remove(svc: ::std::sync::Arc<Gateway>) -> __nest::http::MethodRouter {
+    fn delete_remove(
+        svc: __nest::http::ServiceSource<Gateway>,
+    ) -> __nest::http::MethodRouter {
         __nest::http::route(
             __nest::http::Method::Delete,
-            move |request: __nest::http::Request| {
+            move |mut request: __nest::http::Request| {
                 let svc = ::core::clone::Clone::clone(&svc);
                 async move {
+                    let (svc, _cx) = match __nest::http::service(&svc, &mut request) {
+                        ::core::result::Result::Ok(service) => service,
+                        ::core::result::Result::Err(refusal) => return refusal,
+                    };
                     let arg0 = match __nest::http::extract::<Path<u64>, _>(request).await
                     {
                         ::core::result::Result::Ok(value) => value,
@@ -197,12 +219,16 @@ const _: () = {
         AxumError as _, AxumResponse as _, CallError as _, EmptyResponse as _,
         FallibleResponse as _, JsonResponse as _, PlainResponse as _,
     };
-    fn get_index(svc: ::std::sync::Arc<Root>) -> __nest::http::MethodRouter {
+    fn get_index(svc: __nest::http::ServiceSource<Root>) -> __nest::http::MethodRouter {
         __nest::http::route(
             __nest::http::Method::Get,
-            move |_request: __nest::http::Request| {
+            move |mut request: __nest::http::Request| {
                 let svc = ::core::clone::Clone::clone(&svc);
                 async move {
+                    let (svc, _cx) = match __nest::http::service(&svc, &mut request) {
+                        ::core::result::Result::Ok(service) => service,
+                        ::core::result::Result::Err(refusal) => return refusal,
+                    };
                     match {
                         let outcome = <Root>::index(&svc);
                         let kind = (&&__nest::http::ResponseOutcomeOf(&outcome)).kind();
@@ -320,12 +346,16 @@ const _: () = {
         AxumError as _, AxumResponse as _, CallError as _, EmptyResponse as _,
         FallibleResponse as _, JsonResponse as _, PlainResponse as _,
     };
-    fn get_find(svc: ::std::sync::Arc<Both>) -> __nest::http::MethodRouter {
+    fn get_find(svc: __nest::http::ServiceSource<Both>) -> __nest::http::MethodRouter {
         __nest::http::route(
             __nest::http::Method::Get,
-            move |request: __nest::http::Request| {
+            move |mut request: __nest::http::Request| {
                 let svc = ::core::clone::Clone::clone(&svc);
                 async move {
+                    let (svc, _cx) = match __nest::http::service(&svc, &mut request) {
+                        ::core::result::Result::Ok(service) => service,
+                        ::core::result::Result::Err(refusal) => return refusal,
+                    };
                     let arg0 = match __nest::http::extract::<Id, _>(request).await {
                         ::core::result::Result::Ok(value) => value,
                         ::core::result::Result::Err(refusal) => return refusal,
