@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use nestrs::prelude::*;
-use nestrs::{Module, ModuleDef, boot};
+use nestrs::{Module, boot};
 use serde_json::json;
 
 use support::{client_of, serve};

@@ -320,7 +320,6 @@ pub fn mount<S, I, G, P, F>(
 }
 
 /// [`mount`] for a method whose arguments need something from the container.
-#[expect(clippy::too_many_arguments, reason = "only ever written by macros")]
 pub fn mount_with<S, A, I, G, P, F>(
     mounting: &mut Mounting<'_>,
     arguments: A,

@@ -13,8 +13,10 @@ pub(crate) enum ServiceSource<S> {
     /// A singleton.
     Shared(Arc<S>),
     /// Request-scoped: gives the call's own, built if nothing in this call has asked before.
-    PerCall(Box<dyn Fn(&ExecutionContext) -> Result<Arc<S>, TransportError> + Send + Sync>),
+    PerCall(Box<BuildPerCall<S>>),
 }
+
+type BuildPerCall<S> = dyn Fn(&ExecutionContext) -> Result<Arc<S>, TransportError> + Send + Sync;
 
 /// A request-scoped provider of an application.
 pub(crate) struct PerCall {

@@ -127,6 +127,7 @@ impl<S> fmt::Debug for ServiceSource<S> {
 ///
 /// # Errors
 /// The response of a request whose service cannot be built.
+#[expect(clippy::result_large_err, reason = "the response leaves as it is")]
 pub fn service<S: Send + Sync + 'static>(
     source: &ServiceSource<S>,
     request: &mut Request,

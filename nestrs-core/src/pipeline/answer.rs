@@ -62,7 +62,7 @@ impl Answer for Reply {
     fn filtered(self, by: &Filters, cx: &ExecutionContext) -> Self {
         match self {
             Self::Stream(items) => {
-                Self::Stream(Box::pin(Filtered::Running { items, filters: by.clone(), cx: cx.clone() }))
+                Self::Stream(Box::pin(Filtered::Running { items, filters: by.clone(), cx: Box::new(cx.clone()) }))
             }
             other => other,
         }
@@ -93,7 +93,7 @@ enum Filtered {
     Running {
         items: ReplyStream,
         filters: Filters,
-        cx: ExecutionContext,
+        cx: Box<ExecutionContext>,
     },
     Catching(BoxFuture<'static, Result<Reply, TransportError>>),
     /// A filter answered with a stream in place of the error.
