@@ -70,6 +70,18 @@ impl Plan {
         }
     }
 
+    /// Nothing is to listen but what a test adds.
+    #[cfg(feature = "test-util")]
+    pub(crate) fn prepare_for_test(&mut self) {
+        self.servers.clear();
+        self.shutdown_hooks = false;
+        #[cfg(feature = "http")]
+        {
+            self.http_address = None;
+            self.keeps_router = true;
+        }
+    }
+
     #[cfg(feature = "http")]
     pub(crate) fn listen_http(&mut self, address: impl crate::http::HttpAddress) {
         self.http_address = Some(address.host_and_port());

@@ -72,6 +72,11 @@ pub struct NestMicroservice<M> {
 
 #[cfg(feature = "microservices")]
 impl<M: Module> NestMicroservice<M> {
+    #[cfg(feature = "test-util")]
+    pub(crate) fn into_plan(self) -> Plan {
+        self.plan
+    }
+
     /// Serves the same handlers over one more transport.
     pub fn connect_microservice(mut self, options: impl MicroserviceOptions) -> Self {
         self.plan.servers.push(options.into_server());
@@ -153,6 +158,11 @@ pub struct NestApplication<M> {
 
 #[cfg(feature = "http")]
 impl<M: Module> NestApplication<M> {
+    #[cfg(feature = "test-util")]
+    pub(crate) fn into_plan(self) -> Plan {
+        self.plan
+    }
+
     /// Puts every controller under `prefix`; see [`HttpApp::set_global_prefix`].
     pub fn set_global_prefix(self, prefix: &str) -> Self {
         self.configure_http(|http| http.set_global_prefix(prefix))

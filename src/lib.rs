@@ -26,7 +26,7 @@ mod validation;
 
 pub mod prelude;
 
-#[cfg(feature = "test-util")]
+#[cfg(all(feature = "test-util", any(feature = "http", feature = "microservices")))]
 pub mod testing;
 
 #[doc(inline)]

@@ -1,5 +1,11 @@
 //! What applications import: `use nestrs::prelude::*;`.
 
+#[cfg(feature = "http")]
+#[doc(no_inline)]
+pub use crate::NestApplication;
+#[cfg(feature = "microservices")]
+#[doc(no_inline)]
+pub use crate::NestMicroservice;
 #[doc(no_inline)]
 pub use crate::macros::*;
 #[doc(no_inline)]

@@ -217,7 +217,7 @@ impl CallErrorKind {
 /// | [`ErrorKind::InvalidReply`] | 502 |
 /// | no connection, a lost one, a closed or overloaded client | 503 |
 /// | [`ErrorKind::Timeout`] | 504 |
-/// | an application's or remote error with a number from 400 to 599 as `statusCode`, `status` or `code` in its details | that |
+/// | an application's or remote error with a number from 400 to 599 as `statusCode`, `status` or `code` in its details, or in the details of the service it comes from | that |
 /// | anything else | 500 |
 ///
 /// ```
@@ -248,14 +248,17 @@ pub fn status_of(error: &TransportError) -> StatusCode {
 /// The status that an application put into its error.
 fn stated_status(error: &TransportError) -> Option<StatusCode> {
     let details = error.details.as_ref()?;
-    let stated = ["statusCode", "status", "code"].iter().find_map(|member| details.get(member)?.as_u64());
-    stated
+    let stated = |details: &Value| ["statusCode", "status", "code"].iter().find_map(|it| details.get(it)?.as_u64());
+    // One that came from a remote service has its own details inside.
+    stated(details)
+        .or_else(|| stated(details.get("details")?))
         .filter(|code| (400..600).contains(code))
         .and_then(|code| StatusCode::from_u16(u16::try_from(code).ok()?).ok())
 }
 
-/// The response to an error, in NestJS's shape: `{"statusCode":404,"message":"…"}`. What the error does not mean for
-/// callers is replaced by the name of the status, and logged.
+/// The response to an error, in NestJS's shape: `{"statusCode":404,"message":"…"}`, with the application's `details`; an
+/// error of exactly some JSON object is that object, as NestJS's `new HttpException(object, status)` is. What the error
+/// does not mean for callers is replaced by the name of the status, and logged.
 pub(crate) fn respond_error(error: &TransportError) -> Response {
     let status = status_of(error);
     let told = !error.is_withheld() && status != StatusCode::INTERNAL_SERVER_ERROR;
@@ -269,14 +272,18 @@ pub(crate) fn respond_error(error: &TransportError) -> Response {
         status => status.canonical_reason().unwrap_or(INTERNAL_SERVER_ERROR),
     };
     let mut body = body_of(status, message);
-    // What does not fit is told in full: it is the caller's own.
-    if told && error.kind() == ErrorKind::InvalidPayload {
+    // What the application says to its callers, it says in full; what a remote service said of itself, it does not.
+    if told
+        && error.kind() != ErrorKind::Remote
+        && let Some(details) = &error.details
+    {
+        if details.is_object() && error.to_wire() == *details {
+            return (status, Json(details.clone())).into_response();
+        }
         if let Some(lines) = violations(error) {
             body["message"] = lines.into();
         }
-        if let Some(details) = error.details.as_ref().filter(|details| details.get("statusCode").is_none()) {
-            body["details"] = details.clone();
-        }
+        body["details"] = details.clone();
     }
     (status, Json(body)).into_response()
 }
@@ -326,6 +333,7 @@ mod tests {
         assert_eq!(stated(json!({"status": "error", "code": 422})), 422);
         assert_eq!(stated(json!({"status": "error", "message": "m"})), 500);
         assert_eq!(stated(json!({"code": 42})), 500);
+        assert_eq!(stated(json!({"status": "error", "message": "m", "details": {"statusCode": 409}})), 409);
     }
 
     #[test]

@@ -81,15 +81,62 @@ pub struct TestApp {
 }
 
 impl TestApp {
-    /// A module to be tested, whole: its imports, providers, handlers and stages as they are declared.
+    /// A module to be tested, whole: its imports, providers, handlers and stages as they are declared. What modules
+    /// provide for the application stands around messages and HTTP routes alike.
     pub fn of<M: Module>() -> TestingModule<M> {
-        #[cfg_attr(not(feature = "http"), expect(unused_mut, reason = "there are no routes to keep"))]
-        let mut plan = Plan::new(M::define);
-        #[cfg(feature = "http")]
-        {
-            plan.keeps_router = true;
-        }
-        TestingModule { plan, overrides: Overrides::default(), module: PhantomData }
+        TestingModule::new(Plan::new(M::define))
+    }
+
+    /// An application as `main` makes it, before it listens: its module, its global stages, what
+    /// `inherit_app_config` says and how its HTTP half is set up. The transports and addresses it would listen on are
+    /// left out.
+    ///
+    /// A test of the module alone ([`TestApp::of`]) cannot see what the factory is told: whether messages are guarded by
+    /// the global guards of an HTTP application, for example.
+    ///
+    /// ```
+    /// use nestrs::prelude::*;
+    /// use nestrs::testing::TestApp;
+    ///
+    /// struct Closed;
+    /// impl CanActivate for Closed {
+    ///     async fn can_activate(&self, _cx: &ExecutionContext) -> Result<(), TransportError> {
+    ///         Err(forbidden())
+    ///     }
+    /// }
+    ///
+    /// #[injectable]
+    /// struct Cats;
+    ///
+    /// #[micro_routes]
+    /// impl Cats {
+    ///     #[message_pattern("cats.count")]
+    ///     async fn count(&self) -> u32 {
+    ///         3
+    ///     }
+    /// }
+    ///
+    /// #[module(controllers = [Cats])]
+    /// struct AppModule;
+    ///
+    /// fn application() -> NestApplication<AppModule> {
+    ///     NestFactory::create::<AppModule>().use_global_guards(Closed)
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let app = TestApp::from_application(application()).start().await?;
+    /// // The guard is for HTTP: nothing was said of messages.
+    /// assert_eq!(app.client().send::<_, u32>("cats.count", &()).await?, 3);
+    /// app.close().await;
+    ///
+    /// let app = TestApp::from_application(application().inherit_app_config(true)).start().await?;
+    /// assert!(app.client().send::<_, u32>("cats.count", &()).await.is_err());
+    /// app.close().await;
+    /// # Ok(()) }
+    /// ```
+    pub fn from_application<M: Module>(application: impl Into<TestingModule<M>>) -> TestingModule<M> {
+        application.into()
     }
 
     /// A client of the application, connected through memory; clones share the connection.
@@ -143,6 +190,11 @@ impl fmt::Debug for TestApp {
 }
 
 impl<M: Module> TestingModule<M> {
+    fn new(mut plan: Plan) -> Self {
+        plan.prepare_for_test();
+        Self { plan, overrides: Overrides::default(), module: PhantomData }
+    }
+
     /// Provides `value` wherever a module provides an `Arc<T>`. A type that no module provides is an error of `start`.
     pub fn override_provider<T: Send + Sync + 'static>(self, value: T) -> Self {
         self.override_with(Provider::value(value))
@@ -218,6 +270,20 @@ impl<M: Module> TestingModule<M> {
 impl<M> fmt::Debug for TestingModule<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TestingModule").field("overrides", &self.overrides).finish_non_exhaustive()
+    }
+}
+
+#[cfg(feature = "http")]
+impl<M: Module> From<crate::NestApplication<M>> for TestingModule<M> {
+    fn from(application: crate::NestApplication<M>) -> Self {
+        Self::new(application.into_plan())
+    }
+}
+
+#[cfg(feature = "microservices")]
+impl<M: Module> From<crate::NestMicroservice<M>> for TestingModule<M> {
+    fn from(microservice: crate::NestMicroservice<M>) -> Self {
+        Self::new(microservice.into_plan())
     }
 }
 

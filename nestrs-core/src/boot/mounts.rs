@@ -161,12 +161,13 @@ impl Mounts {
                 *forgotten.entry(set.service_name()).or_default() += set.handlers().len();
             }
         }
-        for (service, handlers) in forgotten {
+        if !forgotten.is_empty() {
+            let services: Vec<_> = forgotten.iter().map(|(service, _)| short_type_name(service)).collect();
             tracing::warn!(
-                target: "nestrs::boot",
-                service,
-                handlers,
-                "handlers are linked into the program but no module mounts them; list their type in `microservices` or `controllers`"
+                services = services.join(", "),
+                handlers = forgotten.values().sum::<usize>(),
+                "handlers are linked into the program but no module of this application mounts them; \
+                 list their types in `microservices` or `controllers`"
             );
         }
     }
