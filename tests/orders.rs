@@ -271,6 +271,9 @@ async fn the_program_serves_both_halves_over_real_sockets_and_ends_well() {
     let client = client_to(&address);
     let found: Value = client.send(pattern!({ cmd: "orders.find" }), &json!({ "id": 1 })).await.unwrap();
     assert_eq!(found, order);
+    // The guard of the application stands around messages too, which only the program's own set-up can show.
+    let anonymous = client.send::<_, Value>("orders.place", &json!({ "item": "tea", "quantity": 1 })).await;
+    assert_eq!(anonymous.unwrap_err().message, "who are you?");
     let shop = client.with_metadata("x-role", "shop");
     let error = shop.send::<_, Value>("orders.place", &json!({ "item": "tea", "quantity": 4 })).await.unwrap_err();
     assert_eq!(error.message, "only 3 of `tea` left");
