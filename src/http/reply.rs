@@ -245,10 +245,13 @@ pub fn status_of(error: &TransportError) -> StatusCode {
     }
 }
 
+/// Where an application may put the status into its error.
+const STATED: [&str; 3] = ["statusCode", "status", "code"];
+
 /// The status that an application put into its error.
 fn stated_status(error: &TransportError) -> Option<StatusCode> {
     let details = error.details.as_ref()?;
-    let stated = |details: &Value| ["statusCode", "status", "code"].iter().find_map(|it| details.get(it)?.as_u64());
+    let stated = |details: &Value| STATED.iter().find_map(|member| details.get(member)?.as_u64());
     // One that came from a remote service has its own details inside.
     stated(details)
         .or_else(|| stated(details.get("details")?))
@@ -283,7 +286,12 @@ pub(crate) fn respond_error(error: &TransportError) -> Response {
         if let Some(lines) = violations(error) {
             body["message"] = lines.into();
         }
-        body["details"] = details.clone();
+        let is_status_alone = |details: &Value| {
+            details.as_object().is_some_and(|members| members.keys().all(|key| STATED.contains(&key.as_str())))
+        };
+        if !is_status_alone(details) {
+            body["details"] = details.clone();
+        }
     }
     (status, Json(body)).into_response()
 }
