@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use nestrs_core::{
     Application, BootOptions, DynamicModule, Enhancers, ErrorKind, HandlerKind, ModuleDef, Pattern, Provider,
-    Reflector, TransportError,
+    Reflector, StageKind, TransportError,
 };
 use nestrs_microservices::{Bound, Dispatcher, EventBus, Serving, Shutdown, TransportServer};
 use tokio::task::JoinSet;
@@ -227,6 +227,16 @@ impl Plan {
     fn warn_of_unguarded(&self, application: &Application) {
         let global = application.app_enhancers.clone().around(&self.enhancers).chain();
         let handlers = application.routes.iter().filter(|route| route.kind != HandlerKind::Bus).count();
+        if handlers == 0 || !self.messages_inherit {
+            let pipes = global.iter().filter(|entry| entry.kind == StageKind::Pipe).map(|entry| entry.name.as_str());
+            let pipes: Vec<_> = pipes.collect();
+            if !pipes.is_empty() {
+                tracing::warn!(
+                    pipes = pipes.join(", "),
+                    "global pipes transform nothing: they are for messages, and HTTP routes have extractors"
+                );
+            }
+        }
         if self.messages_inherit || global.is_empty() || handlers == 0 {
             return;
         }

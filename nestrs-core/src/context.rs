@@ -94,6 +94,13 @@ impl ExecutionContext {
         self
     }
 
+    /// The same call for another of its handlers: what stages leave in one's extensions is not seen by the others.
+    #[must_use]
+    pub fn with_own_extensions(mut self) -> Self {
+        self.extensions = Extensions::default();
+        self
+    }
+
     /// Adds what `#[set_metadata]` says of the handler.
     #[must_use]
     pub fn with_handler_metadata(mut self, metadata: Option<Arc<HandlerMetadata>>) -> Self {

@@ -306,6 +306,18 @@ impl TransportError {
         self.rest.sent
     }
 
+    /// What a caller reads of the message: "Internal server error" where it is withheld.
+    ///
+    /// ```
+    /// # use nestrs_core::TransportError;
+    /// assert_eq!(TransportError::new("sold out").told(), "sold out");
+    /// assert_eq!(TransportError::internal("the password is hunter2").told(), "Internal server error");
+    /// ```
+    #[must_use]
+    pub fn told(&self) -> &str {
+        if self.rest.withheld { INTERNAL_SERVER_ERROR } else { &self.message }
+    }
+
     /// True when callers read "Internal server error" in place of the message.
     #[must_use]
     pub fn is_withheld(&self) -> bool {

@@ -300,7 +300,7 @@ impl Provider {
 
     /// Another provider in the place of this one, asked for as this one is.
     pub(crate) fn replaced_by(&self, other: &Self) -> Self {
-        Self { key: self.key.clone(), enhancer: None, ..other.clone() }
+        Self { key: self.key.clone(), enhancer: self.enhancer, ..other.clone() }
     }
 
     /// Makes it one that is asked for by name: `#[inject("NAME")]`.

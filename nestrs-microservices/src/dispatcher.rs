@@ -209,9 +209,9 @@ async fn answer(entry: &RouteEntry, cx: ExecutionContext, id: Option<&[u8]>) -> 
         (Some(route), []) => call(route, cx, None).await,
         (_, [route]) => call(route, cx, id).await,
         (_, routes) => {
-            let calls = routes
-                .iter()
-                .map(|route| async { last_value(call(route, cx.clone(), id).await, route.pattern.route()).await });
+            let calls = routes.iter().map(|route| async {
+                last_value(call(route, cx.clone().with_own_extensions(), id).await, route.pattern.route()).await
+            });
             let outcomes = join_all(calls).await;
             if id.is_some() { join(outcomes) } else { Ok(Reply::Empty) }
         }

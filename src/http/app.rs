@@ -115,6 +115,12 @@ pub(crate) fn build_router(
     }
     for route in mounted {
         let address = format!("{} {}", route.method, route.path);
+        if let Some(guard) = route.enhancers.guard_for_messages() {
+            twice.push(format!(
+                "`{address}` is behind `{guard}`, which decides by the payload of messages, and HTTP routes have none: \
+                 implement `CanActivate` for it"
+            ));
+        }
         if let Some(first) = taken.insert(format!("{} {}", route.method, shape(&route.path)), route.handler) {
             twice.push(format!("`{address}` is handled by `{first}` and by `{}`", route.handler));
             continue;

@@ -15,7 +15,8 @@ use crate::injectable::{Dependency, Key, ResolveError, short_type_name};
 use crate::module::Listed;
 use crate::pattern::Pattern;
 use crate::pipeline::spec::{EnhancerSpecs, StageNeed};
-use crate::pipeline::{Chain, ChainEntry, Enhancers};
+use crate::pipeline::{Chain, ChainEntry, Enhancers, StageKind};
+use crate::provider_scope::ProviderScope;
 use crate::registry;
 
 /// Every handler that will be served, and where.
@@ -184,7 +185,7 @@ struct Plan<'a> {
     /// The one being read.
     module: usize,
     /// The types of stages that stand somewhere.
-    stages: HashSet<TypeId>,
+    stages: HashSet<(StageKind, TypeId)>,
     mounts: Mounts,
 }
 
@@ -213,12 +214,29 @@ impl Plan<'_> {
             if has_http {
                 self.graph.check_http_scope(self.module, &listed.key, self.problems);
             }
+            if let Some(provider) = view.find(&listed.key) {
+                self.check_covered(&listing, provider);
+            }
             if view.visible.contains_key(&listed.key) {
                 self.serve(&listed.key, false);
             } else {
                 let cure = self.graph.cure(self.module, &listed.key);
                 self.problem(self.module, format!("{listing} but not provided there"), Some(cure));
             }
+        }
+    }
+
+    /// The stages of a module stand around the handlers of what it provides. Whoever lists a service of another module
+    /// beside guards believes it to be guarded.
+    fn check_covered(&mut self, listing: &str, provider: usize) {
+        let owner = self.graph.providers[provider].0;
+        if owner != self.module && !self.graph.nodes[self.module].def.enhancers.is_empty() {
+            let owner = self.graph.views[owner].name.clone();
+            let what = format!(
+                "{listing}, whose guards, interceptors, pipes and filters do not stand around it: `{owner}` provides it"
+            );
+            let cure = format!("give them to `{owner}`, or to its impl block");
+            self.problem(self.module, what, Some(cure));
         }
     }
 
@@ -276,11 +294,18 @@ impl Plan<'_> {
 
     /// Checks that the container can build a stage.
     fn stage(&mut self, module: usize, need: &StageNeed, place: &str) {
-        self.stages.insert(need.key.type_id());
-        if self.options.overrides.replaces_stage(need.key.type_id()) {
-            return;
+        let stage = need.key.type_id();
+        if let Some(kind) = need.kind {
+            self.stages.insert((kind, stage));
+            if self.options.overrides.stages.contains_key(&(kind, stage)) {
+                return;
+            }
         }
         let stage = format!("`{}` on {place}", short_type_name(need.name));
+        if need.scope != ProviderScope::Singleton && !self.graph.views[module].visible.contains_key(&need.key) {
+            let what = format!("{stage} is {}, but a stage is built once", need.scope);
+            self.problem(module, what, Some("leave out its scope".into()));
+        }
         if let Some(provider) = self.check(module, &stage, need.key.clone(), true) {
             self.graph.check_stage_scope(module, &stage, provider, self.problems);
         }
@@ -312,6 +337,11 @@ impl Plan<'_> {
                 let cure = "they belong to the module that provides the services or lists the controllers";
                 self.problem(module, what, Some(cure.into()));
             }
+            if specs.kinds().any(|kind| kind == StageKind::Pipe) && !has_messages && has_http {
+                let what = format!("{name} has pipes, but no message handler that they stand around");
+                let cure = "pipes transform the payload of messages; on HTTP routes extractors do that";
+                self.problem(module, what, Some(cure.into()));
+            }
             self.mounts.enhancers.push(specs);
         }
         let Some(of_routes) = self.options.http_enhancers else { return };
@@ -326,10 +356,13 @@ impl Plan<'_> {
 
     /// What replaces a stage that stands nowhere replaces nothing.
     fn refuse_idle_overrides(&mut self) {
-        let for_application = self.graph.providers.iter().filter(|(_, provider)| provider.enhancer.is_some());
-        self.stages.extend(for_application.map(|(_, provider)| provider.key().type_id()));
+        let for_application = self.graph.providers.iter().filter_map(|(_, provider)| {
+            let (kind, _) = provider.enhancer?;
+            Some((kind, provider.key().type_id()))
+        });
+        self.stages.extend(for_application);
         for ((kind, stage), replacement) in &self.options.overrides.stages {
-            if !self.stages.contains(stage) {
+            if !self.stages.contains(&(*kind, *stage)) {
                 let name = short_type_name(replacement.replaced);
                 let what = format!("the {kind} `{name}` is overridden, but stands around nothing");
                 self.problems.push(Problem::new(what, "", None));

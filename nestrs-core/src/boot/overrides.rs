@@ -81,11 +81,6 @@ impl Overrides {
     pub(crate) fn instead_of(&self, key: &Key) -> Option<&Provider> {
         self.providers.iter().rev().find(|provider| provider.key() == key)
     }
-
-    /// True when a stage of this type is replaced, whatever its kind.
-    pub(crate) fn replaces_stage(&self, stage: TypeId) -> bool {
-        self.stages.keys().any(|(_, replaced)| *replaced == stage)
-    }
 }
 
 impl fmt::Debug for Overrides {

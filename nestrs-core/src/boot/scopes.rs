@@ -96,6 +96,9 @@ fn misfit(provider: &Provider) -> Option<(String, &'static str)> {
     }
     let (title, scope) = (provider.title(), provider.scope);
     let of = |what: &str| format!("{title} is {scope} but {what}");
+    if provider.enhancer.is_some() {
+        return Some((of("stands around the whole application, so there is one"), "leave out its scope"));
+    }
     match (provider.kind, provider.phases.first()) {
         (ProviderKind::Value, _) => {
             Some((of("a value, of which there is one"), "leave out its scope, or write a factory"))

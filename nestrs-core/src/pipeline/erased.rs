@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::context::ExecutionContext;
 use crate::error::TransportError;
+use crate::injectable::short_type_name;
 use crate::payload::Payload;
 use crate::pipeline::answer::{Answer, ValueMap};
 use crate::pipeline::chain::{ChainEntry, Level, StageKind};
@@ -42,11 +43,16 @@ impl<I: Interceptor> ErasedInterceptor for I {
 
 pub(crate) trait ErasedGuard: Send + Sync + 'static {
     fn can_activate<'a>(&'a self, cx: &'a ExecutionContext) -> BoxFuture<'a, Outcome<()>>;
+    fn is_for_messages(&self) -> bool;
 }
 
 impl<G: CanActivate> ErasedGuard for G {
     fn can_activate<'a>(&'a self, cx: &'a ExecutionContext) -> BoxFuture<'a, Outcome<()>> {
         Box::pin(CanActivate::can_activate(self, cx))
+    }
+
+    fn is_for_messages(&self) -> bool {
+        CanActivate::is_for_messages(self)
     }
 }
 
@@ -168,6 +174,13 @@ impl Enhancers {
         self.pipes.extend(inner.pipes.iter().cloned());
         self.filters.extend(inner.filters.iter().cloned());
         self
+    }
+
+    /// The first guard that decides by the payload alone ([`MicroCanActivate`]), which HTTP routes have not.
+    #[must_use]
+    pub fn guard_for_messages(&self) -> Option<String> {
+        let guard = self.guards.iter().find(|entry| entry.stage.is_for_messages())?;
+        Some(short_type_name(guard.name))
     }
 
     /// What is in it, in the order in which a call meets it.

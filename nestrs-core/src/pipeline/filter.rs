@@ -74,13 +74,16 @@ impl<E: Error + 'static> Caught<E> {
         if find::<E>(&error).is_some() { Ok(Self { error, found: PhantomData }) } else { Err(error) }
     }
 
-    /// The error as the caller would read it without the filter; return it to leave it as it is.
+    /// The error as it came; return it to leave it as it is, or changed: what is withheld of it stays withheld.
+    ///
+    /// Its `message` may be for the log only ([`TransportError::is_withheld`]). A text of your own that quotes it goes to
+    /// the caller as it is, so quote [`TransportError::told`].
     #[must_use]
     pub fn into_transport_error(self) -> TransportError {
         self.error
     }
 
-    /// The error as the caller would read it without the filter.
+    /// The error as it came; see [`Caught::into_transport_error`] for what of it may be told.
     #[must_use]
     pub fn transport_error(&self) -> &TransportError {
         &self.error
@@ -169,8 +172,22 @@ impl Filters {
     pub async fn catch(&self, cx: &ExecutionContext, error: TransportError) -> HandlerResult {
         let mut error = error;
         for filter in &*self.0 {
+            // Cheap unless something is withheld: then there is something to log.
+            let withheld = error.is_withheld().then(|| error.clone());
             match filter.try_catch(cx, error) {
-                Ok(caught) => return caught.await,
+                Ok(caught) => {
+                    let outcome = caught.await;
+                    // What is withheld from callers is for the log, whatever a filter tells them; if it is still there,
+                    // whoever ran the call logs it.
+                    if let Some(error) = withheld
+                        && !matches!(&outcome, Err(error) if error.is_withheld())
+                    {
+                        let (handler, pattern) = (cx.handler(), cx.declared_pattern());
+                        let (error, cause) = (error.message_for_log(), error.cause_for_log());
+                        tracing::error!(target: "nestrs::call", handler, pattern, error, cause, "handler failed; a filter answered");
+                    }
+                    return outcome;
+                }
                 Err(passed) => error = passed,
             }
         }

@@ -39,6 +39,12 @@ use crate::error::TransportError;
 pub trait CanActivate: Send + Sync + 'static {
     /// Answers for one call.
     fn can_activate(&self, cx: &ExecutionContext) -> impl Future<Output = Result<(), TransportError>> + Send;
+
+    /// True for one that decides by the payload alone, which HTTP routes have not.
+    #[doc(hidden)]
+    fn is_for_messages(&self) -> bool {
+        false
+    }
 }
 
 /// The documented guard for messages: it sees the pattern and the payload as JSON.
@@ -79,5 +85,9 @@ pub struct MicroGuard<G>(pub(crate) std::sync::Arc<G>);
 impl<G: MicroCanActivate> CanActivate for MicroGuard<G> {
     async fn can_activate(&self, cx: &ExecutionContext) -> Result<(), TransportError> {
         self.0.can_activate_micro(cx.pattern(), cx.payload().value()?).await
+    }
+
+    fn is_for_messages(&self) -> bool {
+        true
     }
 }

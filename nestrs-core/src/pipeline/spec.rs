@@ -19,6 +19,7 @@ use crate::pipeline::{
     CanActivate, Enhancers, ExceptionFilter, Interceptor, MicroCanActivate, MicroIncomingInterceptor,
     MicroPipeTransform, PipeTransform,
 };
+use crate::provider_scope::ProviderScope;
 
 /// What one stage needs at boot.
 #[derive(Debug)]
@@ -26,6 +27,9 @@ pub struct StageNeed {
     /// The stage's own type: used as it is when a provider of it is visible.
     pub(crate) key: Key,
     pub(crate) name: &'static str,
+    /// `None` for the pipe of an argument.
+    pub(crate) kind: Option<StageKind>,
+    pub(crate) scope: ProviderScope,
     /// What to inject otherwise; empty for one built by `Default`.
     pub(crate) dependencies: Vec<Dependency>,
 }
@@ -145,7 +149,8 @@ impl Specs for () {
 impl<T, Rest: Specs> Specs for (StageSpec<T>, Rest) {
     type Built = (Arc<T>, Rest::Built);
     fn declare(&self, kind: StageKind, needs: &mut Vec<StageNeed>, chain: &mut Vec<ChainEntry>) {
-        let need = (self.0.need)();
+        let mut need = (self.0.need)();
+        need.kind = Some(kind);
         chain.push(ChainEntry::new(kind, self.0.level, need.name));
         needs.push(need);
         self.1.declare(kind, needs, chain);
@@ -189,6 +194,7 @@ pub struct EnhancerSpecs(Vec<DeclaredEnhancer>);
 
 #[derive(Clone)]
 struct DeclaredEnhancer {
+    kind: StageKind,
     need: fn() -> StageNeed,
     add: Arc<AddBuilt>,
 }
@@ -200,7 +206,7 @@ macro_rules! declare {
         #[doc = concat!("Adds ", $about, " inside those that are there.")]
         #[must_use]
         pub fn $kind<T: $native>(self, spec: StageSpec<T>) -> Self {
-            self.declare(spec.need, move |resolver, enhancers| spec.build_erased(resolver, enhancers))
+            self.declare(spec.kind, spec.need, move |resolver, enhancers| spec.build_erased(resolver, enhancers))
         }
     )*};
 }
@@ -215,10 +221,11 @@ impl EnhancerSpecs {
 
     fn declare(
         mut self,
+        kind: StageKind,
         need: fn() -> StageNeed,
         add: impl Fn(&Resolver<'_>, Enhancers) -> Result<Enhancers, ResolveError> + Send + Sync + 'static,
     ) -> Self {
-        self.0.push(DeclaredEnhancer { need, add: Arc::new(add) });
+        self.0.push(DeclaredEnhancer { kind, need, add: Arc::new(add) });
         self
     }
 
@@ -227,7 +234,11 @@ impl EnhancerSpecs {
     }
 
     pub(crate) fn needs(&self) -> impl Iterator<Item = StageNeed> {
-        self.0.iter().map(|declared| (declared.need)())
+        self.0.iter().map(|declared| StageNeed { kind: Some(declared.kind), ..(declared.need)() })
+    }
+
+    pub(crate) fn kinds(&self) -> impl Iterator<Item = StageKind> {
+        self.0.iter().map(|declared| declared.kind)
     }
 
     pub(crate) fn build(&self, resolver: &Resolver<'_>) -> Result<Enhancers, ResolveError> {
@@ -275,11 +286,23 @@ impl<T> Stage<T> {
 }
 
 fn injected_need<T: Injectable>() -> StageNeed {
-    StageNeed { key: Key::of::<T>(), name: type_name::<T>(), dependencies: T::dependencies() }
+    StageNeed {
+        key: Key::of::<T>(),
+        name: type_name::<T>(),
+        kind: None,
+        scope: T::scope(),
+        dependencies: T::dependencies(),
+    }
 }
 
 fn default_need<T: Send + Sync + 'static>() -> StageNeed {
-    StageNeed { key: Key::of::<T>(), name: type_name::<T>(), dependencies: Vec::new() }
+    StageNeed {
+        key: Key::of::<T>(),
+        name: type_name::<T>(),
+        kind: None,
+        scope: ProviderScope::Singleton,
+        dependencies: Vec::new(),
+    }
 }
 
 fn injected<T: Injectable>(resolver: &Resolver<'_>) -> Result<Arc<T>, ResolveError> {

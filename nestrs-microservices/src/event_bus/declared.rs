@@ -28,12 +28,12 @@ impl EventBus {
 }
 
 fn call(route: &Route) -> Call {
-    let Route { handler, endpoint, .. } = route.clone();
+    let route = route.clone();
     Box::new(move |event| {
-        let endpoint = Arc::clone(&endpoint);
+        let route = route.clone();
         Box::pin(async move {
-            let cx = ExecutionContext::new(ContextKind::EventBus, event.name, event.payload).with_handler(handler);
-            exhaust(endpoint.call(&cx, cx.payload().clone()).await).await
+            let cx = ExecutionContext::new(ContextKind::EventBus, event.name, event.payload).with_route(&route);
+            exhaust(route.endpoint.call(&cx, cx.payload().clone()).await).await
         })
     })
 }
