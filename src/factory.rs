@@ -10,11 +10,11 @@ use nestrs_microservices::MicroserviceOptions;
 
 use crate::app::Plan;
 #[cfg(feature = "microservices")]
-use crate::app::RunningApp;
-#[cfg(feature = "microservices")]
 use crate::error::ListenError;
 #[cfg(feature = "http")]
 use crate::http::{HttpAddress, HttpApp};
+#[cfg(feature = "microservices")]
+use crate::running::RunningApp;
 
 /// Makes applications from their root module.
 #[derive(Debug)]

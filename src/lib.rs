@@ -19,8 +19,12 @@ mod http;
 mod lifecycle;
 #[cfg(feature = "logger")]
 mod logging;
+#[cfg(any(feature = "http", feature = "microservices"))]
+mod running;
 #[cfg(feature = "http")]
 mod share;
+#[cfg(any(feature = "http", feature = "microservices"))]
+mod signals;
 #[cfg(feature = "validation")]
 mod validation;
 
@@ -48,8 +52,6 @@ pub use nestrs_core::{
 pub use nestrs_core::{ExtraKind, Extras, TransportId, Wildcard, WildcardStyle};
 
 #[cfg(any(feature = "http", feature = "microservices"))]
-pub use app::{Listening, RunningApp};
-#[cfg(any(feature = "http", feature = "microservices"))]
 pub use error::ListenError;
 #[cfg(any(feature = "http", feature = "microservices"))]
 pub use explain::Explained;
@@ -70,6 +72,8 @@ pub use nestrs_microservices::{
     Emitted, EventBus, EventBusModule, EventBusOptions, EventBusStats, EventOutcome, EventStream, FailureKind,
     NextEvent, Published, ReceivedEvent, SubscriberFailure, Subscription,
 };
+#[cfg(any(feature = "http", feature = "microservices"))]
+pub use running::{Listening, RunningApp};
 #[cfg(feature = "validation")]
 pub use validation::{Valid, ValidationPipe};
 

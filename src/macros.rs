@@ -43,6 +43,7 @@ pub use nestrs_macros::injectable;
 /// | `controllers` | `#[injectable]` types with `#[controller]` or `#[micro_routes]` blocks |
 /// | `microservices` | providers with `#[micro_routes]` blocks |
 /// | `exports` | provider types, imported module types, and names |
+/// | `guards`, `interceptors`, `pipes`, `filters` | stages around every message and event handler of the services that this module provides, and, but for pipes, around the HTTP routes of the controllers it lists |
 /// | `global` | what it exports is visible everywhere |
 ///
 /// ```

@@ -7,11 +7,12 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use crate::context::ExecutionContext;
 use crate::discovery::{Catalogue, ProviderMetadata};
-use crate::injectable::{Dependency, Instance, Key, ResolveError, Resolver, StageCache};
+use crate::injectable::{Dependency, Key};
 use crate::pipeline::Enhancers;
 use crate::pipeline::spec::EnhancerSpecs;
 use crate::provider::{Build, BuildFn, ProviderKind};
 use crate::provider_scope::{Call, ProviderScope};
+use crate::resolver::{Instance, ResolveError, Resolver, StageCache};
 
 /// All providers of one application, frozen. Two applications in one process share nothing.
 pub struct Container {

@@ -6,10 +6,11 @@ use std::sync::{Arc, Weak};
 
 use crate::container::{Container, Late, Plan};
 use crate::handler::{HandlerDef, HandlerKind};
-use crate::injectable::{Instance, Key, ResolveError};
+use crate::injectable::Key;
 use crate::pattern::Pattern;
 use crate::provider::ProviderKind;
 use crate::provider_scope::{Call, ContextId, ProviderScope};
+use crate::resolver::{Instance, ResolveError};
 
 /// A value that stands on a provider for others to find: `#[injectable(metadata = CommandHandler("create"))]`, or
 /// [`Provider::with_metadata`](crate::Provider::with_metadata).

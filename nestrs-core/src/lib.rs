@@ -27,6 +27,7 @@ mod lifecycle;
 mod metadata;
 mod module;
 mod module_ref;
+mod mount;
 mod pattern;
 mod payload;
 mod per_call;
@@ -35,6 +36,7 @@ mod provider;
 mod provider_scope;
 mod registry;
 mod reply;
+mod resolver;
 #[doc(hidden)]
 pub mod spans;
 mod transport_id;
@@ -56,8 +58,8 @@ pub use context::{
 pub use discovery::{DiscoveredHandler, DiscoveredProvider, DiscoveryService, ProviderMetadata};
 pub use error::{ErrorKind, INTERNAL_SERVER_ERROR, Sent, TransportError};
 pub use extras::{ExtraKind, Extras};
-pub use handler::{Endpoint, HandlerDef, HandlerKind, HandlerSet, MicroRoutes, Mounting, Route, Thunk, mount};
-pub use injectable::{DefaultField, Dependency, Injectable, Key, ResolveError, Resolver};
+pub use handler::{HandlerDef, HandlerKind, HandlerSet, MicroRoutes, Route};
+pub use injectable::{DefaultField, Dependency, Injectable, Key};
 pub use lifecycle::{
     BeforeApplicationShutdown, Hook, HookList, HookOf, HookResult, Lifecycle, OnApplicationBootstrap,
     OnApplicationShutdown, OnModuleDestroy, OnModuleInit, Phase,
@@ -65,6 +67,7 @@ pub use lifecycle::{
 pub use metadata::{HandlerMetadata, Reflector};
 pub use module::{DynamicModule, Module, ModuleDef};
 pub use module_ref::ModuleRef;
+pub use mount::{Endpoint, Mounting, Thunk, mount};
 pub use pattern::{Pattern, PatternError, PatternLiteral, Wildcard, WildcardStyle};
 pub use payload::Payload;
 pub use pipeline::erased::{Documented, IntoGuard, IntoInterceptor, IntoPipe, Neutral};
@@ -77,6 +80,7 @@ pub use pipeline::{
 pub use provider::{Factory, FactoryError, Injected, Provider, ProviderKind};
 pub use provider_scope::{ContextId, ProviderScope};
 pub use reply::{BoxFuture, Emitter, HandlerError, HandlerReply, HandlerResult, Reply, ReplyStream, generate};
+pub use resolver::{ResolveError, Resolver};
 pub use transport_id::TransportId;
 
 /// What macros expand to. Not for people: anything here may change in any release.
@@ -91,11 +95,11 @@ pub mod __private {
     };
     pub use crate::bus_event::{event_name, topic};
     pub use crate::contract::{ContractBlock, ContractMethod, IsResult, NoResult, Streamed, unserved};
-    pub use crate::handler::mount_with;
     pub use crate::lifecycle::{
         HasApplicationBootstrap, HasApplicationShutdown, HasBeforeShutdown, HasModuleDestroy, HasModuleInit, HooksOf,
         NoApplicationBootstrap, NoApplicationShutdown, NoBeforeShutdown, NoModuleDestroy, NoModuleInit,
     };
+    pub use crate::mount::mount_with;
     pub use crate::pipeline::list::{GuardList, InterceptorList, PipeList};
     pub use crate::pipeline::spec::{
         DefaultFilter, DefaultGuard, DefaultInterceptor, DefaultPipe, DocumentedGuard, DocumentedInterceptor,

@@ -5,8 +5,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::container::{Container, Late, Visible};
-use crate::injectable::{Injectable, Key, ResolveError};
+use crate::injectable::{Injectable, Key};
 use crate::provider_scope::{Call, ContextId, ProviderScope};
+use crate::resolver::ResolveError;
 
 /// Gives providers when they are asked for, not when one is built; inject it anywhere as `Arc<ModuleRef>`.
 ///

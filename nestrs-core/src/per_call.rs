@@ -5,8 +5,9 @@ use std::sync::{Arc, Weak};
 use crate::container::Container;
 use crate::context::ExecutionContext;
 use crate::error::TransportError;
-use crate::injectable::{Key, ResolveError, Resolver};
+use crate::injectable::Key;
 use crate::provider_scope::{Call, ProviderScope};
+use crate::resolver::{ResolveError, Resolver};
 
 /// The service of a mounted handler.
 pub(crate) enum ServiceSource<S> {

@@ -8,12 +8,13 @@ use std::future::Future;
 use std::sync::Arc;
 
 use crate::discovery::ProviderMetadata;
-use crate::injectable::{Dependency, Injectable, Instance, Key, ResolveError, Resolver, short_type_name};
+use crate::injectable::{Dependency, Injectable, Key, short_type_name};
 use crate::lifecycle::{Hooks, Phase};
 use crate::pipeline::chain::{Level, StageKind};
 use crate::pipeline::{CanActivate, Enhancers, ExceptionFilter, Interceptor, PipeTransform};
 use crate::provider_scope::ProviderScope;
 use crate::reply::BoxFuture;
+use crate::resolver::{Instance, ResolveError, Resolver};
 
 /// Whatever a factory failed with.
 pub type FactoryError = Box<dyn Error + Send + Sync>;

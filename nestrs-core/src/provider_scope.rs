@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use crate::context::ExecutionContext;
-use crate::injectable::{Instance, ResolveError};
+use crate::resolver::{Instance, ResolveError};
 
 /// How many instances of a provider there are (NestJS's `Scope`).
 ///

@@ -4,9 +4,10 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use crate::injectable::{Dependency, Key, ResolveError, Resolver};
+use crate::injectable::{Dependency, Key};
 use crate::per_call::ServiceSource;
 use crate::pipeline::spec::{StageNeed, StageSpec};
+use crate::resolver::{ResolveError, Resolver};
 
 /// A service with what its handler's arguments need.
 #[derive(Debug)]

@@ -7,11 +7,12 @@ use super::{BootOptions, Problem};
 use crate::container::{Late, View, Visible};
 use crate::context::ExecutionContext;
 use crate::discovery::DiscoveryService;
-use crate::injectable::{Instance, Key, ResolveError, Resolver};
+use crate::injectable::Key;
 use crate::module::{Export, ModuleDef};
 use crate::module_ref::ModuleRef;
 use crate::provider::{Build, Provider, ProviderKind};
 use crate::provider_scope::ProviderScope;
+use crate::resolver::{Instance, ResolveError, Resolver};
 
 /// Every module once, each provider numbered, each module's view computed.
 pub(super) struct Graph {

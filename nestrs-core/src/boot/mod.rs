@@ -16,13 +16,14 @@ use std::sync::Arc;
 use crate::container::{Container, Plan, Scope};
 use crate::discovery::Catalogue;
 use crate::handler::Route;
-use crate::injectable::{Dependency, Instance, StageCache};
+use crate::injectable::Dependency;
 use crate::lifecycle::{Hooks, Lifecycle};
 use crate::module::{DynamicModule, ModuleDef};
 use crate::pipeline::spec::EnhancerSpecs;
 use crate::pipeline::{Enhancers, Level, StageKind};
 use crate::provider::{AddEnhancer, Build, FactoryError, Provider};
 use crate::provider_scope::ProviderScope;
+use crate::resolver::{Instance, StageCache};
 
 use graph::Graph;
 use mounts::Mounts;

@@ -11,13 +11,14 @@ use crate::bus_event::subscription_problem;
 use crate::container::Container;
 use crate::discovery::{Catalogue, CatalogueEntry};
 use crate::handler::{HandlerDef, HandlerKind, HandlerSet, Route};
-use crate::injectable::{Dependency, Key, ResolveError, short_type_name};
+use crate::injectable::{Dependency, Key, short_type_name};
 use crate::module::Listed;
 use crate::pattern::Pattern;
 use crate::pipeline::spec::{EnhancerSpecs, StageNeed};
 use crate::pipeline::{Chain, ChainEntry, Enhancers, StageKind};
 use crate::provider_scope::ProviderScope;
 use crate::registry;
+use crate::resolver::ResolveError;
 
 /// Every handler that will be served, and where.
 #[derive(Default)]
@@ -163,7 +164,7 @@ impl Mounts {
             }
         }
         if !forgotten.is_empty() {
-            let services: Vec<_> = forgotten.iter().map(|(service, _)| short_type_name(service)).collect();
+            let services: Vec<_> = forgotten.keys().map(|service| short_type_name(service)).collect();
             tracing::warn!(
                 services = services.join(", "),
                 handlers = forgotten.values().sum::<usize>(),

@@ -8,7 +8,7 @@ use std::any::type_name;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use crate::injectable::{Dependency, Injectable, Key, ResolveError, Resolver};
+use crate::injectable::{Dependency, Injectable, Key};
 use crate::module::ModuleDef;
 use crate::pipeline::chain::{ChainEntry, Level, StageKind};
 use crate::pipeline::filter::ErasedFilter;
@@ -20,6 +20,7 @@ use crate::pipeline::{
     MicroPipeTransform, PipeTransform,
 };
 use crate::provider_scope::ProviderScope;
+use crate::resolver::{ResolveError, Resolver};
 
 /// What one stage needs at boot.
 #[derive(Debug)]

@@ -1,0 +1,106 @@
+use serde_json::json;
+
+use super::*;
+use crate::error::ErrorKind;
+
+#[test]
+fn fr_7_a_lone_surrogate_is_read_as_the_replacement_character() {
+    let text = |json: &'static str| Payload::from_json(json).decode::<String>().unwrap();
+    assert_eq!(text(r#""\ud83d""#), "\u{fffd}");
+    assert_eq!(text(r#""\udc00x\ud83d""#), "\u{fffd}x\u{fffd}");
+    assert_eq!(text(r#""\ud83d\ude00""#), "😀");
+    assert_eq!(text(r#""\ud83d\ud83d\ude00""#), "\u{fffd}😀");
+    assert_eq!(text(r#""\\ud83d""#), r"\ud83d");
+    assert_eq!(Payload::from_json(r#"{"\ud83d":1}"#).value().unwrap(), &json!({"\u{fffd}": 1}));
+}
+
+#[test]
+fn absent_differs_from_null_and_decodes_like_it() {
+    assert!(Payload::absent().is_absent());
+    assert!(!Payload::from_json("null").is_absent());
+    assert_ne!(Payload::absent(), Payload::from_json("null"));
+    assert_eq!(Payload::absent().decode::<Option<u8>>().unwrap(), None);
+    assert_eq!(Payload::absent().into_value().unwrap(), Value::Null);
+    assert_eq!(Payload::absent().json().as_ref(), b"null");
+    assert!(Payload::absent().decode::<u8>().is_err());
+}
+
+#[test]
+fn a_value_is_parsed_once_and_shared_by_clones_made_later() {
+    let payload = Payload::from_json("[1,2]");
+    let first: *const Value = payload.value().unwrap();
+    let clone = payload.clone();
+    assert!(std::ptr::eq(first, clone.value().unwrap()));
+    assert_eq!(clone.into_value().unwrap(), json!([1, 2]));
+}
+
+#[test]
+fn a_misfit_says_where_and_is_an_invalid_payload() {
+    let error = Payload::from_json(r#"{"a":"x"}"#).decode::<std::collections::BTreeMap<String, u8>>().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidPayload);
+    assert_eq!(error.message, "invalid payload: expected u8, found string, at `a`");
+    let error = Payload::from_json("{bad").value().unwrap_err();
+    assert!(error.message.contains("line 1") && error.details.is_none(), "{error}");
+}
+
+#[test]
+fn a_payload_is_serialised_as_it_was_received() {
+    let check = |text: &'static str| {
+        let again = Payload::from_serialize(&Payload::from_json(text)).unwrap();
+        assert_eq!(again.json(), text.as_bytes());
+    };
+    check(r#"{"b":1,"a":12345678901234567890123}"#);
+    check(r#""\ud83d""#);
+    assert_eq!(serde_json::to_string(&vec![Payload::absent(), json!(1).into()]).unwrap(), "[null,1]");
+    assert!(Payload::from_serialize(&Payload::from_json("{bad")).is_err());
+}
+
+#[test]
+fn debug_shows_no_content() {
+    assert_eq!(format!("{:?}", Payload::from_json(r#""secret""#)), "Payload(8 bytes)");
+    assert_eq!(format!("{:?}", Payload::from_value(json!("secret"))), "Payload(value)");
+}
+
+#[test]
+fn received_bytes_are_decoded_and_passed_on_untouched() {
+    let frame = Bytes::from_static(br#"xx{"a": 1}xx"#);
+    let payload = Payload::from_json(frame.slice(2..10));
+    assert_eq!(payload.json().as_ref(), br#"{"a": 1}"#, "spaces and all");
+    assert_eq!(payload.json().as_ptr(), frame[2..].as_ptr(), "no copy was made");
+    assert_eq!(payload.into_value().unwrap(), json!({"a": 1}));
+}
+
+#[test]
+fn a_value_is_taken_without_a_copy_unless_someone_else_holds_it() {
+    let payload = Payload::from(json!(["x"]));
+    let other = payload.clone();
+    assert_eq!(payload.into_value().unwrap(), json!(["x"]));
+    assert_eq!(other.decode::<Vec<String>>().unwrap(), ["x"]);
+    assert_eq!(other.json().as_ref(), br#"["x"]"#);
+    assert_eq!(other.decode::<u8>().unwrap_err().kind(), ErrorKind::InvalidPayload);
+}
+
+#[test]
+fn payloads_are_equal_as_json_values() {
+    assert_eq!(Payload::from_json(r#"{"a":1,"b":2}"#), Payload::from_value(json!({"b": 2, "a": 1})));
+    assert_ne!(Payload::from_json("1"), Payload::from_json("2"));
+    assert_ne!(Payload::from_json("{bad"), Payload::from_json("{bad"));
+    assert_eq!(Payload::default(), Payload::absent());
+}
+
+#[test]
+fn rq_4_what_serde_refuses_keeps_its_reason_for_the_log() {
+    let refused = std::collections::BTreeMap::from([((1, 2), 3)]);
+    let error = Payload::from_serialize(&refused).unwrap_err();
+    assert_eq!((error.kind(), error.is_withheld()), (ErrorKind::Internal, true));
+    assert!(std::error::Error::source(&error).is_some());
+    assert_eq!(Payload::from_serialize("x").unwrap(), Payload::from_json(r#""x""#));
+}
+
+#[test]
+fn text_that_nests_too_deep_is_invalid_and_not_the_end_of_the_process() {
+    let deep = |levels| Payload::from_json(format!("{}{}", "[".repeat(levels), "]".repeat(levels)));
+    assert!(deep(127).value().is_ok());
+    assert_eq!(deep(128).value().unwrap_err().kind(), ErrorKind::InvalidPayload);
+    assert!(deep(1_000_000).decode::<Value>().is_err());
+}

@@ -1,0 +1,66 @@
+//! A signal as the beginning of a graceful end.
+
+use std::sync::{Arc, OnceLock};
+
+use nestrs_microservices::Shutdown;
+
+/// Begins a graceful shutdown at the first signal and ends the process at the second.
+pub(crate) fn on_signals(shutdown: Shutdown, received: Arc<OnceLock<i32>>) {
+    tokio::spawn(async move {
+        let Some(mut signals) = Signals::watch() else {
+            tracing::error!("signals cannot be watched; shutdown hooks are off");
+            return;
+        };
+        loop {
+            let number = signals.next().await;
+            if shutdown.has_begun() {
+                std::process::exit(128 + number);
+            }
+            tracing::info!(signal = number, "shutting down");
+            received.get_or_init(|| number);
+            shutdown.begin();
+        }
+    });
+}
+
+/// SIGTERM and SIGINT.
+#[cfg(unix)]
+struct Signals([tokio::signal::unix::Signal; 2]);
+
+#[cfg(unix)]
+impl Signals {
+    const KINDS: [tokio::signal::unix::SignalKind; 2] =
+        [tokio::signal::unix::SignalKind::terminate(), tokio::signal::unix::SignalKind::interrupt()];
+
+    fn watch() -> Option<Self> {
+        let [terminate, interrupt] = Self::KINDS.map(tokio::signal::unix::signal);
+        Some(Self([terminate.ok()?, interrupt.ok()?]))
+    }
+
+    async fn next(&mut self) -> i32 {
+        let [terminate, interrupt] = &mut self.0;
+        let kind = tokio::select! {
+            _ = terminate.recv() => Self::KINDS[0],
+            _ = interrupt.recv() => Self::KINDS[1],
+        };
+        kind.as_raw_value()
+    }
+}
+
+/// Ctrl-C.
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn watch() -> Option<Self> {
+        Some(Self)
+    }
+
+    async fn next(&mut self) -> i32 {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        2
+    }
+}
