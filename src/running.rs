@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use nestrs_core::{Application, ErrorKind, Pattern, TransportError};
-use nestrs_microservices::{EventBus, Shutdown};
+use nestrs_microservices::{ClientsService, EventBus, Shutdown};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -15,6 +15,9 @@ use crate::lifecycle;
 
 /// How long what the last hooks have emitted may take.
 pub(crate) const BUS_FAREWELL: Duration = Duration::from_secs(1);
+
+/// How long the clients of one module may take to close.
+const CLIENTS_FAREWELL: Duration = Duration::from_secs(1);
 
 /// One address an application listens on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -176,7 +179,7 @@ impl RunningApp {
     /// run ([`OnModuleDestroy`](crate::OnModuleDestroy) and the others), each for 5 s at most.
     ///
     /// Events on the bus finish within the same grace period, after the calls that emit them, and what the hooks emit
-    /// within a second more; then the bus is closed.
+    /// within a second more; then the bus is closed, and last the clients of `ClientsModule`s.
     pub async fn close(mut self) {
         let deadline = Instant::now() + self.shutdown.grace_period();
         self.shutdown.finish().await;
@@ -185,6 +188,11 @@ impl RunningApp {
         self.bus.drain(deadline.saturating_duration_since(Instant::now())).await;
         lifecycle::end(&self.application.lifecycle, self.signal.get().copied()).await;
         self.bus.close(BUS_FAREWELL).await;
+        for clients in self.application.container.all::<ClientsService>() {
+            if tokio::time::timeout(CLIENTS_FAREWELL, clients.close()).await.is_err() {
+                tracing::warn!(target: "nestrs::app", ?clients, "clients did not close in time");
+            }
+        }
     }
 }
 

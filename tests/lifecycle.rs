@@ -145,3 +145,58 @@ async fn a_hook_that_fails_at_the_start_is_the_reason_the_application_does_not()
     assert_eq!(error.to_string(), "`Broken` failed in `on_module_init`: no connection");
     marks();
 }
+
+#[injectable]
+struct Echo;
+
+#[micro_routes]
+impl Echo {
+    #[message_pattern("echo")]
+    async fn echo(&self, text: String) -> String {
+        text
+    }
+}
+
+#[module(providers = [Echo], microservices = [Echo])]
+struct EchoModule;
+
+/// Says goodbye over a client, last of all.
+#[injectable]
+struct Polite {
+    #[inject("ECHO")]
+    echo: Arc<ClientProxy>,
+}
+
+impl OnApplicationShutdown for Polite {
+    async fn on_application_shutdown(&self, _signal: Option<i32>) -> HookResult {
+        let said: String = self.echo.send("echo", "goodbye").await?;
+        mark(said);
+        Ok(())
+    }
+}
+
+/// In the order of NestJS: servers, hooks, clients.
+#[tokio::test]
+async fn clients_are_open_for_the_last_hook_and_closed_after_it() {
+    let _turn = TURN.lock().await;
+    let (server, dial) = memory_pair();
+    let echo = NestFactory::create_microservice::<EchoModule>(server).start().await.unwrap();
+
+    tokio::task_local!(static DIAL: nestrs::microservices::TcpTransportOptions);
+    struct PoliteModule;
+    impl nestrs::Module for PoliteModule {
+        fn define() -> nestrs::ModuleDef {
+            let clients = ClientsModule::register(&[nestrs::microservices::ClientConfig::tcp("ECHO", DIAL.get())]);
+            nestrs::ModuleDef::new::<Self>().import_dynamic(clients).provide(Provider::class::<Polite>())
+        }
+    }
+
+    let polite = NestFactory::create_microservice::<PoliteModule>(memory_pair().0);
+    let polite = DIAL.scope(dial, async { polite.start().await.unwrap() }).await;
+    let client = polite.get_named::<ClientProxy>("ECHO").expect("the root module imports it");
+    polite.close().await;
+    assert_eq!(marks(), ["goodbye"]);
+    let error = client.send::<_, String>("echo", "again").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Closed);
+    echo.close().await;
+}

@@ -47,6 +47,14 @@ pub(crate) struct Plan {
 }
 
 impl Container {
+    /// Every singleton that is asked for as an `Arc<T>`, named or not, whichever module provides it.
+    #[must_use]
+    pub fn all<T: ?Sized + Send + Sync + 'static>(&self) -> Vec<Arc<T>> {
+        let wanted = std::any::TypeId::of::<T>();
+        let asked_for = self.plans.iter().zip(&self.instances).filter(|(plan, _)| plan.key.type_id() == wanted);
+        asked_for.filter_map(|(_, instance)| instance.as_ref()?.get()).collect()
+    }
+
     /// Nothing is built yet.
     pub(crate) fn new(
         views: Vec<View>,

@@ -25,7 +25,8 @@ pub struct TestingModule<M> {
 /// An application that runs for a test: its messages come through memory, its HTTP requests without a socket; packets,
 /// codec, dispatch, stages, life-cycle hooks and shutdown are those of production.
 ///
-/// Nothing waits for the clock, so tests may pause it (`#[tokio::test(start_paused = true)]`).
+/// Nothing waits for the clock, so tests may pause it (`#[tokio::test(start_paused = true)]`). Its transport is called
+/// `memory`: a handler that is filtered to others (`transport = tcp`) is not reached, and start-up says so.
 ///
 /// ```
 /// use std::sync::Arc;

@@ -134,6 +134,15 @@ impl ClientsService {
         self.proxies.get(name).cloned()
     }
 
+    /// Closes every client of this module: calls under way and later ones fail with
+    /// [`ErrorKind::Closed`](nestrs_core::ErrorKind::Closed). An application does so when it ends, after the hooks of the
+    /// end, which may still call (NestJS fact sheet, section 16).
+    pub async fn close(&self) {
+        for proxy in self.proxies.values() {
+            proxy.close().await;
+        }
+    }
+
     /// The client registered under `name`.
     ///
     /// # Panics
