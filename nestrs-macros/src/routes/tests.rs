@@ -231,3 +231,19 @@ fn an_item_that_is_no_block_stays_as_it_is() {
     assert_eq!(output.to_string(), item);
     assert_errors(errors, &[("struct", "stands on an impl block")]);
 }
+
+#[test]
+fn stages_and_markers_stay_for_the_contract_below() {
+    let check = |family: Family, args: &str, block: &str, kept: &str| {
+        let (output, errors) = routes(family, args.parse().unwrap(), block.parse().unwrap());
+        assert_errors(errors, &[]);
+        assert!(output.to_string().contains(&kept.parse::<TokenStream>().unwrap().to_string()), "{output}");
+    };
+    let block = r#"#[micro_routes(crate = frame, contract = Api)] impl Math {
+        #[on_event("b")] #[use_guards(B)] fn a(&self, #[pipe(A)] a: A) {} #[use_guards(C)] fn c(&self) {}
+    }"#;
+    check(Family::Bus, "", block, "#[use_guards(B)] fn a(&self, #[pipe(A)] a: A) {} #[use_guards(C)] fn c(&self) {}");
+    // And they go where nobody reads them any more.
+    let block = "impl Math { #[use_guards(B)] fn a(&self, #[pipe(A)] a: A) {} }";
+    check(Family::Micro, "contract = Api", block, "impl Math { fn a(&self, a: A) {} }");
+}
