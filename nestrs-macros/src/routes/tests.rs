@@ -121,7 +121,10 @@ fn stages_stay_for_the_controller_that_shares_the_block() {
     let (output, errors) = routes(Family::Micro, TokenStream::new(), block.parse().unwrap());
     assert!(errors.is_empty());
     let output = output.to_string();
-    assert!(output.starts_with("# [controller] # [use_guards (A)]"), "{output}");
+    assert!(
+        output.starts_with("# [controller] # [rustfmt :: nestrs_read (micro_routes , controller)] # [use_guards (A)]"),
+        "{output}"
+    );
     assert!(output.contains("# [get] # [use_filters (B)]"), "{output}");
 }
 
@@ -146,7 +149,7 @@ fn two_blocks_in_one_both_get_the_stages() {
     let (output, errors) = routes(Family::Micro, TokenStream::new(), block.parse().unwrap());
     assert!(errors.is_empty());
     let output = output.to_string();
-    assert!(output.starts_with("# [event_routes] # [use_micro_guards (A)] impl Math"), "{output}");
+    assert!(output.starts_with("# [event_routes] # [rustfmt :: nestrs_read (micro_routes , event_routes)] # [use_micro_guards (A)] impl Math"), "{output}");
     assert!(output.contains(r#"# [on_event ("b")] # [use_micro_pipes (B)] fn a (& self , # [ctx] a : A)"#), "{output}");
 }
 
