@@ -150,8 +150,10 @@ pub(crate) fn lone_helper(helper: &str, args: &TokenStream, item: TokenStream) -
         "`#[controller]`"
     } else if helper == "on_event" {
         "`#[event_routes]`"
-    } else if attrs::STAGES.contains(&helper) && !attrs::MESSAGE_STAGES.contains(&helper) {
-        "`#[micro_routes]` and `#[controller]`"
+    } else if attrs::MESSAGE_STAGES.contains(&helper) {
+        "`#[micro_routes]` and `#[event_routes]`"
+    } else if attrs::STAGES.contains(&helper) {
+        "`#[micro_routes]`, `#[event_routes]` and `#[controller]`"
     } else {
         "`#[micro_routes]`"
     };
@@ -239,8 +241,9 @@ mod tests {
         };
         check("message_pattern", "`#[micro_routes]`");
         check("event_pattern", "`#[micro_routes]`");
-        check("use_micro_guards", "`#[micro_routes]`");
-        check("use_guards", "`#[micro_routes]` and `#[controller]`");
+        check("use_micro_guards", "`#[micro_routes]` and `#[event_routes]`");
+        check("use_guards", "`#[micro_routes]`, `#[event_routes]` and `#[controller]`");
+        check("set_metadata", "`#[micro_routes]`, `#[event_routes]` and `#[controller]`");
         check("on_event", "`#[event_routes]`");
         check("get", "`#[controller]`");
     }
