@@ -9,6 +9,7 @@ use crate::block;
 use crate::contract;
 use crate::diag::Errors;
 use crate::paths::{self, Nest};
+use crate::routes;
 
 #[derive(Debug)]
 pub(crate) struct Controller {
@@ -89,6 +90,10 @@ impl Method {
         unread.extend(unreadable(&method.attrs));
         let reads_next = is_served || method.attrs.iter().any(|other| attrs::is_one_of(other, attrs::HANDLERS));
         let stages = Stages::take(&mut method.attrs, reads_next, errors);
+        routes::check_route(&method.sig, reads_next, errors);
+        if !reads_next {
+            routes::strip_markers(&mut method.sig);
+        }
         let routes = verbs.into_iter().map(|attribute| Route {
             verb: attrs::name(&attribute),
             path: path(&attribute, errors),

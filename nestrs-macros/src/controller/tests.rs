@@ -96,3 +96,19 @@ fn stages_stay_for_the_contract_below() {
         &[("#[use_guards(B)]", "`b` is no route")],
     );
 }
+
+#[test]
+fn markers_of_arguments_are_for_messages() {
+    let each = "without it: write a method for each";
+    check(
+        "",
+        "#[micro_routes] impl W { #[get] #[message_pattern(\"a\")] fn a(&self, #[ctx] a: A, #[pipe(B)] #[payload] b: B) {} }",
+        &[("#[pipe(B)]", each)],
+    );
+    check(
+        "",
+        "#[micro_routes(contract = Api)] impl W { #[get] fn a(&self, #[payload(\"a\")] a: A) {} }",
+        &[("#[payload(\"a\")]", each)],
+    );
+    check_methods("#[get] fn a(&self, #[ctx] a: A) {}", &[("#[ctx]", "there extractors do that")]);
+}

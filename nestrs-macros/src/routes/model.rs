@@ -179,6 +179,9 @@ fn leave(method: &mut ImplItemFn, is_served: bool, errors: &mut Errors) -> (Sign
     let is_route = method.attrs.iter().any(|other| attrs::is_one_of(other, attrs::VERBS));
     let stages = Stages::take(&mut method.attrs, reads_next || is_route, errors);
     let signature = method.sig.clone();
+    if is_route {
+        argument::check_route(&signature, true, errors);
+    }
     if !reads_next {
         argument::strip_markers(&mut method.sig);
     }

@@ -250,3 +250,29 @@ fn stages_and_markers_stay_for_the_contract_below() {
     let block = "impl Math { #[use_guards(B)] fn a(&self, #[pipe(A)] a: A) {} }";
     check(Family::Micro, "contract = Api", block, "impl Math { fn a(&self, a: A) {} }");
 }
+
+#[test]
+fn a_marker_on_a_method_that_is_a_route_too_is_an_error() {
+    let check_shared = |family: Family, method: &str, expected: &[(&str, &str)]| {
+        let block = format!("#[controller] impl Math {{ #[post] {method} {{}} }}");
+        let (_, errors) = routes(family, TokenStream::new(), block.parse().unwrap());
+        assert_errors(errors, expected);
+    };
+    let each = "without it: write a method for each";
+    check_shared(
+        Family::Micro,
+        "#[message_pattern(\"a\")] fn a(&self, #[payload(\"a\")] a: A, #[header(\"b\")] b: B, #[pipe(C)] c: C, #[inject] d: Arc<D>)",
+        &[("#[payload(\"a\")]", each), ("#[header(\"b\")]", each), ("#[pipe(C)]", each), ("#[inject]", each)],
+    );
+    check_shared(Family::Bus, "#[on_event(\"a\")] fn a(&self, #[pipe(A)] a: A)", &[("#[pipe(A)]", each)]);
+    check_shared(Family::Micro, "#[message_pattern(\"a\")] fn a(&self, #[ctx] b: B, #[payload] a: A)", &[]);
+}
+
+#[test]
+fn an_event_of_the_bus_has_no_headers() {
+    let check_bus = |method: &str, expected: &[(&str, &str)]| {
+        check_as(Family::Bus, "", &format!("impl Math {{ #[on_event(\"a\")] {method} {{}} }}"), expected);
+    };
+    check_bus("fn a(&self, #[header(\"x\")] a: Option<A>, b: B)", &[("#[header(\"x\")]", "has no headers")]);
+    check_bus("fn a(&self, #[payload(\"x\")] a: A, #[pipe(B)] #[ctx] b: B)", &[]);
+}
