@@ -26,6 +26,9 @@ pub(crate) const MESSAGE_STAGES: &[&str] =
 /// The attributes of HTTP methods.
 pub(crate) const VERBS: &[&str] = &["get", "post", "put", "patch", "delete", "head", "options"];
 
+/// The attributes that make methods handlers of messages and events.
+pub(crate) const HANDLERS: &[&str] = &["message_pattern", "event_pattern", "on_event"];
+
 /// The last segment of an attribute's path: `nestrs::message_pattern` is `message_pattern` too.
 pub(crate) fn name(attribute: &Attribute) -> String {
     attribute.path().segments.last().map(|segment| segment.ident.to_string()).unwrap_or_default()

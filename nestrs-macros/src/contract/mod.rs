@@ -16,7 +16,7 @@ use quote::ToTokens;
 use crate::diag::Errors;
 use model::Contract;
 
-pub(crate) use served::{Served, block_arguments, check_block, conformance};
+pub(crate) use served::{Served, block_arguments, check_block, conformance, is_served};
 
 /// The trait and its client; with errors, the trait as it was written, without the attributes that were read.
 pub(crate) fn contract(args: TokenStream, item: TokenStream) -> (TokenStream, Errors) {

@@ -6,7 +6,7 @@
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::quote_spanned;
 use syn::parse::{ParseStream, Parser};
-use syn::{Attribute, Ident, ItemImpl, Path, ReturnType, Signature, Token, Type};
+use syn::{Attribute, Ident, ItemImpl, Meta, Path, ReturnType, Signature, Token, Type};
 
 use crate::attrs;
 use crate::diag::Errors;
@@ -34,6 +34,15 @@ pub(crate) fn block_arguments(attribute: &str, tokens: TokenStream, errors: &mut
         contract.get_or_insert(path);
     }
     (nest, contract)
+}
+
+/// Whether one of these attributes serves a contract: then it reads every method, and no pattern says so.
+pub(crate) fn is_served(attributes: &[Attribute]) -> bool {
+    let serves = |attribute: &Attribute| match &attribute.meta {
+        Meta::List(list) => paths::at_commas(list.tokens.clone()).iter().any(is_contract_argument),
+        _ => false,
+    };
+    attributes.iter().any(|attribute| attrs::name(attribute) == "micro_routes" && serves(attribute))
 }
 
 fn is_contract_argument(argument: &TokenStream) -> bool {

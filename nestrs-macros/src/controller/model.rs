@@ -6,8 +6,10 @@ use syn::{Attribute, ImplItem, ImplItemFn, ItemImpl, LitStr, Meta, Signature};
 
 use crate::attrs::{self, Stages};
 use crate::block;
+use crate::contract;
 use crate::diag::Errors;
 use crate::paths::{self, Nest};
+use crate::routes;
 
 #[derive(Debug)]
 pub(crate) struct Controller {
@@ -57,10 +59,11 @@ impl Controller {
         let mut unread = unreadable(&item.attrs);
         let reads_next = item.attrs.iter().any(|other| attrs::is_one_of(other, attrs::BLOCKS));
         let stages = Stages::take(&mut item.attrs, reads_next, errors);
+        let is_served = contract::is_served(&item.attrs);
         let mut methods = Vec::new();
         for part in &mut item.items {
             if let ImplItem::Fn(method) = part {
-                methods.extend(Method::take(method, &mut unread, errors));
+                methods.extend(Method::take(method, is_served, &mut unread, errors));
             }
         }
         Some(Self { nest, item, prefix, methods, stages, unread })
@@ -69,15 +72,28 @@ impl Controller {
 
 impl Method {
     /// Reads a method and takes its verbs away; `None` for a method that answers no requests.
-    fn take(method: &mut ImplItemFn, unread: &mut Vec<Attribute>, errors: &mut Errors) -> Option<Self> {
+    ///
+    /// In a block that `is_served` to a contract too, every method has another reader.
+    fn take(
+        method: &mut ImplItemFn,
+        is_served: bool,
+        unread: &mut Vec<Attribute>,
+        errors: &mut Errors,
+    ) -> Option<Self> {
         let verbs = attrs::take(&mut method.attrs, attrs::VERBS);
         if verbs.is_empty() {
-            report_idle_stages(method, errors);
+            if !is_served {
+                report_idle_stages(method, errors);
+            }
             return None;
         }
         unread.extend(unreadable(&method.attrs));
-        let reads_next = method.attrs.iter().any(|other| attrs::is_one_of(other, HANDLERS));
+        let reads_next = is_served || method.attrs.iter().any(|other| attrs::is_one_of(other, attrs::HANDLERS));
         let stages = Stages::take(&mut method.attrs, reads_next, errors);
+        routes::check_route(&method.sig, reads_next, errors);
+        if !reads_next {
+            routes::strip_markers(&mut method.sig);
+        }
         let routes = verbs.into_iter().map(|attribute| Route {
             verb: attrs::name(&attribute),
             path: path(&attribute, errors),
@@ -87,16 +103,13 @@ impl Method {
     }
 }
 
-/// The attributes of other blocks' handlers.
-const HANDLERS: &[&str] = &["message_pattern", "event_pattern", "on_event"];
-
 fn unreadable(attributes: &[Attribute]) -> Vec<Attribute> {
     attributes.iter().filter(|attribute| attrs::is_one_of(attribute, attrs::MESSAGE_STAGES)).cloned().collect()
 }
 
 /// A stage around no route would be a guard that guards nothing.
 fn report_idle_stages(method: &mut ImplItemFn, errors: &mut Errors) {
-    if method.attrs.iter().any(|attribute| attrs::is_one_of(attribute, HANDLERS)) {
+    if method.attrs.iter().any(|attribute| attrs::is_one_of(attribute, attrs::HANDLERS)) {
         return;
     }
     for attribute in attrs::take(&mut method.attrs, attrs::STAGES) {

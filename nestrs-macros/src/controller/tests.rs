@@ -81,3 +81,34 @@ fn a_stage_runs_around_a_route_or_not_at_all() {
         &[("#[use_guards(A)]", "`b` is no route, so nothing would run this")],
     );
 }
+
+#[test]
+fn stages_stay_for_the_contract_below() {
+    let block = "#[micro_routes(contract = Api)] impl W { #[get] #[use_guards(A)] fn a(&self) {} #[use_guards(B)] fn b(&self) {} }";
+    let (output, errors) = controller(TokenStream::new(), block.parse().unwrap());
+    assert_errors(errors, &[]);
+    let kept = quote::quote!(impl W { #[use_guards(A)] fn a(&self) {} #[use_guards(B)] fn b(&self) {} });
+    assert!(output.to_string().contains(&kept.to_string()), "{output}");
+    // A block without a contract has no handlers but those that say so.
+    check(
+        "",
+        "#[micro_routes] impl W { #[get] fn a(&self) {} #[use_guards(B)] fn b(&self) {} }",
+        &[("#[use_guards(B)]", "`b` is no route")],
+    );
+}
+
+#[test]
+fn markers_of_arguments_are_for_messages() {
+    let each = "without it: write a method for each";
+    check(
+        "",
+        "#[micro_routes] impl W { #[get] #[message_pattern(\"a\")] fn a(&self, #[ctx] a: A, #[pipe(B)] #[payload] b: B) {} }",
+        &[("#[pipe(B)]", each)],
+    );
+    check(
+        "",
+        "#[micro_routes(contract = Api)] impl W { #[get] fn a(&self, #[payload(\"a\")] a: A) {} }",
+        &[("#[payload(\"a\")]", each)],
+    );
+    check_methods("#[get] fn a(&self, #[ctx] a: A) {}", &[("#[ctx]", "there extractors do that")]);
+}

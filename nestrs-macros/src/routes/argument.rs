@@ -223,10 +223,45 @@ fn label(input: &PatType) -> String {
     }
 }
 
+/// Reports the markers that HTTP routes would run a method without. A method that has handlers beside the route `is_shared`:
+/// then `#[payload]` and `#[ctx]` may say to those what the types of the arguments say to the route.
+pub(crate) fn check_route(signature: &Signature, is_shared: bool, errors: &mut Errors) {
+    let is_same = |marker: &&Attribute| {
+        is_shared && attrs::is_one_of(marker, &["payload", "ctx"]) && matches!(marker.meta, Meta::Path(_))
+    };
+    for marker in signature::arguments(signature).flat_map(markers).filter(|marker| !is_same(marker)) {
+        let marked = attrs::name(marker);
+        let advice = match is_shared {
+            true => format!(", and would run `{}` without it: write a method for each", signature.ident),
+            false => ": there extractors do that".to_owned(),
+        };
+        errors.on(marker, format_args!("HTTP routes do not read `#[{marked}]`{advice}"));
+    }
+}
+
+/// Reports what asks an event of the bus for headers, which it does not have.
+pub(crate) fn check_no_header(signature: &Signature, errors: &mut Errors) {
+    let all = signature::arguments(signature).flat_map(markers);
+    for marker in all.filter(|marker| attrs::name(marker) == "header") {
+        let message = "an event of the bus has no headers: take what this is for from the event, and write another method \
+                       for messages that have it";
+        errors.on(marker, message);
+    }
+}
+
+/// The attributes of an argument that are ours.
+fn markers(input: &PatType) -> impl Iterator<Item = &Attribute> {
+    input.attrs.iter().filter(|attribute| is_marker(attribute))
+}
+
+fn is_marker(attribute: &Attribute) -> bool {
+    attrs::is_one_of(attribute, SOURCES) || attrs::name(attribute) == PIPE
+}
+
 pub(crate) fn strip_markers(signature: &mut Signature) {
     for input in &mut signature.inputs {
         if let FnArg::Typed(input) = input {
-            input.attrs.retain(|attribute| !attrs::is_one_of(attribute, SOURCES) && attrs::name(attribute) != PIPE);
+            input.attrs.retain(|attribute| !is_marker(attribute));
         }
     }
 }

@@ -14,6 +14,7 @@ use quote::ToTokens;
 use crate::diag::Errors;
 use model::Routes;
 
+pub(crate) use argument::{check_route, strip_markers};
 pub(crate) use model::Family;
 
 /// The user's block without the helper attributes, then the table, unless there are errors.

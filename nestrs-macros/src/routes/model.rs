@@ -87,11 +87,12 @@ impl Routes {
         // Two block attributes on one block: the one below reads the same stages for its own handlers.
         let reads_next = item.attrs.iter().any(|other| attrs::is_one_of(other, attrs::BLOCKS));
         let stages = Stages::take(&mut item.attrs, reads_next, errors);
+        let is_served = contract::is_served(&item.attrs);
         let mut handlers = Vec::new();
         for method in methods(&mut item) {
             handlers.extend(match contract {
-                None => Handler::take(family, method, errors),
-                Some(_) => Some(Handler::of_contract(method, errors)),
+                None => Handler::take(family, method, is_served, errors),
+                Some(_) => Some(Handler::of_contract(method, is_served, errors)),
             });
         }
         Some(Self { family, nest, contract, item, stages, handlers })
@@ -107,10 +108,14 @@ fn methods(item: &mut ItemImpl) -> impl Iterator<Item = &mut ImplItemFn> {
 
 impl Handler {
     /// Reads a method and takes its helper attributes away; `None` for a method that is no handler.
-    fn take(family: Family, method: &mut ImplItemFn, errors: &mut Errors) -> Option<Self> {
+    ///
+    /// In a block that `is_served` to a contract by an attribute below, every method has another reader.
+    fn take(family: Family, method: &mut ImplItemFn, is_served: bool, errors: &mut Errors) -> Option<Self> {
         let attributes = attrs::take(&mut method.attrs, family.helpers());
         let Some(attribute) = attributes.first() else {
-            report_idle_stages(family, method, errors);
+            if !is_served {
+                report_idle_stages(family, method, errors);
+            }
             return None;
         };
         let kind = match attrs::name(attribute).as_str() {
@@ -132,28 +137,19 @@ impl Handler {
             }
             Family::Micro => named(attribute, errors),
         };
-        // As for the block: whoever reads this method next finds it as we did.
-        let reads_next = method.attrs.iter().any(|other| attrs::is_one_of(other, HELPERS));
-        let is_route = method.attrs.iter().any(|other| attrs::is_one_of(other, attrs::VERBS));
-        let stages = Stages::take(&mut method.attrs, reads_next || is_route, errors);
-        let signature = method.sig.clone();
-        if !reads_next {
-            argument::strip_markers(&mut method.sig);
-        }
+        let (signature, stages) = leave(method, is_served, errors);
         Some(Self { kind, patterns, options, stages, others: method.attrs.clone(), signature, arguments, attributes })
     }
 }
 
 impl Handler {
     /// Reads a method of a block that serves a contract: each is a handler, and none has a pattern of its own.
-    fn of_contract(method: &mut ImplItemFn, errors: &mut Errors) -> Self {
-        for attribute in attrs::take(&mut method.attrs, HELPERS) {
+    fn of_contract(method: &mut ImplItemFn, is_served: bool, errors: &mut Errors) -> Self {
+        for attribute in attrs::take(&mut method.attrs, attrs::HANDLERS) {
             errors.on(&attribute, "the contract has the pattern of this method: leave this out");
         }
-        let stages = Stages::take(&mut method.attrs, false, errors);
-        let signature = method.sig.clone();
-        let arguments = argument::read(&signature, errors);
-        argument::strip_markers(&mut method.sig);
+        let arguments = argument::read(&method.sig, errors);
+        let (signature, stages) = leave(method, is_served, errors);
         let others = method.attrs.clone();
         Self {
             attributes: Vec::new(),
@@ -172,6 +168,24 @@ impl Handler {
         let is_payload = |argument: &&Argument| matches!(argument.source, Source::Payload | Source::RawPayload);
         self.arguments.iter().find(is_payload).map(|argument| &argument.ty)
     }
+}
+
+/// Takes the stages and markers of a method, and its signature as it was written.
+///
+/// As for the block: whoever reads this method next finds it as we did. That is a handler's attribute that is still
+/// there, or a block that serves a contract.
+fn leave(method: &mut ImplItemFn, is_served: bool, errors: &mut Errors) -> (Signature, Stages) {
+    let reads_next = is_served || method.attrs.iter().any(|other| attrs::is_one_of(other, attrs::HANDLERS));
+    let is_route = method.attrs.iter().any(|other| attrs::is_one_of(other, attrs::VERBS));
+    let stages = Stages::take(&mut method.attrs, reads_next || is_route, errors);
+    let signature = method.sig.clone();
+    if is_route {
+        argument::check_route(&signature, true, errors);
+    }
+    if !reads_next {
+        argument::strip_markers(&mut method.sig);
+    }
+    (signature, stages)
 }
 
 /// The patterns that an attribute lists.
@@ -208,7 +222,8 @@ fn event_of(method: &ImplItemFn, arguments: &[Argument], attribute: &Attribute, 
 
 /// A stage around no handler would be a guard that guards nothing. Methods of other blocks keep theirs.
 fn report_idle_stages(family: Family, method: &mut ImplItemFn, errors: &mut Errors) {
-    let elsewhere = |attribute| attrs::is_one_of(attribute, attrs::VERBS) || attrs::is_one_of(attribute, HELPERS);
+    let elsewhere =
+        |attribute| attrs::is_one_of(attribute, attrs::VERBS) || attrs::is_one_of(attribute, attrs::HANDLERS);
     if method.attrs.iter().any(elsewhere) {
         return;
     }
@@ -223,6 +238,3 @@ fn report_idle_stages(family: Family, method: &mut ImplItemFn, errors: &mut Erro
         );
     }
 }
-
-/// The pattern attributes of both families.
-const HELPERS: &[&str] = &["message_pattern", "event_pattern", "on_event"];

@@ -121,7 +121,10 @@ fn stages_stay_for_the_controller_that_shares_the_block() {
     let (output, errors) = routes(Family::Micro, TokenStream::new(), block.parse().unwrap());
     assert!(errors.is_empty());
     let output = output.to_string();
-    assert!(output.starts_with("# [controller] # [use_guards (A)]"), "{output}");
+    assert!(
+        output.starts_with("# [controller] # [rustfmt :: nestrs_read (micro_routes , controller)] # [use_guards (A)]"),
+        "{output}"
+    );
     assert!(output.contains("# [get] # [use_filters (B)]"), "{output}");
 }
 
@@ -146,7 +149,7 @@ fn two_blocks_in_one_both_get_the_stages() {
     let (output, errors) = routes(Family::Micro, TokenStream::new(), block.parse().unwrap());
     assert!(errors.is_empty());
     let output = output.to_string();
-    assert!(output.starts_with("# [event_routes] # [use_micro_guards (A)] impl Math"), "{output}");
+    assert!(output.starts_with("# [event_routes] # [rustfmt :: nestrs_read (micro_routes , event_routes)] # [use_micro_guards (A)] impl Math"), "{output}");
     assert!(output.contains(r#"# [on_event ("b")] # [use_micro_pipes (B)] fn a (& self , # [ctx] a : A)"#), "{output}");
 }
 
@@ -230,4 +233,46 @@ fn an_item_that_is_no_block_stays_as_it_is() {
     let (output, errors) = routes(Family::Micro, TokenStream::new(), item.parse().unwrap());
     assert_eq!(output.to_string(), item);
     assert_errors(errors, &[("struct", "stands on an impl block")]);
+}
+
+#[test]
+fn stages_and_markers_stay_for_the_contract_below() {
+    let check = |family: Family, args: &str, block: &str, kept: &str| {
+        let (output, errors) = routes(family, args.parse().unwrap(), block.parse().unwrap());
+        assert_errors(errors, &[]);
+        assert!(output.to_string().contains(&kept.parse::<TokenStream>().unwrap().to_string()), "{output}");
+    };
+    let block = r#"#[micro_routes(crate = frame, contract = Api)] impl Math {
+        #[on_event("b")] #[use_guards(B)] fn a(&self, #[pipe(A)] a: A) {} #[use_guards(C)] fn c(&self) {}
+    }"#;
+    check(Family::Bus, "", block, "#[use_guards(B)] fn a(&self, #[pipe(A)] a: A) {} #[use_guards(C)] fn c(&self) {}");
+    // And they go where nobody reads them any more.
+    let block = "impl Math { #[use_guards(B)] fn a(&self, #[pipe(A)] a: A) {} }";
+    check(Family::Micro, "contract = Api", block, "impl Math { fn a(&self, a: A) {} }");
+}
+
+#[test]
+fn a_marker_on_a_method_that_is_a_route_too_is_an_error() {
+    let check_shared = |family: Family, method: &str, expected: &[(&str, &str)]| {
+        let block = format!("#[controller] impl Math {{ #[post] {method} {{}} }}");
+        let (_, errors) = routes(family, TokenStream::new(), block.parse().unwrap());
+        assert_errors(errors, expected);
+    };
+    let each = "without it: write a method for each";
+    check_shared(
+        Family::Micro,
+        "#[message_pattern(\"a\")] fn a(&self, #[payload(\"a\")] a: A, #[header(\"b\")] b: B, #[pipe(C)] c: C, #[inject] d: Arc<D>)",
+        &[("#[payload(\"a\")]", each), ("#[header(\"b\")]", each), ("#[pipe(C)]", each), ("#[inject]", each)],
+    );
+    check_shared(Family::Bus, "#[on_event(\"a\")] fn a(&self, #[pipe(A)] a: A)", &[("#[pipe(A)]", each)]);
+    check_shared(Family::Micro, "#[message_pattern(\"a\")] fn a(&self, #[ctx] b: B, #[payload] a: A)", &[]);
+}
+
+#[test]
+fn an_event_of_the_bus_has_no_headers() {
+    let check_bus = |method: &str, expected: &[(&str, &str)]| {
+        check_as(Family::Bus, "", &format!("impl Math {{ #[on_event(\"a\")] {method} {{}} }}"), expected);
+    };
+    check_bus("fn a(&self, #[header(\"x\")] a: Option<A>, b: B)", &[("#[header(\"x\")]", "has no headers")]);
+    check_bus("fn a(&self, #[payload(\"x\")] a: A, #[pipe(B)] #[ctx] b: B)", &[]);
 }

@@ -30,6 +30,7 @@ pub(crate) fn validate(routes: &Routes, errors: &mut Errors) {
         check_options(handler, errors);
         if handler.kind == Kind::Bus {
             check_topics(&handler.patterns, errors);
+            argument::check_no_header(&handler.signature, errors);
         }
         signature::check(&handler.signature, errors);
         for argument in &handler.arguments {
