@@ -91,6 +91,7 @@ pub mod __private {
     };
     pub use crate::bus_event::{event_name, topic};
     pub use crate::contract::{ContractBlock, ContractMethod, IsResult, NoResult, Streamed, unserved};
+    pub use crate::error::Misfit;
     pub use crate::handler::mount_with;
     pub use crate::lifecycle::{
         HasApplicationBootstrap, HasApplicationShutdown, HasBeforeShutdown, HasModuleDestroy, HasModuleInit, HooksOf,

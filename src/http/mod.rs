@@ -4,6 +4,7 @@ mod address;
 mod app;
 mod cors;
 mod layer;
+mod refusal;
 mod reply;
 mod route;
 
