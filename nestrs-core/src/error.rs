@@ -8,7 +8,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Value, json};
 
 mod quoteless;
-pub(crate) use quoteless::{Misfit, quoteless};
+pub use quoteless::Misfit;
+pub(crate) use quoteless::quoteless;
 
 /// What NestJS tells a caller about a failure that is none of its business.
 pub const INTERNAL_SERVER_ERROR: &str = "Internal server error";

@@ -95,6 +95,7 @@ pub mod __private {
     };
     pub use crate::bus_event::{event_name, topic};
     pub use crate::contract::{ContractBlock, ContractMethod, IsResult, NoResult, Streamed, unserved};
+    pub use crate::error::Misfit;
     pub use crate::lifecycle::{
         HasApplicationBootstrap, HasApplicationShutdown, HasBeforeShutdown, HasModuleDestroy, HasModuleInit, HooksOf,
         NoApplicationBootstrap, NoApplicationShutdown, NoBeforeShutdown, NoModuleDestroy, NoModuleInit,

@@ -14,8 +14,8 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::explain::Explained;
 
 use super::cors::CorsOptions;
-use super::layer::RouteStages;
-use super::reply::{error_body, finish};
+use super::layer::{RouteLayer, panic_text};
+use super::reply::error_body;
 use super::route::{MountedRoute, join, mount_all};
 
 /// Settings of the HTTP half; what `configure_http` receives and returns.
@@ -138,18 +138,16 @@ pub(crate) fn build_router(
         // Pipes are for payloads; what an extractor takes is its own affair.
         let stages = route.enhancers.chain().into_iter().filter(|entry| entry.kind != StageKind::Pipe);
         let chain = Chain::new(stages);
-        let mut methods = route.router;
+        let mut layer = RouteLayer::new(route.method, &route.path, route.handler, route.metadata);
         if !chain.is_empty() {
-            let layer = RouteStages::new(&address, route.handler, route.metadata, route.enhancers);
-            methods = layer.around(methods);
+            layer = layer.staged(route.enhancers);
         }
         list.push(Explained::new(address, route.handler, chain));
-        router = router.route(&route.path, methods);
+        router = router.route(&route.path, layer.around(route.router));
     }
     if !twice.is_empty() {
         return Err(twice.join("; "));
     }
-    router = router.layer(axum::middleware::map_response(finish));
     router = router.fallback(nothing_here).method_not_allowed_fallback(wrong_method);
     if let Some(merged) = http.merged {
         router = router.merge(merged);
@@ -179,9 +177,9 @@ async fn wrong_method(request: Request) -> Response {
     error_body(StatusCode::METHOD_NOT_ALLOWED, &format!("Cannot {} {}", request.method(), request.uri().path()))
 }
 
+/// The last resort, for merged routers: a controller's route answers for itself.
 #[expect(clippy::needless_pass_by_value, reason = "the layer asks for this signature")]
 fn panicked(panic: Box<dyn Any + Send>) -> Response {
-    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    tracing::error!(panic = text.unwrap_or("(no message)"), "HTTP handler panicked");
+    tracing::error!(target: "nestrs::http", panic = panic_text(&*panic), "HTTP handler panicked");
     error_body(StatusCode::INTERNAL_SERVER_ERROR, INTERNAL_SERVER_ERROR)
 }

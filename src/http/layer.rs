@@ -1,6 +1,8 @@
 //! Our stages around axum's handlers.
 
+use std::any::Any;
 use std::fmt;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, MatchedPath, Request};
@@ -9,73 +11,116 @@ use axum::http::request::Parts;
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::MethodRouter;
+use futures_util::FutureExt;
+use nestrs_core::spans::Timed;
 use nestrs_core::{
-    Answer, ContextKind, Enhancers, ErrorKind, ExecutionContext, Filters, FromContext, HandlerMetadata, Metadata,
-    Payload, Reply, Stages, TransportError, ValueMap,
+    Answer, ContextKind, Enhancers, ExecutionContext, Filters, FromContext, HandlerMetadata, Metadata, Payload, Reply,
+    Stages, TransportError, ValueMap,
 };
-use serde_json::json;
 
-use super::reply::{Failed, JsonValue, failed, json_response, refusal};
+use super::refusal::accepted;
+use super::reply::{Failed, JsonValue, failed, json_response, respond_error};
+use super::route::Method;
 
-/// Everything that stands around one route.
-pub(super) struct RouteStages {
+/// What is known of a route before it is called. Every request of a controller has it among its extensions.
+struct RouteInfo {
+    method: Method,
+    path: String,
     /// `GET /math/{id}`
     pattern: Arc<str>,
     handler: &'static str,
     metadata: Option<Arc<HandlerMetadata>>,
-    stages: Stages<(), (), ()>,
 }
 
-impl RouteStages {
+/// What stands around one route: its stages, where it has any, and outside of them what writes and logs its failures.
+pub(super) struct RouteLayer {
+    info: Arc<RouteInfo>,
+    stages: Option<Stages<(), (), ()>>,
+}
+
+impl RouteLayer {
     pub(super) fn new(
-        pattern: &str,
+        method: Method,
+        path: &str,
         handler: &'static str,
         metadata: Option<Arc<HandlerMetadata>>,
-        enhancers: Enhancers,
     ) -> Self {
+        let pattern = format!("{method} {path}").into();
+        Self { info: Arc::new(RouteInfo { method, path: path.to_owned(), pattern, handler, metadata }), stages: None }
+    }
+
+    pub(super) fn staged(mut self, enhancers: Enhancers) -> Self {
         let filters = enhancers.to_filters();
-        let stages = Stages::new((), (), ()).inside(&Arc::new(enhancers)).filtered_by(filters);
-        Self { pattern: pattern.into(), handler, metadata, stages }
+        self.stages = Some(Stages::new((), (), ()).inside(&Arc::new(enhancers)).filtered_by(filters));
+        self
     }
 
     pub(super) fn around(self, methods: MethodRouter) -> MethodRouter {
-        let stages = Arc::new(self);
+        let layer = Arc::new(self);
         methods.route_layer(from_fn(move |request: Request, next: Next| {
-            let stages = Arc::clone(&stages);
-            async move { stages.run(request, next).await }
+            let layer = Arc::clone(&layer);
+            async move { layer.run(request, next).await }
         }))
     }
 
+    /// Whatever a handler or a stage does, the caller gets an answer.
     async fn run(&self, mut request: Request, next: Next) -> Response {
-        let (parts, body) = request.into_parts();
-        let cx = context(&parts, Arc::clone(&self.pattern))
-            .with_handler(self.handler)
-            .with_handler_metadata(self.metadata.clone());
-        request = Request::from_parts(parts, body);
-        request.extensions_mut().insert(cx.clone());
-        let end = async { outcome(next.run(request).await).await };
-        match self.stages.enter(&cx, end).await {
-            Ok(HttpAnswer(response)) => response,
-            Err(error) => failed(error),
-        }
+        let info = &self.info;
+        let mut span = Timed::request(info.method.as_str(), &info.path, None);
+        request.extensions_mut().insert(Arc::clone(info));
+        let answering = AssertUnwindSafe(self.answer(request, next)).catch_unwind();
+        let outcome = span
+            .around(answering)
+            .await
+            .unwrap_or_else(|panic| Err(TransportError::internal(format!("panicked: {}", panic_text(&*panic)))));
+        let response = match outcome {
+            Ok(response) => response,
+            Err(error) => span.enter(|| respond_error(&error, info.handler, &info.pattern)),
+        };
+        span.end_as(&response.status().as_u16());
+        response
+    }
+
+    async fn answer(&self, mut request: Request, next: Next) -> Result<Response, TransportError> {
+        let Some(stages) = &self.stages else { return outcome(next.run(request).await).await };
+        let cx = context_of(&mut request);
+        let end = async { outcome(next.run(request).await).await.map(HttpAnswer) };
+        stages.enter(&cx, end).await.map(|HttpAnswer(response)| response)
     }
 }
 
-/// One request as stages see it: its headers are the metadata, its head is what the transport knows.
-fn context(parts: &Parts, pattern: Arc<str>) -> ExecutionContext {
-    ExecutionContext::new(ContextKind::Http, pattern, Payload::absent())
-        .with_metadata(Some(metadata(&parts.headers)))
-        .with_transport(Arc::new(parts.clone()))
+/// What a panic says.
+pub(super) fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("(no message)")
 }
 
-/// The context of a request that no stage stands around.
+/// The context of a request: the one it has, or a new one, which is then its own.
 pub(super) fn context_of(request: &mut Request) -> ExecutionContext {
-    let (parts, body) = std::mem::take(request).into_parts();
-    let cx = context(&parts, pattern_of(&parts));
+    let (mut parts, body) = std::mem::take(request).into_parts();
+    let cx = context(&mut parts);
     *request = Request::from_parts(parts, body);
     cx
 }
 
+/// One request as stages see it: its headers are the metadata, its head is what the transport knows.
+fn context(parts: &mut Parts) -> ExecutionContext {
+    if let Some(cx) = parts.extensions.get::<ExecutionContext>() {
+        return cx.clone();
+    }
+    let info = parts.extensions.get::<Arc<RouteInfo>>();
+    let pattern = info.map_or_else(|| pattern_of(parts), |info| Arc::clone(&info.pattern));
+    let mut cx = ExecutionContext::new(ContextKind::Http, pattern, Payload::absent())
+        .with_metadata(Some(metadata(&parts.headers)))
+        .with_transport(Arc::new(parts.clone()));
+    if let Some(info) = info {
+        cx = cx.with_handler(info.handler).with_handler_metadata(info.metadata.clone());
+    }
+    parts.extensions.insert(cx.clone());
+    cx
+}
+
+/// Of a request to a router of axum's own.
 fn pattern_of(parts: &Parts) -> Arc<str> {
     let path = parts.extensions.get::<MatchedPath>().map(MatchedPath::as_str);
     format!("{} {}", parts.method, path.unwrap_or(parts.uri.path())).into()
@@ -92,16 +137,10 @@ fn metadata(headers: &HeaderMap) -> Metadata {
 
 /// What axum answered, as stages see it: an error of the handler, or what an extractor refused the request with, is an
 /// error of the call.
-async fn outcome(mut response: Response) -> Result<HttpAnswer, TransportError> {
-    if let Some(Failed(error)) = response.extensions_mut().remove() {
-        return Err(error);
-    }
-    match refusal(response).await {
-        Ok(response) => Ok(HttpAnswer(response)),
-        Err((status, text)) => {
-            let kind = if status == 400 { ErrorKind::InvalidPayload } else { ErrorKind::Application };
-            Err(TransportError::new(text).with_details(json!({ "statusCode": status.as_u16() })).with_kind(kind))
-        }
+async fn outcome(mut response: Response) -> Result<Response, TransportError> {
+    match response.extensions_mut().remove() {
+        Some(Failed(error)) => Err(error),
+        None => accepted(response).await,
     }
 }
 
@@ -169,8 +208,7 @@ where
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Response> {
-        let known = parts.extensions.get::<ExecutionContext>().cloned();
-        let cx = known.unwrap_or_else(|| context(parts, pattern_of(parts)));
+        let cx = context(parts);
         T::from_context(&cx).map(Self).map_err(failed)
     }
 }

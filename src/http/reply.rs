@@ -66,12 +66,30 @@ pub struct ResponseOf<'a, T>(pub &'a T);
 
 /// The value is one that axum converts.
 pub trait AxumResponse {
+    /// How it is converted.
+    type Kind;
     /// The kind of response this value makes.
+    fn kind(&self) -> Self::Kind;
+}
+impl<T: IntoResponse> AxumResponse for &&ResponseOf<'_, T> {
+    type Kind = AxumKind;
     fn kind(&self) -> AxumKind {
         AxumKind
     }
 }
-impl<T: IntoResponse> AxumResponse for &&ResponseOf<'_, T> {}
+// Around a value that is JSON all the same, so that interceptors see it.
+impl<T: Serialize> AxumResponse for &&&ResponseOf<'_, Json<T>> {
+    type Kind = AxumJsonKind;
+    fn kind(&self) -> AxumJsonKind {
+        AxumJsonKind
+    }
+}
+impl<T: Serialize> AxumResponse for &&&ResponseOf<'_, (StatusCode, Json<T>)> {
+    type Kind = AxumJsonKind;
+    fn kind(&self) -> AxumJsonKind {
+        AxumJsonKind
+    }
+}
 
 /// The value is `()`: an empty body.
 pub trait EmptyResponse {
@@ -97,6 +115,9 @@ pub struct AxumKind;
 /// See [`JsonResponse`].
 #[derive(Debug)]
 pub struct JsonKind;
+/// axum's [`Json`], alone or with a status.
+#[derive(Debug)]
+pub struct AxumJsonKind;
 
 /// Marks a response that a handler made, as against one that an extractor refused the request with.
 #[derive(Clone, Copy, Debug)]
@@ -125,6 +146,44 @@ impl JsonKind {
     }
 }
 
+/// What is JSON in axum's own way.
+pub trait JsonAndStatus {
+    /// What the body is made of.
+    type Value: Serialize;
+    /// The status and the value.
+    fn split(self) -> (StatusCode, Self::Value);
+}
+
+impl<T: Serialize> JsonAndStatus for Json<T> {
+    type Value = T;
+    fn split(self) -> (StatusCode, T) {
+        (StatusCode::OK, self.0)
+    }
+}
+
+impl<T: Serialize> JsonAndStatus for (StatusCode, Json<T>) {
+    type Value = T;
+    fn split(self) -> (StatusCode, T) {
+        let (status, Json(value)) = self;
+        (status, value)
+    }
+}
+
+impl AxumJsonKind {
+    /// Converts the value.
+    pub fn respond<T: JsonAndStatus>(self, value: T) -> Response {
+        let (status, value) = value.split();
+        match Payload::from_serialize(&value) {
+            Ok(payload) => {
+                let mut response = json_response(payload);
+                *response.status_mut() = status;
+                response
+            }
+            Err(error) => failed(error),
+        }
+    }
+}
+
 /// 200 and a JSON body.
 pub(super) fn json_response(payload: Payload) -> Response {
     let mut response = ([(CONTENT_TYPE, "application/json")], Body::from(payload.to_bytes())).into_response();
@@ -133,7 +192,7 @@ pub(super) fn json_response(payload: Payload) -> Response {
     response
 }
 
-/// A call that failed, on its way through the stages; [`finish`] writes the response.
+/// A call that failed, on its way through the stages; the layer of its route writes the response.
 #[derive(Clone, Debug)]
 pub(super) struct Failed(pub(super) TransportError);
 
@@ -141,36 +200,6 @@ pub(crate) fn failed(error: TransportError) -> Response {
     let mut response = status_of(&error).into_response();
     response.extensions_mut().insert(Failed(error));
     response
-}
-
-/// The response as it leaves: an error in NestJS's shape, be it a handler's or what an extractor refused the request
-/// with; anything else as the handler made it.
-pub(super) async fn finish(mut response: Response) -> Response {
-    match response.extensions_mut().remove::<Failed>() {
-        Some(Failed(error)) => respond_error(&error),
-        None => match refusal(response).await {
-            Ok(response) => response,
-            Err((status, text)) => error_body(status, &text),
-        },
-    }
-}
-
-/// The status and the line of text with which an extractor of axum refused a request.
-pub(super) async fn refusal(response: Response) -> Result<Response, (StatusCode, String)> {
-    const TEXT_MAX: usize = 64 * 1024;
-    let is_text = response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/plain"));
-    let by_handler = response.extensions().get::<Answered>().is_some();
-    let status = response.status();
-    if by_handler || !is_text || !(status.is_client_error() || status.is_server_error()) {
-        return Ok(response);
-    }
-    Err((
-        status,
-        match axum::body::to_bytes(response.into_body(), TEXT_MAX).await {
-            Ok(text) => String::from_utf8_lossy(&text).into_owned(),
-            Err(_) => status.canonical_reason().unwrap_or_default().to_owned(),
-        },
-    ))
 }
 
 /// Decides by type what a returned error means.
@@ -211,7 +240,7 @@ impl CallErrorKind {
 /// | error | status |
 /// |---|---|
 /// | nobody handles the pattern ([`ErrorKind::NotFound`]) | 404 |
-/// | [`ErrorKind::InvalidPayload`] | 400 |
+/// | [`ErrorKind::InvalidPayload`] | 400, or a number from 400 to 499 that its details state as below |
 /// | [`ErrorKind::Unauthorized`], [`ErrorKind::Forbidden`] | 401, 403 |
 /// | [`ErrorKind::TooLarge`] | 413 |
 /// | [`ErrorKind::InvalidReply`] | 502 |
@@ -231,7 +260,9 @@ impl CallErrorKind {
 pub fn status_of(error: &TransportError) -> StatusCode {
     match error.kind() {
         ErrorKind::NotFound => StatusCode::NOT_FOUND,
-        ErrorKind::InvalidPayload => StatusCode::BAD_REQUEST,
+        ErrorKind::InvalidPayload => {
+            stated_status(error).filter(StatusCode::is_client_error).unwrap_or(StatusCode::BAD_REQUEST)
+        }
         ErrorKind::Unauthorized => StatusCode::UNAUTHORIZED,
         ErrorKind::Forbidden => StatusCode::FORBIDDEN,
         ErrorKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -261,14 +292,13 @@ fn stated_status(error: &TransportError) -> Option<StatusCode> {
 
 /// The response to an error, in NestJS's shape: `{"statusCode":404,"message":"…"}`, with the application's `details`; an
 /// error of exactly some JSON object is that object, as NestJS's `new HttpException(object, status)` is. What the error
-/// does not mean for callers is replaced by the name of the status, and logged.
-pub(crate) fn respond_error(error: &TransportError) -> Response {
+/// does not mean for callers is replaced by the name of the status.
+///
+/// Every failure is logged: at `error` what the caller does not learn.
+pub(super) fn respond_error(error: &TransportError, handler: &str, route: &str) -> Response {
     let status = status_of(error);
     let told = !error.is_withheld() && status != StatusCode::INTERNAL_SERVER_ERROR;
-    if !told {
-        let (error, cause) = (error.message_for_log(), error.cause_for_log());
-        tracing::error!(target: "nestrs::http", status = status.as_u16(), error, cause, "HTTP handler failed");
-    }
+    log_failure(error, told, status.as_u16(), handler, route);
     let message = match status {
         _ if told => error.message.as_str(),
         StatusCode::INTERNAL_SERVER_ERROR => INTERNAL_SERVER_ERROR,
@@ -294,6 +324,20 @@ pub(crate) fn respond_error(error: &TransportError) -> Response {
         }
     }
     (status, Json(body)).into_response()
+}
+
+fn log_failure(error: &TransportError, told: bool, status: u16, handler: &str, route: &str) {
+    if !told {
+        let (error, cause) = (error.message_for_log(), error.cause_for_log());
+        tracing::error!(target: "nestrs::http", handler, route, status, error, cause, "HTTP handler failed");
+    } else if error.kind() == ErrorKind::InvalidPayload {
+        // Its text may hold parts of the request.
+        let reason = error.misfit_for_log();
+        tracing::debug!(target: "nestrs::http", handler, route, status, reason, "the request does not fit the handler");
+    } else {
+        let error = error.message_for_log();
+        tracing::debug!(target: "nestrs::http", handler, route, status, error, "HTTP handler answered with an error");
+    }
 }
 
 /// The violations that a validation tells, a line each.
@@ -336,6 +380,9 @@ mod tests {
         assert_eq!(of(ErrorKind::ConnectionClosed), 503);
         assert_eq!(of(ErrorKind::Application), 500);
         assert_eq!(of(ErrorKind::Internal), 500);
+        let misfit = |code: u16| TransportError::new("x").with_details(json!({ "statusCode": code }));
+        let misfit = |code| status_of(&misfit(code).with_kind(ErrorKind::InvalidPayload)).as_u16();
+        assert_eq!((of(ErrorKind::InvalidPayload), misfit(422), misfit(500)), (400, 422, 400));
         let stated = |details| status_of(&TransportError::from_wire(details)).as_u16();
         assert_eq!(stated(json!({"statusCode": 409, "message": "m"})), 409);
         assert_eq!(stated(json!({"status": "error", "code": 422})), 422);

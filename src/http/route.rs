@@ -49,9 +49,9 @@ impl Method {
     }
 }
 
-impl fmt::Display for Method {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Method {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
             Self::Get => "GET",
             Self::Post => "POST",
             Self::Put => "PUT",
@@ -59,7 +59,13 @@ impl fmt::Display for Method {
             Self::Delete => "DELETE",
             Self::Head => "HEAD",
             Self::Options => "OPTIONS",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 
@@ -135,12 +141,7 @@ pub fn service<S: Send + Sync + 'static>(
     match source {
         ServiceSource::Shared(service) => Ok((Arc::clone(service), None)),
         ServiceSource::PerCall(scope) => {
-            let known = request.extensions().get::<ExecutionContext>().cloned();
-            let cx = known.unwrap_or_else(|| {
-                let cx = layer::context_of(request);
-                request.extensions_mut().insert(cx.clone());
-                cx
-            });
+            let cx = layer::context_of(request);
             match scope.per_call(&cx) {
                 Ok(service) => Ok((service, Some(cx))),
                 Err(error) => Err(failed(error.into())),

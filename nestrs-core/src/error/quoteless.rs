@@ -3,7 +3,7 @@
 /// Why a payload does not fit its type, as [`quoteless`] says it: the one cause of an `InvalidPayload` that is logged.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub(crate) struct Misfit(pub(crate) String);
+pub struct Misfit(pub String);
 
 /// The reason, its place, and what was expected; never what was there instead.
 pub(crate) fn quoteless(error: &serde_json::Error) -> String {
