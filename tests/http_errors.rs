@@ -1,8 +1,9 @@
-//! What callers and logs learn when an HTTP route fails, with stages around it and without.
+//! What callers and logs learn when an HTTP route fails, with stages around it and without; and what stages see of it.
 
 use std::sync::Mutex;
 
 use nestrs::axum::extract::{Extension, Json, Path};
+use nestrs::axum::http::StatusCode;
 use nestrs::prelude::*;
 use nestrs::testing::TestApp;
 use nestrs::{HandlerResult, LogCapture, LogLevel};
@@ -219,4 +220,95 @@ async fn the_context_is_the_same_with_stages_and_without() {
     assert_eq!(plain, json!(["clerk", "Cards::context", "GET /cards/context/{id}", 7]));
     let staged = app.http().get("/cards/staged/context/7").send().await.json::<Value>();
     assert_eq!(staged, json!(["clerk", "Cards::staged_context", "GET /cards/staged/context/{id}", 7]));
+}
+
+/// Hides every answer it sees.
+#[derive(Default)]
+struct Mask;
+
+impl Interceptor for Mask {
+    fn map_value(&self, _cx: &ExecutionContext, _value: Payload) -> Result<Payload, TransportError> {
+        Ok(json!("***").into())
+    }
+}
+
+/// A value that JSON cannot hold.
+#[derive(Serialize)]
+struct Unwritable(#[serde(serialize_with = "refuse")] u8);
+
+fn refuse<S: serde::Serializer>(_: &u8, _: S) -> Result<S::Ok, S::Error> {
+    Err(serde::ser::Error::custom("the vault is shut"))
+}
+
+type Created = (StatusCode, Json<Card>);
+
+#[injectable]
+struct Masked;
+
+#[controller("/masked")]
+#[use_interceptors(Mask)]
+impl Masked {
+    #[get("/plain")]
+    async fn plain(&self) -> Card {
+        Card { pan: 4111 }
+    }
+
+    #[get("/json")]
+    async fn json(&self) -> Json<Card> {
+        Json(Card { pan: 4111 })
+    }
+
+    #[get("/created")]
+    async fn created(&self) -> Created {
+        (StatusCode::CREATED, Json(Card { pan: 4111 }))
+    }
+
+    #[get("/fallible")]
+    async fn fallible(&self) -> Result<Created, TransportError> {
+        Ok((StatusCode::ACCEPTED, Json(Card { pan: 4111 })))
+    }
+
+    #[get("/text")]
+    async fn text(&self) -> &'static str {
+        "as it is"
+    }
+
+    #[get("/unwritable")]
+    async fn unwritable(&self) -> (StatusCode, Json<Unwritable>) {
+        (StatusCode::CREATED, Json(Unwritable(1)))
+    }
+}
+
+#[injectable]
+struct Unmasked;
+
+#[controller("/unmasked")]
+impl Unmasked {
+    #[get("/created")]
+    async fn created(&self) -> Created {
+        (StatusCode::CREATED, Json(Card { pan: 4111 }))
+    }
+}
+
+#[module(controllers = [Masked, Unmasked])]
+struct MaskedModule;
+
+#[tokio::test]
+async fn interceptors_see_json_in_axum_s_own_clothes_and_its_status_stays() {
+    let app = TestApp::of::<MaskedModule>().start().await.unwrap();
+    for (path, status, body) in [
+        ("/masked/plain", 200, r#""***""#),
+        ("/masked/json", 200, r#""***""#),
+        ("/masked/created", 201, r#""***""#),
+        ("/masked/fallible", 202, r#""***""#),
+        ("/masked/text", 200, "as it is"),
+        ("/masked/unwritable", 500, r#"{"message":"Internal server error","statusCode":500}"#),
+        ("/unmasked/created", 201, r#"{"pan":4111}"#),
+    ] {
+        let response = app.http().get(path).send().await;
+        assert_eq!((response.status().as_u16(), &*response.text()), (status, body), "{path}");
+        let is_text = path == "/masked/text";
+        let kind = if is_text { "text/plain; charset=utf-8" } else { "application/json" };
+        assert_eq!(response.header("content-type"), Some(kind), "{path}");
+    }
 }

@@ -16,9 +16,9 @@ pub use layer::Ctx;
 #[cfg_attr(not(feature = "validation"), expect(unused_imports, reason = "bodies are validated with that feature"))]
 pub(crate) use reply::failed;
 pub use reply::{
-    AxumError, AxumKind, AxumResponse, CallError, CallErrorKind, EmptyResponse, ErrorOf, FallibleResponse,
-    FallibleResponseKind, JsonKind, JsonResponse, PlainResponse, PlainResponseKind, ResponseOf, ResponseOutcomeOf,
-    status_of,
+    AxumError, AxumJsonKind, AxumKind, AxumResponse, CallError, CallErrorKind, EmptyResponse, ErrorOf,
+    FallibleResponse, FallibleResponseKind, JsonAndStatus, JsonKind, JsonResponse, PlainResponse, PlainResponseKind,
+    ResponseOf, ResponseOutcomeOf, status_of,
 };
 pub use route::{HttpRoutes, Method, ROUTES, RouteDef, RouteSet, ServiceSource, extract, extract_part, route, service};
 pub(crate) use route::{enhancers_of, has_routes};

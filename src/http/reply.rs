@@ -66,12 +66,30 @@ pub struct ResponseOf<'a, T>(pub &'a T);
 
 /// The value is one that axum converts.
 pub trait AxumResponse {
+    /// How it is converted.
+    type Kind;
     /// The kind of response this value makes.
+    fn kind(&self) -> Self::Kind;
+}
+impl<T: IntoResponse> AxumResponse for &&ResponseOf<'_, T> {
+    type Kind = AxumKind;
     fn kind(&self) -> AxumKind {
         AxumKind
     }
 }
-impl<T: IntoResponse> AxumResponse for &&ResponseOf<'_, T> {}
+// Around a value that is JSON all the same, so that interceptors see it.
+impl<T: Serialize> AxumResponse for &&&ResponseOf<'_, Json<T>> {
+    type Kind = AxumJsonKind;
+    fn kind(&self) -> AxumJsonKind {
+        AxumJsonKind
+    }
+}
+impl<T: Serialize> AxumResponse for &&&ResponseOf<'_, (StatusCode, Json<T>)> {
+    type Kind = AxumJsonKind;
+    fn kind(&self) -> AxumJsonKind {
+        AxumJsonKind
+    }
+}
 
 /// The value is `()`: an empty body.
 pub trait EmptyResponse {
@@ -97,6 +115,9 @@ pub struct AxumKind;
 /// See [`JsonResponse`].
 #[derive(Debug)]
 pub struct JsonKind;
+/// axum's [`Json`], alone or with a status.
+#[derive(Debug)]
+pub struct AxumJsonKind;
 
 /// Marks a response that a handler made, as against one that an extractor refused the request with.
 #[derive(Clone, Copy, Debug)]
@@ -120,6 +141,44 @@ impl JsonKind {
     pub fn respond<T: Serialize>(self, value: T) -> Response {
         match Payload::from_serialize(&value) {
             Ok(payload) => json_response(payload),
+            Err(error) => failed(error),
+        }
+    }
+}
+
+/// What is JSON in axum's own way.
+pub trait JsonAndStatus {
+    /// What the body is made of.
+    type Value: Serialize;
+    /// The status and the value.
+    fn split(self) -> (StatusCode, Self::Value);
+}
+
+impl<T: Serialize> JsonAndStatus for Json<T> {
+    type Value = T;
+    fn split(self) -> (StatusCode, T) {
+        (StatusCode::OK, self.0)
+    }
+}
+
+impl<T: Serialize> JsonAndStatus for (StatusCode, Json<T>) {
+    type Value = T;
+    fn split(self) -> (StatusCode, T) {
+        let (status, Json(value)) = self;
+        (status, value)
+    }
+}
+
+impl AxumJsonKind {
+    /// Converts the value.
+    pub fn respond<T: JsonAndStatus>(self, value: T) -> Response {
+        let (status, value) = value.split();
+        match Payload::from_serialize(&value) {
+            Ok(payload) => {
+                let mut response = json_response(payload);
+                *response.status_mut() = status;
+                response
+            }
             Err(error) => failed(error),
         }
     }

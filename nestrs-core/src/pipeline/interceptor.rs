@@ -51,8 +51,13 @@ pub trait Interceptor: Send + Sync + 'static {
     }
 
     /// Changes a value on its way out: the reply, or each item of a streaming one, before `next` gives it to
-    /// [`Interceptor::intercept`]. NestJS's `next.handle().pipe(map(…))`. On HTTP routes it sees what is answered as
-    /// JSON. Changes nothing unless written; `()` has no value, so it never comes here.
+    /// [`Interceptor::intercept`]. NestJS's `next.handle().pipe(map(…))`. Changes nothing unless written; `()` has no
+    /// value, so it never comes here.
+    ///
+    /// On HTTP routes it sees the values that nestrs writes as JSON, and those in axum's `Json<T>` and
+    /// `(StatusCode, Json<T>)`, whose status stays. **It does not see** what a handler answers in any other way of axum's:
+    /// text (`String`, `&str`), `Html`, bytes, `Json` together with headers, a `Response` or an `impl IntoResponse`,
+    /// whatever is inside, and errors with a response of their own. What must be hidden must not leave by these.
     ///
     /// ```
     /// use nestrs_core::{ExecutionContext, Interceptor, Payload, TransportError};

@@ -138,7 +138,7 @@ fn maker(method: &Method, route: &Route, service: &Type) -> TokenStream {
 fn response(returned: &Returned<'_>, call: &TokenStream) -> TokenStream {
     let span = returned.value.map_or_else(Span::call_site, spot);
     let respond = quote_spanned! {span=>
-        let kind = (&&&__nest::http::ResponseOf(&value)).kind();
+        let kind = (&&&&__nest::http::ResponseOf(&value)).kind();
         kind.respond(value)
     };
     let error_span = returned.error.map_or(span, spot);

@@ -28,7 +28,7 @@ const _: () = {
                     };
                     match <Gateway>::sum(&svc).await {
                         ::core::result::Result::Ok(value) => {
-                            let kind = (&&&__nest::http::ResponseOf(&value)).kind();
+                            let kind = (&&&&__nest::http::ResponseOf(&value)).kind();
                             kind.respond(value)
                         }
                         ::core::result::Result::Err(error) => {
@@ -75,7 +75,7 @@ const _: () = {
                         kind.split(outcome)
                     } {
                         ::core::result::Result::Ok(value) => {
-                            let kind = (&&&__nest::http::ResponseOf(&value)).kind();
+                            let kind = (&&&&__nest::http::ResponseOf(&value)).kind();
                             kind.respond(value)
                         }
                         ::core::result::Result::Err(error) => {
@@ -122,7 +122,7 @@ const _: () = {
                         kind.split(outcome)
                     } {
                         ::core::result::Result::Ok(value) => {
-                            let kind = (&&&__nest::http::ResponseOf(&value)).kind();
+                            let kind = (&&&&__nest::http::ResponseOf(&value)).kind();
                             kind.respond(value)
                         }
                         ::core::result::Result::Err(error) => {
@@ -158,7 +158,7 @@ const _: () = {
                         kind.split(outcome)
                     } {
                         ::core::result::Result::Ok(value) => {
-                            let kind = (&&&__nest::http::ResponseOf(&value)).kind();
+                            let kind = (&&&&__nest::http::ResponseOf(&value)).kind();
                             kind.respond(value)
                         }
                         ::core::result::Result::Err(error) => {
@@ -235,7 +235,7 @@ const _: () = {
                         kind.split(outcome)
                     } {
                         ::core::result::Result::Ok(value) => {
-                            let kind = (&&&__nest::http::ResponseOf(&value)).kind();
+                            let kind = (&&&&__nest::http::ResponseOf(&value)).kind();
                             kind.respond(value)
                         }
                         ::core::result::Result::Err(error) => {
@@ -366,7 +366,7 @@ const _: () = {
                         kind.split(outcome)
                     } {
                         ::core::result::Result::Ok(value) => {
-                            let kind = (&&&__nest::http::ResponseOf(&value)).kind();
+                            let kind = (&&&&__nest::http::ResponseOf(&value)).kind();
                             kind.respond(value)
                         }
                         ::core::result::Result::Err(error) => {
