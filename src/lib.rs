@@ -110,10 +110,10 @@ pub mod __private {
     #[cfg(feature = "http")]
     pub mod http {
         pub use crate::http::{
-            AxumError, AxumKind, AxumResponse, CallError, CallErrorKind, EmptyResponse, ErrorOf, FallibleResponse,
-            FallibleResponseKind, HttpRoutes, JsonKind, JsonResponse, Method, MethodRouter, PlainResponse,
-            PlainResponseKind, ROUTES, Request, Response, ResponseOf, ResponseOutcomeOf, RouteDef, RouteSet,
-            ServiceSource, extract, extract_part, route, service,
+            AxumError, AxumJsonKind, AxumKind, AxumResponse, CallError, CallErrorKind, EmptyResponse, ErrorOf,
+            FallibleResponse, FallibleResponseKind, HttpRoutes, JsonAndStatus, JsonKind, JsonResponse, Method,
+            MethodRouter, PlainResponse, PlainResponseKind, ROUTES, Request, Response, ResponseOf, ResponseOutcomeOf,
+            RouteDef, RouteSet, ServiceSource, extract, extract_part, route, service,
         };
     }
 }

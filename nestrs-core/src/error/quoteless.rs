@@ -1,6 +1,6 @@
 //! What serde says, without the values it quotes: they are a payload's, and errors go to logs.
 
-/// Why a payload does not fit its type, as [`quoteless`] says it: the one cause of an `InvalidPayload` that is logged.
+/// Why a payload does not fit its type, as `quoteless` says it: the one cause of an `InvalidPayload` that is logged.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Misfit(pub String);
