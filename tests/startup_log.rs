@@ -43,7 +43,8 @@ async fn it_lists_what_is_served_where_and_what_no_module_mounts() {
         assert_eq!(log.matches(line).count(), times, "`{line}` in\n{log}");
     }
     let events = logs.events();
-    let warning = events.iter().find(|event| event.message.contains("no module mounts")).expect("a warning");
+    let warning =
+        events.iter().find(|event| event.message.contains("no module of this application mounts")).expect("a warning");
     assert_eq!((warning.level, warning.target.as_str()), (LogLevel::Warn, "nestrs::boot"));
-    assert_eq!(warning.field("service"), Some("startup_log::Forgotten"));
+    assert_eq!(warning.field("services"), Some("Forgotten"));
 }

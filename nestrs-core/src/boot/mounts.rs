@@ -166,6 +166,7 @@ impl Mounts {
         if !forgotten.is_empty() {
             let services: Vec<_> = forgotten.keys().map(|service| short_type_name(service)).collect();
             tracing::warn!(
+                target: "nestrs::boot",
                 services = services.join(", "),
                 handlers = forgotten.values().sum::<usize>(),
                 "handlers are linked into the program but no module of this application mounts them; \
