@@ -23,15 +23,24 @@ pub struct NestFactory;
 impl NestFactory {
     /// An HTTP application. Transports may be added by [`NestApplication::connect_microservice`].
     ///
-    /// ```no_run
+    /// ```
     /// use nestrs::prelude::*;
+    /// use nestrs::testing::TestApp;
     ///
     /// #[module]
     /// struct AppModule;
     ///
-    /// # async fn example() -> Result<(), ListenError> {
-    /// NestFactory::create::<AppModule>().listen(3000).await
-    /// # }
+    /// /// In `main`: `application().listen(3000).await`.
+    /// fn application() -> NestApplication<AppModule> {
+    ///     NestFactory::create::<AppModule>().enable_health_check("/health").enable_shutdown_hooks()
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let app = TestApp::from_application(application()).start().await?;
+    /// assert_eq!(app.http().get("/health").send().await.status(), 200);
+    /// app.close().await;
+    /// # Ok(()) }
     /// ```
     #[cfg(feature = "http")]
     pub fn create<M: Module>() -> NestApplication<M> {
@@ -42,16 +51,36 @@ impl NestFactory {
 
     /// A microservice, listening on the transport whose options are given; others may be added, and HTTP beside them.
     ///
-    /// ```no_run
+    /// ```
     /// use nestrs::microservices::TcpMicroserviceOptions;
     /// use nestrs::prelude::*;
+    /// use nestrs::testing::TestApp;
     ///
-    /// #[module]
+    /// #[injectable]
+    /// struct Math;
+    ///
+    /// #[micro_routes]
+    /// impl Math {
+    ///     #[message_pattern({ cmd: "sum" })]
+    ///     async fn sum(&self, numbers: Vec<i64>) -> i64 {
+    ///         numbers.iter().sum()
+    ///     }
+    /// }
+    ///
+    /// #[module(providers = [Math], microservices = [Math])]
     /// struct AppModule;
     ///
-    /// # async fn example() -> Result<(), ListenError> {
-    /// NestFactory::create_microservice::<AppModule>(TcpMicroserviceOptions::bind("127.0.0.1:3001")).listen().await
-    /// # }
+    /// /// In `main`: `microservice().listen().await`.
+    /// fn microservice() -> NestMicroservice<AppModule> {
+    ///     NestFactory::create_microservice(TcpMicroserviceOptions::bind("127.0.0.1:3001"))
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let app = TestApp::from_application(microservice()).start().await?;
+    /// assert_eq!(app.client().send::<_, i64>(pattern!({ cmd: "sum" }), &[1, 2]).await?, 3);
+    /// app.close().await;
+    /// # Ok(()) }
     /// ```
     #[cfg(feature = "microservices")]
     pub fn create_microservice<M: Module>(options: impl MicroserviceOptions) -> NestMicroservice<M> {
@@ -227,24 +256,48 @@ impl<M: Module> NestApplication<M> {
 
     /// Puts stages around message and event handlers only.
     ///
-    /// ```no_run
+    /// ```
     /// use nestrs::microservices::TcpMicroserviceOptions;
     /// use nestrs::prelude::*;
-    /// # struct TokenGuard;
-    /// # impl CanActivate for TokenGuard {
-    /// #     async fn can_activate(&self, _: &ExecutionContext) -> Result<(), TransportError> { Ok(()) }
-    /// # }
+    /// use nestrs::testing::TestApp;
     ///
-    /// #[module]
+    /// struct Closed;
+    /// impl CanActivate for Closed {
+    ///     async fn can_activate(&self, _cx: &ExecutionContext) -> Result<(), TransportError> {
+    ///         Err(forbidden())
+    ///     }
+    /// }
+    ///
+    /// #[injectable]
+    /// struct Cats;
+    ///
+    /// #[controller("/cats")]
+    /// #[micro_routes]
+    /// impl Cats {
+    ///     #[get]
+    ///     #[message_pattern("cats.count")]
+    ///     async fn count(&self) -> u32 {
+    ///         3
+    ///     }
+    /// }
+    ///
+    /// #[module(controllers = [Cats])]
     /// struct AppModule;
     ///
-    /// # async fn example() -> Result<(), ListenError> {
-    /// NestFactory::create::<AppModule>()
-    ///     .connect_microservice(TcpMicroserviceOptions::bind("127.0.0.1:3001"))
-    ///     .configure_microservices(|messages| messages.guard(TokenGuard))
-    ///     .listen(3000)
-    ///     .await
-    /// # }
+    /// /// In `main`: `application().listen(3000).await`.
+    /// fn application() -> NestApplication<AppModule> {
+    ///     NestFactory::create::<AppModule>()
+    ///         .connect_microservice(TcpMicroserviceOptions::bind("127.0.0.1:3001"))
+    ///         .configure_microservices(|messages| messages.guard(Closed))
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let app = TestApp::from_application(application()).start().await?;
+    /// assert_eq!(app.http().get("/cats").send().await.json::<u32>(), 3);
+    /// assert!(app.client().send::<_, u32>("cats.count", &()).await.is_err());
+    /// app.close().await;
+    /// # Ok(()) }
     /// ```
     #[cfg(feature = "microservices")]
     pub fn configure_microservices(mut self, add: impl FnOnce(Enhancers) -> Enhancers) -> Self {

@@ -184,3 +184,46 @@ async fn the_same_filter_stands_around_http_routes() {
     assert!(body["message"].as_str().unwrap().starts_with("sorry: "), "{body}");
     app.close().await;
 }
+
+/// Doubles what goes out, and cannot stand a three.
+#[derive(Default)]
+struct Doubles;
+
+impl Interceptor for Doubles {
+    fn map_value(&self, _cx: &ExecutionContext, value: Payload) -> Result<Payload, TransportError> {
+        match value.decode::<u32>()? {
+            3 => Err(TransportError::new("a three")),
+            number => Ok(json!(number * 2).into()),
+        }
+    }
+}
+
+#[injectable]
+struct Counter;
+
+#[micro_routes]
+#[use_interceptors(Doubles)]
+impl Counter {
+    #[message_pattern("count")]
+    fn count(&self, to: u32) -> impl Stream<Item = u32> + Send + 'static {
+        futures_util::stream::iter(1..=to)
+    }
+}
+
+#[module(providers = [Counter], microservices = [Counter])]
+struct CounterModule;
+
+#[tokio::test]
+async fn an_interceptor_maps_the_items_of_a_stream_and_its_error_ends_it() {
+    let app = serve::<CounterModule>().await;
+    let client = client_of(&app);
+    let mut items = client.send_stream::<_, u32>("count", &2).await.unwrap();
+    assert_eq!((items.next().await.unwrap().unwrap(), items.next().await.unwrap().unwrap()), (2, 4));
+    assert!(items.next().await.is_none());
+
+    let mut items = client.send_stream::<_, u32>("count", &9).await.unwrap();
+    assert_eq!((items.next().await.unwrap().unwrap(), items.next().await.unwrap().unwrap()), (2, 4));
+    assert_eq!(items.next().await.unwrap().unwrap_err().message, "a three");
+    assert!(items.next().await.is_none());
+    app.close().await;
+}

@@ -125,11 +125,18 @@ impl ClientProxy {
 
     /// The same client with another timeout for its calls.
     ///
-    /// ```no_run
-    /// # async fn example(client: nestrs_microservices::ClientProxy) -> Result<(), nestrs_core::TransportError> {
+    /// ```
+    /// use std::sync::Arc;
     /// use std::time::Duration;
+    /// use nestrs_microservices::{ClientProxy, MockService};
+    ///
+    /// # futures_util::FutureExt::now_or_never(async {
+    /// let math = MockService::new();
+    /// math.expect("math.sum").reply(3);
+    /// let client = ClientProxy::new(Arc::new(math));
     /// let sum: i64 = client.with_timeout(Duration::from_millis(200)).send("math.sum", &[1, 2]).await?;
-    /// # Ok(()) }
+    /// assert_eq!(sum, 3);
+    /// # Ok::<(), nestrs_core::TransportError>(()) }).unwrap().unwrap();
     /// ```
     #[must_use]
     pub fn with_timeout(&self, timeout: Duration) -> Self {
