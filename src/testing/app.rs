@@ -40,7 +40,7 @@ pub struct TestingModule<M> {
 /// struct Live;
 /// impl Rates for Live {
 ///     fn rate(&self) -> f64 {
-///         unimplemented!("asks a bank")
+///         panic!("no test asks the bank")
 ///     }
 /// }
 ///
