@@ -45,7 +45,7 @@ pub use route_table::{RouteEntry, RouteTable};
 pub use serializer::{PacketDeserializer, PacketSerializer};
 pub use serving::Serving;
 pub use shutdown::Shutdown;
-pub use tcp::{TcpMicroserviceOptions, TcpServer, TcpTransport, TcpTransportOptions, default_host};
+pub use tcp::{Overflow, TcpMicroserviceOptions, TcpServer, TcpTransport, TcpTransportOptions, default_host};
 pub use transport::{Bound, CallOptions, ClientStatus, MicroserviceOptions, Transport, TransportServer};
 
 /// What macros expand to. Not for people: anything here may change in any release.

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
@@ -28,7 +29,7 @@ pub(crate) type BoxIo = Box<dyn Socket>;
 impl Socket for TcpStream {
     fn close_abruptly(&self) {
         // A socket that is already broken has nothing left to throw away.
-        let _ = socket2::SockRef::from(self).set_linger(Some(std::time::Duration::ZERO));
+        let _ = socket2::SockRef::from(self).set_linger(Some(Duration::ZERO));
     }
 }
 
@@ -70,12 +71,14 @@ impl Accepted {
         Self { io: Box::new(Plain(io)), peer_addr: None }
     }
 
-    /// A TCP connection; it gets the settings of every TCP socket of ours.
+    /// A TCP connection; its socket sends without delay and is probed as [`Keepalive`] says; a server
+    /// sets its own `keepalive` when it accepts it.
     ///
     /// # Errors
     /// When the connection is already broken.
     pub fn tcp(stream: TcpStream, peer_addr: SocketAddr) -> io::Result<Self> {
-        Ok(Self { io: Box::new(tuned(stream)?), peer_addr: Some(peer_addr) })
+        Keepalive::default().tune(&stream)?;
+        Ok(Self { io: Box::new(stream), peer_addr: Some(peer_addr) })
     }
 
     /// Says where it comes from.
@@ -129,15 +132,55 @@ impl Listener for tokio::sync::mpsc::Receiver<Accepted> {
     }
 }
 
-/// Sets what every TCP socket of ours has: no delay, and probes that find a dead peer within 30 s.
-pub(crate) fn tuned(stream: TcpStream) -> io::Result<TcpStream> {
-    stream.set_nodelay(true)?;
-    let keepalive = socket2::TcpKeepalive::new()
-        .with_time(std::time::Duration::from_secs(15))
-        .with_interval(std::time::Duration::from_secs(5));
-    let socket = socket2::SockRef::from(&stream);
-    socket.set_tcp_keepalive(&keepalive)?;
-    Ok(stream)
+/// How a TCP socket finds out that its peer is gone without a word: pulled out, frozen, behind a firewall that forgot.
+///
+/// ```
+/// use std::time::Duration;
+/// use nestrs_microservices::TcpMicroserviceOptions;
+/// use nestrs_microservices::net::io::Keepalive;
+///
+/// let sooner = Keepalive { idle: Duration::from_secs(5), interval: Duration::from_secs(1), ..Keepalive::default() };
+/// let options = TcpMicroserviceOptions::default().keepalive(sooner);
+/// assert_eq!((options.keepalive.probes, options.keepalive.user_timeout), (3, Duration::from_secs(20)));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keepalive {
+    /// How long a connection is silent before it is probed. Default 15 s.
+    pub idle: Duration,
+    /// The pause between two probes. Default 5 s.
+    pub interval: Duration,
+    /// Unanswered probes after which the peer is dead. Default 3.
+    pub probes: u32,
+    /// How long sent bytes may stay unacknowledged before the peer is dead (`TCP_USER_TIMEOUT`, RFC 5482). Default 20 s.
+    /// Linux only.
+    pub user_timeout: Duration,
+}
+
+impl Default for Keepalive {
+    fn default() -> Self {
+        Self {
+            idle: Duration::from_secs(15),
+            interval: Duration::from_secs(5),
+            probes: 3,
+            user_timeout: Duration::from_secs(20),
+        }
+    }
+}
+
+impl Keepalive {
+    /// Sets what every TCP socket of ours has: no delay, and these probes.
+    pub(crate) fn tune(&self, stream: &TcpStream) -> io::Result<()> {
+        stream.set_nodelay(true)?;
+        let probes = socket2::TcpKeepalive::new().with_time(self.idle).with_interval(self.interval);
+        let socket = socket2::SockRef::from(stream);
+        #[cfg(target_os = "linux")]
+        {
+            socket.set_tcp_keepalive(&probes.with_retries(self.probes))?;
+            socket.set_tcp_user_timeout(Some(self.user_timeout))
+        }
+        #[cfg(not(target_os = "linux"))]
+        socket.set_tcp_keepalive(&probes)
+    }
 }
 
 /// How a client gets its byte stream; called for each new connection.

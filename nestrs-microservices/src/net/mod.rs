@@ -1,4 +1,7 @@
-//! Raw TCP parts: codecs, and sockets of any kind. Nothing here knows of modules, handlers or stages.
+//! Raw TCP parts: codecs, sockets of any kind, and why connections end. Nothing here knows of modules, handlers or stages.
 
+mod close;
 pub mod codec;
 pub mod io;
+
+pub use close::{CloseReason, FaultCode};

@@ -27,6 +27,7 @@ use tracing::field::display;
 
 use crate::context::{ConnectionContext, ConnectionId};
 use crate::dispatcher::{Call, Dispatcher, Inbound, Progress, panicked};
+use crate::net::CloseReason;
 use crate::net::codec::{FrameError, NestDecoder, utf16_len, write_frame_header};
 use crate::net::io::BoxIo;
 use crate::packet::{Answer, Packet, PacketError};
@@ -82,7 +83,7 @@ pub(super) async fn serve_connection(
     let serving = async {
         tracing::debug!(target: "nestrs::tcp", "connected");
         let reason = connection.serve(&shutdown).await;
-        tracing::debug!(target: "nestrs::tcp", ?reason, "disconnected");
+        tracing::debug!(target: "nestrs::tcp", %reason, "disconnected");
     };
     serving.instrument(spans::connection("tcp", id.0, peer_addr)).await;
 }
@@ -107,21 +108,11 @@ struct Connection {
     progress: Instant,
 }
 
-/// Why a connection ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Close {
-    PeerClosed,
-    PeerReset,
-    Fault,
-    SlowConsumer,
-    Shutdown,
-}
-
 /// How far a connection is on its way to its end.
 enum Phase {
     Open,
     /// No more is read; calls under way are answered until the deadline, then it closes.
-    Draining(Close, Option<Instant>),
+    Draining(CloseReason, Option<Instant>),
 }
 
 /// A call that moved aside, with its share of the server's limit.
@@ -139,7 +130,7 @@ impl Future for Flight {
 }
 
 impl Connection {
-    async fn serve(mut self, shutdown: &Shutdown) -> Close {
+    async fn serve(mut self, shutdown: &Shutdown) -> CloseReason {
         let mut flights: FuturesUnordered<Flight> = FuturesUnordered::new();
         let mut phase = Phase::Open;
         let mut expired = pin!(shutdown.expired());
@@ -149,7 +140,7 @@ impl Connection {
                 && self.parked.is_empty()
                 && self.out.is_empty()
             {
-                let reason = reason.clone();
+                let reason = *reason;
                 self.say_goodbye().await;
                 return reason;
             }
@@ -184,8 +175,8 @@ impl Connection {
             let limits = Arc::clone(&self.limits);
             // In random order, so that neither busy handlers nor a busy peer keeps the other waiting.
             tokio::select! {
-                () = shutdown.begun(), if open => phase = Phase::Draining(Close::Shutdown, None),
-                () = &mut expired => return Close::Shutdown,
+                () = shutdown.begun(), if open => phase = Phase::Draining(CloseReason::Shutdown, None),
+                () = &mut expired => return CloseReason::Shutdown,
                 () = sleep_until(deadline), if deadline.is_some() => {
                     let Phase::Draining(reason, _) = phase else { unreachable!("only draining has a deadline") };
                     self.leave(flights, shutdown);
@@ -219,12 +210,12 @@ impl Connection {
                             tracing::warn!(target: "nestrs::tcp", peer_addr, "connection ended inside a frame");
                         }
                         self.gone.cancel();
-                        phase = Phase::Draining(Close::PeerClosed, after(self.limits.options.grace_period));
+                        phase = Phase::Draining(CloseReason::PeerClosed, after(self.limits.options.grace_period));
                     }
                     Err(error) => {
                         tracing::debug!(target: "nestrs::tcp", %error, "connection lost");
                         self.leave(flights, shutdown);
-                        return Close::PeerReset;
+                        return CloseReason::PeerReset;
                     }
                 },
             }
@@ -396,10 +387,10 @@ impl Connection {
             peer_addr = self.peer_addr.map(display),
             %fault,
             header = %PeerText(header),
-            hint = fault.hint(&self.buffer),
+            code = fault.code(&self.buffer).code(),
             "protocol fault; closing"
         );
-        Phase::Draining(Close::Fault, after(FAULT_GRACE))
+        Phase::Draining(CloseReason::Fault(fault.code(&self.buffer)), after(FAULT_GRACE))
     }
 
     /// Says FIN and lets the peer take what it was sent: closing with input unread would reset it away.
@@ -428,12 +419,12 @@ impl Connection {
     }
 
     /// The peer does not read what it is sent.
-    fn give_up(mut self, flights: FuturesUnordered<Flight>, shutdown: &Shutdown) -> Close {
+    fn give_up(mut self, flights: FuturesUnordered<Flight>, shutdown: &Shutdown) -> CloseReason {
         let (peer_addr, queued) = (self.peer_addr.map(display), self.out.queued());
         tracing::warn!(target: "nestrs::tcp", peer_addr, queued, "peer does not read; closed");
         self.io.close_abruptly();
         self.leave(flights, shutdown);
-        Close::SlowConsumer
+        CloseReason::SlowConsumer
     }
 
     /// Nobody waits for answers any more: handlers run to their end without the connection, under the server's limit on

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use crate::net::io::{BoxIo, tuned};
+use crate::net::io::BoxIo;
 use crate::time::{after, sleep_until};
 use crate::transport::ClientStatus;
 
@@ -154,7 +154,8 @@ impl Dialler {
             return connector.dial().await;
         }
         let stream = TcpStream::connect((self.options.host.as_str(), self.options.port)).await?;
-        Ok(Box::new(tuned(stream)?))
+        self.options.keepalive.tune(&stream)?;
+        Ok(Box::new(stream))
     }
 
     fn unavailable(&self, what: &str, source: Option<std::io::Error>) -> TransportError {

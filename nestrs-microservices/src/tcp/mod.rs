@@ -11,5 +11,5 @@ mod out;
 mod server;
 
 pub use client::TcpTransport;
-pub use options::{TcpMicroserviceOptions, TcpTransportOptions, default_host};
+pub use options::{Overflow, TcpMicroserviceOptions, TcpTransportOptions, default_host};
 pub use server::TcpServer;

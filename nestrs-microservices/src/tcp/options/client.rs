@@ -1,0 +1,168 @@
+//! How a TCP client dials and calls.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use nestrs_core::{ErrorKind, TransportError};
+
+use crate::net::io::{Connector, Keepalive};
+use crate::serializer::{PacketDeserializer, PacketSerializer};
+
+use super::address::{check_host, join_address, split_address};
+
+/// How a TCP client dials and calls.
+///
+/// ```
+/// use std::time::Duration;
+/// use nestrs_microservices::TcpTransportOptions;
+///
+/// let options = TcpTransportOptions::to("127.0.0.1:3001").request_timeout(Some(Duration::from_secs(2)));
+/// assert_eq!(options.port, 3001);
+/// ```
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct TcpTransportOptions {
+    /// The server's name or IP address. Default `127.0.0.1`.
+    pub host: String,
+    /// The server's port. Default 3000, as in NestJS.
+    pub port: u16,
+    /// How long to wait for an answer. Default 30 s; `None` waits for ever. A call may ask for its own.
+    pub request_timeout: Option<Duration>,
+    /// How long one attempt to connect may take. Default 5 s.
+    pub connect_timeout: Duration,
+    /// How long a call without a connection waits for one before it fails. Default 1 s, and never longer than its own
+    /// timeout; with `retry_attempts`, as long as all tries may take instead.
+    pub connect_wait: Duration,
+    /// How often to try again when the server cannot be reached. Default 0.
+    pub retry_attempts: u32,
+    /// The pause between two tries. Default zero.
+    pub retry_delay: Duration,
+    /// Calls under way at a time. Default 4 096; one more waits, up to its own timeout.
+    pub max_pending: usize,
+    /// Bytes of requests not yet handed to the socket. Default 64 MiB; above it calls wait, up to their own timeout.
+    pub pending_bytes: usize,
+    /// The longest body of a frame, in bytes. Default 64 MiB. A longer request fails before anything is sent; a longer
+    /// response closes the connection.
+    pub max_frame_bytes: usize,
+    /// Items of one stream that its reader has not taken yet. Default 1 024; one more ends the stream with
+    /// [`ErrorKind::Overloaded`], so that a slow reader cannot hold up the other calls of the connection.
+    pub stream_buffer: usize,
+    /// How a dead server is found. Default: within 30 s.
+    pub keepalive: Keepalive,
+    pub(in crate::tcp) serializer: Option<Arc<dyn PacketSerializer>>,
+    pub(in crate::tcp) deserializer: Option<Arc<dyn PacketDeserializer>>,
+    pub(in crate::tcp) connector: Option<Connector>,
+}
+
+impl Default for TcpTransportOptions {
+    fn default() -> Self {
+        Self {
+            host: "127.0.0.1".to_owned(),
+            port: 3000,
+            request_timeout: Some(Duration::from_secs(30)),
+            connect_timeout: Duration::from_secs(5),
+            connect_wait: Duration::from_secs(1),
+            retry_attempts: 0,
+            retry_delay: Duration::ZERO,
+            max_pending: 4096,
+            pending_bytes: 64 * 1024 * 1024,
+            max_frame_bytes: 64 * 1024 * 1024,
+            stream_buffer: 1024,
+            keepalive: Keepalive::default(),
+            serializer: None,
+            deserializer: None,
+            connector: None,
+        }
+    }
+}
+
+impl TcpTransportOptions {
+    /// The defaults, to `address`: `host:port`, or a host alone.
+    #[must_use]
+    pub fn to(address: &str) -> Self {
+        let (host, port) = split_address(address);
+        Self { host, port, ..Self::default() }
+    }
+
+    /// Sets the server's name or address.
+    #[must_use]
+    pub fn host(mut self, host: impl Into<String>) -> Self {
+        self.host = host.into();
+        self
+    }
+
+    setters! {
+        /// Sets the server's port.
+        port: u16,
+        /// Sets how long to wait for an answer; `None` waits for ever.
+        request_timeout: Option<Duration>,
+        /// Sets how long one attempt to connect may take.
+        connect_timeout: Duration,
+        /// Sets how long a call waits for a connection.
+        connect_wait: Duration,
+        /// Sets how often to try again when the server cannot be reached.
+        retry_attempts: u32,
+        /// Sets the pause between two tries.
+        retry_delay: Duration,
+        /// Sets how many calls may be under way.
+        max_pending: usize,
+        /// Sets how many bytes of requests may wait for the socket.
+        pending_bytes: usize,
+        /// Sets the longest body of a frame, in bytes.
+        max_frame_bytes: usize,
+        /// Sets how many items of a stream may wait for its reader.
+        stream_buffer: usize,
+        /// Sets how a dead server is found.
+        keepalive: Keepalive,
+    }
+
+    /// Writes requests and events through `serializer`.
+    #[must_use]
+    pub fn serializer(mut self, serializer: impl PacketSerializer) -> Self {
+        self.serializer = Some(Arc::new(serializer));
+        self
+    }
+
+    /// Reads responses through `deserializer`.
+    #[must_use]
+    pub fn deserializer(mut self, deserializer: impl PacketDeserializer) -> Self {
+        self.deserializer = Some(Arc::new(deserializer));
+        self
+    }
+
+    /// Dials with `connector` instead of to host and port: over TLS, through a proxy, in memory.
+    #[must_use]
+    pub fn connector(mut self, connector: Connector) -> Self {
+        self.connector = Some(connector);
+        self
+    }
+
+    pub(in crate::tcp) fn check_address(&self) -> io::Result<()> {
+        if self.connector.is_some() { Ok(()) } else { check_host(&self.host) }
+    }
+
+    /// `host:port`, as it is dialled and logged.
+    #[must_use]
+    pub fn address(&self) -> String {
+        join_address(&self.host, self.port)
+    }
+
+    pub(in crate::tcp) fn too_large(&self, len: usize) -> TransportError {
+        let text =
+            format!("message of {len} bytes exceeds the limit of {} bytes (`max_frame_bytes`)", self.max_frame_bytes);
+        TransportError::withheld(ErrorKind::TooLarge, text)
+    }
+}
+
+impl fmt::Debug for TcpTransportOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TcpTransportOptions")
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .field("request_timeout", &self.request_timeout)
+            .field("retry_attempts", &self.retry_attempts)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,271 @@
+//! How a TCP microservice listens.
+
+use std::fmt;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use nestrs_core::TransportId;
+
+use crate::net::io::{Keepalive, Listener};
+use crate::serializer::{PacketDeserializer, PacketSerializer};
+
+use super::address::{check_host, default_host, join_address, split_address};
+
+/// How a TCP microservice listens.
+///
+/// ```
+/// use std::time::Duration;
+/// use nestrs_microservices::TcpMicroserviceOptions;
+///
+/// let options = TcpMicroserviceOptions::bind("127.0.0.1:3001").max_in_flight(1024).grace_period(Duration::from_secs(5));
+/// assert_eq!((options.host.as_str(), options.port), ("127.0.0.1", 3001));
+/// assert_eq!(TcpMicroserviceOptions::default().port, 3000);
+/// ```
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct TcpMicroserviceOptions {
+    /// The address to listen on, a name or an IP address. Default: the environment variable `NESTRS_HOST`, or else
+    /// `127.0.0.1`. In a container, `0.0.0.0`.
+    pub host: String,
+    /// The port to listen on; 0 takes a free one. Default 3000, as in NestJS.
+    pub port: u16,
+    /// The longest body of a frame, in bytes. Default 64 MiB. A longer one closes the connection as soon as its header
+    /// is read; a longer reply is replaced by "Internal server error".
+    pub max_frame_bytes: usize,
+    /// The same until the authentication hook has let the connection in, where there is one. Default 16 KiB.
+    pub max_frame_bytes_unauthenticated: usize,
+    /// Bytes of unfinished frames above 64 KiB, for the whole server. Default 256 MiB. Such a frame reserves its length
+    /// first, all or nothing; until there is room its connection is not read, and its deadline runs on.
+    pub recv_budget_bytes: usize,
+    /// Reply bytes queued for all connections together. Default 512 MiB; above it the connection with the longest queue is
+    /// closed.
+    pub send_budget_bytes: usize,
+    /// How long a frame may take from its first byte, beside what `min_frame_rate` allows. Default 30 s; a frame that is
+    /// late closes its connection.
+    pub frame_idle_timeout: Duration,
+    /// Bytes a second that a frame must keep up over its whole length. Default 64 KiB; 0 sets no rate.
+    pub min_frame_rate: usize,
+    /// How long TLS and the authentication hook may take together. Default 10 s; then the connection is closed.
+    pub handshake_timeout: Duration,
+    /// Connections at a time. Default 10 000, and never more than the process may open files, less 64; one more is
+    /// accepted and closed at once.
+    pub max_connections: usize,
+    /// Connections at a time from one IP address, an IPv6 address counted by its /64. Default `None`: no limit, since
+    /// sidecars and NAT share addresses. One more is accepted and closed at once.
+    pub max_connections_per_ip: Option<usize>,
+    /// Connections that one IP address may begin in a time. Default `None`: no limit. One more is accepted and closed at
+    /// once.
+    pub connect_rate_per_ip: Option<(u32, Duration)>,
+    /// Calls at a time on one connection that did not finish at once. Default 1 024, at least 1; at the limit the
+    /// connection is not read.
+    pub max_in_flight_per_conn: usize,
+    /// The same for the whole server. Default 16 384, at least 1.
+    pub max_in_flight: usize,
+    /// What happens to calls beyond these two limits. Default [`Overflow::Wait`].
+    pub overflow: Overflow,
+    /// Reply bytes queued for one connection above which it is not read, and its streams are not asked for more. Default
+    /// 1 MiB.
+    pub send_queue_high: usize,
+    /// Reply bytes queued for one connection above which it is closed. Default 64 MiB.
+    pub send_queue_max: usize,
+    /// How long a peer may leave queued replies untaken, without a single byte of progress, before it is closed. Default
+    /// 10 s.
+    pub write_stall_timeout: Duration,
+    /// How dead peers are found. Default: within 30 s.
+    pub keepalive: Keepalive,
+    /// How long a connection may be without a byte in either direction and without a call under way. Default `None`: for
+    /// ever, since NestJS's clients hold silent connections for days. Then it is closed.
+    pub idle_timeout: Option<Duration>,
+    /// How long a handler may take. Default `None`: as long as it likes. Then a call is answered with "Request timed out"
+    /// and the handler is dropped, unless it is marked `#[run_to_completion]`; for an event it counts as a failure.
+    pub handler_timeout: Option<Duration>,
+    /// How long calls under way may take to finish once the server is told to stop. Default 10 s.
+    pub grace_period: Duration,
+    /// How often to try again when the address cannot be had. Default 0: fail at once.
+    pub retry_attempts: u32,
+    /// The pause between two tries. Default zero.
+    pub retry_delay: Duration,
+    /// Whether an HTTP half that asks for the same address shares the listener, each connection told apart by its
+    /// first byte. Default true; otherwise one of the two fails to listen.
+    pub share_address: bool,
+    /// Whether `*` and `>` in the patterns of handlers are wildcards, as on NATS: `orders.*` handles `orders.created`.
+    /// Default false: as on NestJS's TCP, every pattern is taken as it is. See [`nestrs_core::WildcardStyle::Nats`].
+    pub wildcards: bool,
+    pub(crate) transport: TransportId,
+    pub(in crate::tcp) serializer: Option<Arc<dyn PacketSerializer>>,
+    pub(in crate::tcp) deserializer: Option<Arc<dyn PacketDeserializer>>,
+    /// Taken by the server; options are cloned, a listener is not.
+    pub(in crate::tcp) listener: Arc<Mutex<Option<Box<dyn Listener>>>>,
+}
+
+impl Default for TcpMicroserviceOptions {
+    fn default() -> Self {
+        Self {
+            host: default_host(),
+            port: 3000,
+            max_frame_bytes: 64 * 1024 * 1024,
+            max_frame_bytes_unauthenticated: 16 * 1024,
+            recv_budget_bytes: 256 * 1024 * 1024,
+            send_budget_bytes: 512 * 1024 * 1024,
+            frame_idle_timeout: Duration::from_secs(30),
+            min_frame_rate: 64 * 1024,
+            handshake_timeout: Duration::from_secs(10),
+            max_connections: 10_000,
+            max_connections_per_ip: None,
+            connect_rate_per_ip: None,
+            max_in_flight_per_conn: 1024,
+            max_in_flight: 16_384,
+            overflow: Overflow::Wait,
+            send_queue_high: 1024 * 1024,
+            send_queue_max: 64 * 1024 * 1024,
+            write_stall_timeout: Duration::from_secs(10),
+            keepalive: Keepalive::default(),
+            idle_timeout: None,
+            handler_timeout: None,
+            grace_period: Duration::from_secs(10),
+            retry_attempts: 0,
+            retry_delay: Duration::ZERO,
+            share_address: true,
+            wildcards: false,
+            transport: TransportId::TCP,
+            serializer: None,
+            deserializer: None,
+            listener: Arc::default(),
+        }
+    }
+}
+
+impl TcpMicroserviceOptions {
+    /// The defaults, on `address`: `host:port`, or a host alone.
+    #[must_use]
+    pub fn bind(address: &str) -> Self {
+        let (host, port) = split_address(address);
+        Self { host, port, ..Self::default() }
+    }
+
+    /// Sets the address to listen on.
+    #[must_use]
+    pub fn host(mut self, host: impl Into<String>) -> Self {
+        self.host = host.into();
+        self
+    }
+
+    setters! {
+        /// Sets the port; 0 takes a free one.
+        port: u16,
+        /// Sets the longest body of a frame, in bytes.
+        max_frame_bytes: usize,
+        /// Sets the longest body of a frame before the connection is authenticated, in bytes.
+        max_frame_bytes_unauthenticated: usize,
+        /// Sets how many bytes of unfinished frames the server holds.
+        recv_budget_bytes: usize,
+        /// Sets how many reply bytes the server holds.
+        send_budget_bytes: usize,
+        /// Sets how long a frame may take, beside what its length allows.
+        frame_idle_timeout: Duration,
+        /// Sets how many bytes a second a frame must keep up.
+        min_frame_rate: usize,
+        /// Sets how long TLS and authentication may take together.
+        handshake_timeout: Duration,
+        /// Sets how many connections there may be at a time.
+        max_connections: usize,
+        /// Sets how many connections one IP address may have.
+        max_connections_per_ip: Option<usize>,
+        /// Sets how many connections one IP address may begin in a time.
+        connect_rate_per_ip: Option<(u32, Duration)>,
+        /// Sets how many calls one connection may have under way.
+        max_in_flight_per_conn: usize,
+        /// Sets how many calls the server may have under way.
+        max_in_flight: usize,
+        /// Sets what happens to calls beyond these two limits.
+        overflow: Overflow,
+        /// Sets above how many queued reply bytes a connection is not read.
+        send_queue_high: usize,
+        /// Sets above how many queued reply bytes a connection is closed.
+        send_queue_max: usize,
+        /// Sets how long a peer may take nothing of what is queued for it.
+        write_stall_timeout: Duration,
+        /// Sets how dead peers are found.
+        keepalive: Keepalive,
+        /// Sets how long a connection may be silent.
+        idle_timeout: Option<Duration>,
+        /// Sets how long a handler may take.
+        handler_timeout: Option<Duration>,
+        /// Sets how long calls may take to finish at shutdown.
+        grace_period: Duration,
+        /// Sets how often to try again when the address cannot be had.
+        retry_attempts: u32,
+        /// Sets the pause between two tries.
+        retry_delay: Duration,
+        /// Sets whether an HTTP half may share the address.
+        share_address: bool,
+        /// Sets whether `*` and `>` in the patterns of handlers are wildcards, as on NATS.
+        wildcards: bool,
+    }
+
+    /// Writes responses through `serializer`.
+    #[must_use]
+    pub fn serializer(mut self, serializer: impl PacketSerializer) -> Self {
+        self.serializer = Some(Arc::new(serializer));
+        self
+    }
+
+    /// Reads requests and events through `deserializer`.
+    #[must_use]
+    pub fn deserializer(mut self, deserializer: impl PacketDeserializer) -> Self {
+        self.deserializer = Some(Arc::new(deserializer));
+        self
+    }
+
+    /// Accepts from `listener` instead of listening on host and port: a socket bound elsewhere, a TLS acceptor, a
+    /// channel of in-memory streams.
+    #[must_use]
+    pub fn listener(self, listener: impl Listener) -> Self {
+        *self.listener.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(listener));
+        self
+    }
+
+    pub(in crate::tcp) fn check_address(&self) -> io::Result<()> {
+        check_host(&self.host)
+    }
+
+    /// `host:port`, as it is listened on and logged.
+    #[must_use]
+    pub fn address(&self) -> String {
+        join_address(&self.host, self.port)
+    }
+}
+
+impl fmt::Debug for TcpMicroserviceOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TcpMicroserviceOptions")
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .field("max_frame_bytes", &self.max_frame_bytes)
+            .field("max_connections", &self.max_connections)
+            .field("max_in_flight_per_conn", &self.max_in_flight_per_conn)
+            .field("max_in_flight", &self.max_in_flight)
+            .field("grace_period", &self.grace_period)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a server does with calls beyond `max_in_flight_per_conn` and `max_in_flight`.
+///
+/// ```
+/// use nestrs_microservices::{Overflow, TcpMicroserviceOptions};
+///
+/// let options = TcpMicroserviceOptions::default().overflow(Overflow::Reject);
+/// assert_eq!(options.overflow, Overflow::Reject);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Overflow {
+    /// Connections are not read until there is room: callers feel it as backpressure.
+    #[default]
+    Wait,
+    /// Calls are answered at once with `{"status":"error","message":"Service overloaded","executed":false}`, which a
+    /// client may send elsewhere; events are dropped and logged.
+    Reject,
+}
