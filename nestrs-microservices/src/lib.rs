@@ -37,7 +37,7 @@ pub use event_bus::{
     NextEvent, Published, ReceivedEvent, SubscriberFailure, Subscription,
 };
 #[cfg(feature = "test-util")]
-pub use memory::memory_pair;
+pub use memory::{memory_pair, memory_pair_as};
 #[cfg(feature = "test-util")]
 pub use mock::{Expectation, MockCall, MockService};
 pub use packet::{Answer, Packet, PacketError};

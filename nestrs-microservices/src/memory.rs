@@ -51,6 +51,23 @@ const BACKLOG: usize = 16;
 /// ```
 #[must_use]
 pub fn memory_pair() -> (TcpMicroserviceOptions, TcpTransportOptions) {
+    memory_pair_as(TransportId::MEMORY)
+}
+
+/// [`memory_pair`], to handlers a transport of another name: what is marked `transport = tcp` is served by
+/// `memory_pair_as(TransportId::TCP)`.
+///
+/// ```
+/// use nestrs_core::TransportId;
+/// use nestrs_microservices::{MicroserviceOptions, memory_pair_as};
+///
+/// # futures_util::FutureExt::now_or_never(async {
+/// let (server, _) = memory_pair_as(TransportId::TCP);
+/// assert_eq!(server.into_server().bind().await?.transport, "tcp");
+/// # Ok::<(), nestrs_core::TransportError>(()) }).unwrap().unwrap();
+/// ```
+#[must_use]
+pub fn memory_pair_as(transport: TransportId) -> (TcpMicroserviceOptions, TcpTransportOptions) {
     let (dialled, accepted) = mpsc::channel(BACKLOG);
     let connector = Connector::new(move || {
         let dialled = dialled.clone();
@@ -62,6 +79,6 @@ pub fn memory_pair() -> (TcpMicroserviceOptions, TcpTransportOptions) {
         }
     });
     let mut server = TcpMicroserviceOptions::default().listener(accepted);
-    server.transport = TransportId::MEMORY;
+    server.transport = transport;
     (server, TcpTransportOptions::default().connector(connector))
 }

@@ -4,9 +4,9 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use nestrs_core::{CanActivate, ExceptionFilter, Interceptor, Module, Overrides, PipeTransform, Provider};
+use nestrs_core::{CanActivate, ExceptionFilter, Interceptor, Module, Overrides, PipeTransform, Provider, TransportId};
 use nestrs_microservices::{
-    ClientProxy, MicroserviceOptions, MockService, TcpTransport, TcpTransportOptions, memory_pair,
+    ClientProxy, MicroserviceOptions, MockService, TcpTransport, TcpTransportOptions, memory_pair_as,
 };
 
 use crate::app::Plan;
@@ -19,6 +19,7 @@ use crate::{Explained, ListenError, RunningApp};
 pub struct TestingModule<M> {
     plan: Plan,
     overrides: Overrides,
+    transport: TransportId,
     module: PhantomData<fn() -> M>,
 }
 
@@ -26,7 +27,8 @@ pub struct TestingModule<M> {
 /// codec, dispatch, stages, life-cycle hooks and shutdown are those of production.
 ///
 /// Nothing waits for the clock, so tests may pause it (`#[tokio::test(start_paused = true)]`). Its transport is called
-/// `memory`: a handler that is filtered to others (`transport = tcp`) is not reached, and start-up says so.
+/// `memory`: a handler that is filtered to others (`transport = tcp`) is not reached, and start-up says so, unless
+/// [`TestingModule::transport`] gives it that name.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -193,7 +195,7 @@ impl fmt::Debug for TestApp {
 impl<M: Module> TestingModule<M> {
     fn new(mut plan: Plan) -> Self {
         plan.prepare_for_test();
-        Self { plan, overrides: Overrides::default(), module: PhantomData }
+        Self { plan, overrides: Overrides::default(), transport: TransportId::MEMORY, module: PhantomData }
     }
 
     /// Provides `value` wherever a module provides an `Arc<T>`. A type that no module provides is an error of `start`.
@@ -247,6 +249,40 @@ impl<M: Module> TestingModule<M> {
         self.override_named(name, ClientProxy::new(Arc::new(mock.clone())))
     }
 
+    /// Sets whose handlers messages reach, beside those for every transport: with [`TransportId::TCP`] those that are marked
+    /// `transport = tcp`. Default [`TransportId::MEMORY`].
+    ///
+    /// ```
+    /// use nestrs::TransportId;
+    /// use nestrs::prelude::*;
+    /// use nestrs::testing::TestApp;
+    ///
+    /// #[injectable]
+    /// struct Cats;
+    ///
+    /// #[micro_routes]
+    /// impl Cats {
+    ///     #[message_pattern("cats.count", transport = tcp)]
+    ///     async fn count(&self) -> u32 {
+    ///         3
+    ///     }
+    /// }
+    ///
+    /// #[module(providers = [Cats], microservices = [Cats])]
+    /// struct AppModule;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let app = TestApp::of::<AppModule>().transport(TransportId::TCP).start().await?;
+    /// assert_eq!(app.client().send::<_, u32>("cats.count", &()).await?, 3);
+    /// app.close().await;
+    /// # Ok(()) }
+    /// ```
+    pub fn transport(mut self, transport: TransportId) -> Self {
+        self.transport = transport;
+        self
+    }
+
     /// Sets up the HTTP half: prefix, health check, stages.
     #[cfg(feature = "http")]
     pub fn configure_http(mut self, configure: impl FnOnce(HttpApp) -> HttpApp) -> Self {
@@ -259,7 +295,7 @@ impl<M: Module> TestingModule<M> {
     /// # Errors
     /// [`ListenError`], as an application's start; an override that replaces nothing is one.
     pub async fn start(mut self) -> Result<TestApp, ListenError> {
-        let (server, dial) = memory_pair();
+        let (server, dial) = memory_pair_as(self.transport);
         self.plan.overrides = self.overrides;
         self.plan.servers.push(server.into_server());
         let app = self.plan.start().await?;
