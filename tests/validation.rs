@@ -6,8 +6,10 @@ use std::sync::Arc;
 
 use garde::Validate;
 use nestrs::RunningApp;
+use nestrs::axum::{self, Router};
 use nestrs::microservices::{TcpTransport, memory_pair};
 use nestrs::prelude::*;
+use nestrs::testing::TestApp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -228,5 +230,21 @@ async fn a_body_keeps_the_same_rules_and_is_told_the_same_list_in_nestjs_shape()
         let (status, answer) = post(&app, content_type, body).await;
         assert_eq!((status, &answer["statusCode"]), (expected, &json!(expected)), "{answer}");
     }
+    app.close().await;
+}
+
+/// A router of axum's own, merged beside the controllers.
+#[tokio::test]
+async fn a_merged_router_tells_the_same_list() {
+    async fn place(order: Valid<CreateOrder>) -> String {
+        format!("{} lines", order.lines.len())
+    }
+    let router = Router::new().route("/plain/orders", axum::routing::post(place));
+    let app = TestApp::of::<AppModule>().configure_http(|http| http.merge(router)).start().await.unwrap();
+    let answer = app.http().post("/plain/orders").json(&good()).send().await;
+    assert_eq!((answer.status().as_u16(), answer.text().as_str()), (200, "1 lines"));
+    let answer = app.http().post("/plain/orders").json(&bad()).send().await;
+    let body: Value = answer.json();
+    assert_eq!((answer.status().as_u16(), &body["details"]), (400, &violations()), "{body}");
     app.close().await;
 }

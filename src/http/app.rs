@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use axum::Router;
 use axum::extract::Request;
 use axum::http::StatusCode;
+use axum::middleware::from_fn;
 use axum::response::Response;
 use axum::routing::get;
 use nestrs_core::{Application, Chain, Enhancers, INTERNAL_SERVER_ERROR, StageKind};
@@ -14,7 +15,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::explain::Explained;
 
 use super::cors::CorsOptions;
-use super::layer::{RouteLayer, panic_text};
+use super::layer::{RouteLayer, finish, panic_text};
 use super::reply::error_body;
 use super::route::{MountedRoute, join, mount_all};
 
@@ -150,7 +151,7 @@ pub(crate) fn build_router(
     }
     router = router.fallback(nothing_here).method_not_allowed_fallback(wrong_method);
     if let Some(merged) = http.merged {
-        router = router.merge(merged);
+        router = router.merge(merged.layer(from_fn(finish)));
     }
     router = router.layer(CatchPanicLayer::custom(panicked));
     if let Some(cors) = http.cors {

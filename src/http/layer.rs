@@ -89,6 +89,17 @@ impl RouteLayer {
     }
 }
 
+/// Writes the failure of a request to a router of axum's own, whose handlers may use our extractors too.
+pub(super) async fn finish(request: Request, next: Next) -> Response {
+    let path = request.extensions().get::<MatchedPath>().map_or(request.uri().path(), MatchedPath::as_str);
+    let pattern = format!("{} {path}", request.method());
+    let mut response = next.run(request).await;
+    match response.extensions_mut().remove() {
+        Some(Failed(error)) => respond_error(&error, "(merged router)", &pattern),
+        None => response,
+    }
+}
+
 /// What a panic says.
 pub(super) fn panic_text(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
