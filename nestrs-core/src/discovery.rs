@@ -7,6 +7,7 @@ use std::sync::{Arc, Weak};
 use crate::container::{Container, Late, Plan};
 use crate::handler::{HandlerDef, HandlerKind};
 use crate::injectable::Key;
+use crate::metadata::HandlerMetadata;
 use crate::pattern::Pattern;
 use crate::provider::ProviderKind;
 use crate::provider_scope::{Call, ContextId, ProviderScope};
@@ -107,6 +108,7 @@ impl DiscoveryService {
         let discovered = |entry: &CatalogueEntry| DiscoveredHandler {
             def: entry.handler,
             patterns: entry.patterns.clone(),
+            metadata: entry.metadata.clone(),
             provider: DiscoveredProvider::new(&container, entry.provider),
         };
         container.catalogue.handlers.iter().map(discovered).collect()
@@ -222,6 +224,7 @@ impl fmt::Debug for DiscoveredProvider {
 pub struct DiscoveredHandler {
     def: &'static HandlerDef,
     patterns: Arc<[Pattern]>,
+    metadata: Option<Arc<HandlerMetadata>>,
     provider: DiscoveredProvider,
 }
 
@@ -248,6 +251,12 @@ impl DiscoveredHandler {
     #[must_use]
     pub fn patterns(&self) -> &[Pattern] {
         &self.patterns
+    }
+
+    /// What `#[set_metadata]` says of it and of its block (NestJS's `getMetadataByDecorator`); its guards read the same.
+    #[must_use]
+    pub fn metadata(&self) -> &HandlerMetadata {
+        self.metadata.as_deref().unwrap_or(HandlerMetadata::NONE)
     }
 
     /// The provider whose method it is.
@@ -278,5 +287,6 @@ pub(crate) struct Catalogue {
 pub(crate) struct CatalogueEntry {
     pub(crate) handler: &'static HandlerDef,
     pub(crate) patterns: Arc<[Pattern]>,
+    pub(crate) metadata: Option<Arc<HandlerMetadata>>,
     pub(crate) provider: usize,
 }

@@ -55,6 +55,8 @@ impl Entry {
 }
 
 impl HandlerMetadata {
+    pub(crate) const NONE: &Self = &Self::none();
+
     /// No metadata.
     #[must_use]
     pub const fn none() -> Self {
