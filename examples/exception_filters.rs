@@ -15,8 +15,8 @@
 //! {"message":"Internal server error","path":"GET /cats","statusCode":500}
 //! ```
 //!
-//! Exactly one filter runs: the nearest to the handler that catches errors of that type. A message is answered by the same
-//! filters; `cats.find` with the payload `"Felix"`, on the same port:
+//! Exactly one filter runs: the nearest to the handler that catches errors of that type; of several in one place the last
+//! one is asked first, as in NestJS. A message is answered by the same filters; `cats.find` with the payload `"Felix"`, on the same port:
 //!
 //! ```text
 //! {"err":{"code":"NO_SUCH_CAT","message":"there is no cat called Felix","statusCode":404},"isDisposed":true,"id":"1"}
@@ -87,7 +87,7 @@ impl ExceptionFilter for Everything {
 
     async fn catch(&self, cx: &ExecutionContext, caught: Caught<TransportError>) -> HandlerResult {
         let error = caught.transport_error();
-        // `told` is what callers may read: the text of foreign errors and panics is for the log.
+        // `told` is what callers may read: the text of a foreign error is for the log.
         Err(TransportError::exact(json!({
             "statusCode": status_of(error).as_u16(),
             "message": error.told(),
