@@ -20,6 +20,21 @@ pub(crate) const BUS_FAREWELL: Duration = Duration::from_secs(1);
 const CLIENTS_FAREWELL: Duration = Duration::from_secs(1);
 
 /// One address an application listens on.
+///
+/// ```
+/// use nestrs::prelude::*;
+///
+/// #[module]
+/// struct AppModule;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), ListenError> {
+/// let app = NestFactory::create::<AppModule>().start("127.0.0.1:0").await?;
+/// let [listening] = app.listening() else { panic!("HTTP only") };
+/// assert_eq!((listening.transport, Some(&*listening.address)), ("http", app.address("http")));
+/// app.close().await;
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listening {
     /// `"tcp"` or `"http"`.
@@ -93,6 +108,32 @@ impl RunningApp {
     }
 
     /// Everything it serves, with what stands around each handler; start-up logs the same lines.
+    ///
+    /// ```
+    /// use nestrs::prelude::*;
+    ///
+    /// #[injectable]
+    /// struct Cats;
+    ///
+    /// #[controller("/cats")]
+    /// impl Cats {
+    ///     #[get("/count")]
+    ///     async fn count(&self) -> u32 {
+    ///         9
+    ///     }
+    /// }
+    ///
+    /// #[module(controllers = [Cats])]
+    /// struct AppModule;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), ListenError> {
+    /// let app = NestFactory::create::<AppModule>().start("127.0.0.1:0").await?;
+    /// let routes: Vec<String> = app.routes().iter().map(|route| route.to_string()).collect();
+    /// assert_eq!(routes, ["GET /cats/count → Cats::count"]);
+    /// app.close().await;
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn routes(&self) -> &[Explained] {
         &self.routes

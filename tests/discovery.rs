@@ -52,8 +52,11 @@ impl OnModuleInit for Scheduler {
 }
 
 #[micro_routes]
+#[set_metadata(Every(24))]
 impl Scheduler {
     #[message_pattern(["tasks.list", { tasks: "list" }])]
+    #[set_metadata("audience", "staff")]
+    #[set_metadata(Every(1))]
     async fn list(&self) {}
 
     #[event_pattern("tasks.done")]
@@ -126,5 +129,16 @@ async fn providers_controllers_and_handlers_are_listed_in_module_order() {
             "Event Scheduler::done [Pattern(tasks.done)] AppModule",
         ]
     );
+    app.close().await;
+}
+
+#[tokio::test]
+async fn what_is_set_on_handlers_is_found_the_method_s_before_the_block_s() {
+    let app = serve::<AppModule>().await;
+    let handlers = app.get::<DiscoveryService>().unwrap().handlers();
+    let [list, done] = handlers.as_slice() else { panic!("there are two") };
+    assert_eq!(list.metadata().get_all::<Every>().collect::<Vec<_>>(), [&Every(1), &Every(24)]);
+    assert_eq!(list.metadata().value("audience").unwrap(), "staff");
+    assert_eq!((done.metadata().get::<Every>(), done.metadata().value("audience")), (Some(&Every(24)), None));
     app.close().await;
 }

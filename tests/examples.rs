@@ -5,54 +5,11 @@ mod support;
 use std::process::Stdio;
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::process::{Child, Command};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::Command;
 
+use support::process::{PATIENCE, free_port, get, post, start, terminate};
 use support::program::program;
-
-const PATIENCE: Duration = Duration::from_secs(30);
-
-fn start(example: &str, environment: &[(&str, &str)]) -> Child {
-    Command::new(program(example))
-        .envs(environment.iter().copied())
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .expect("the example starts")
-}
-
-/// A port that is free now.
-async fn free_port() -> String {
-    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port().to_string()
-}
-
-/// The status and the body of one GET; tries until somebody listens.
-async fn get(port: &str, path: &str) -> (u16, String) {
-    let asking = async {
-        loop {
-            if let Ok(mut stream) = TcpStream::connect(format!("127.0.0.1:{port}")).await {
-                let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-                stream.write_all(request.as_bytes()).await.unwrap();
-                let mut response = String::new();
-                stream.read_to_string(&mut response).await.unwrap();
-                let (head, body) = response.split_once("\r\n\r\n").expect("a response");
-                return (head[9..12].parse().expect("a status"), body.to_owned());
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, asking).await.expect("it answers in time")
-}
-
-/// Ends a program as an operator does, and gives its output.
-async fn terminate(child: Child) -> (Option<i32>, String) {
-    let id = child.id().expect("it runs").to_string();
-    assert!(Command::new("kill").args(["-TERM", &id]).status().await.unwrap().success());
-    let output = tokio::time::timeout(PATIENCE, child.wait_with_output()).await.expect("it ends in time").unwrap();
-    (output.status.code(), String::from_utf8(output.stdout).unwrap())
-}
 
 #[tokio::test]
 async fn hybrid_answers_http_by_a_message_and_says_what_it_serves() {
@@ -216,18 +173,6 @@ async fn validation_tells_all_that_is_wrong_and_pipes_see_to_the_rest() {
     assert_eq!(get(&port, "/cats/list/2").await, (200, r#"["Tom","Kitty"]"#.to_owned()));
     assert_eq!(get(&port, "/cats/list/many").await.0, 400);
     assert_eq!(terminate(child).await.0, Some(0));
-}
-
-/// The status and the body of one POST of JSON, to a server that is known to listen.
-async fn post(port: &str, path: &str, body: &str) -> (u16, String) {
-    let mut stream = TcpStream::connect(format!("127.0.0.1:{port}")).await.unwrap();
-    let head = format!("POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nConnection: close");
-    let request = format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut response = String::new();
-    stream.read_to_string(&mut response).await.unwrap();
-    let (head, body) = response.split_once("\r\n\r\n").expect("a response");
-    (head[9..12].parse().expect("a status"), body.to_owned())
 }
 
 #[tokio::test]

@@ -312,3 +312,44 @@ async fn interceptors_see_json_in_axum_s_own_clothes_and_its_status_stays() {
         assert_eq!(response.header("content-type"), Some(kind), "{path}");
     }
 }
+
+#[injectable]
+struct Frank;
+
+#[controller("/frank")]
+impl Frank {
+    #[get("/{how}")]
+    async fn fail(&self, Path(how): Path<String>) -> Result<(), TransportError> {
+        let told = json!({ "statusCode": 500, "path": "/frank", "message": "out of ink" });
+        Err(match &*how {
+            "exact" => TransportError::exact(told),
+            "details" => TransportError::new("out of ink").with_details(json!({ "statusCode": 500 })),
+            "withheld" => TransportError::exact(told).withhold(),
+            "remote" => TransportError::from_wire(told),
+            _ => TransportError::new("out of ink"),
+        })
+    }
+}
+
+#[module(controllers = [Frank])]
+struct FrankModule;
+
+/// NestJS's `new HttpException({ .. }, 500)`, as filters that catch everything answer with; all else of 500 stays inside.
+#[tokio::test]
+async fn a_500_is_told_where_the_application_states_it() {
+    let app = TestApp::of::<FrankModule>().start().await.unwrap();
+    let internal = json!({ "statusCode": 500, "message": "Internal server error" });
+    let log = LogCapture::start();
+    for (how, body) in [
+        ("exact", json!({ "statusCode": 500, "path": "/frank", "message": "out of ink" })),
+        ("details", json!({ "statusCode": 500, "error": "Internal Server Error", "message": "out of ink" })),
+        ("withheld", internal.clone()),
+        ("remote", internal.clone()),
+        ("unstated", internal),
+    ] {
+        let response = app.http().get(&format!("/frank/{how}")).send().await;
+        assert_eq!((response.status().as_u16(), response.json::<Value>()), (500, body), "{how}");
+    }
+    assert_eq!(log.events().iter().filter(|event| event.level == LogLevel::Error).count(), 5, "{log:?}");
+    app.close().await;
+}

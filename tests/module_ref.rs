@@ -82,7 +82,13 @@ impl Jobs {
 
 #[module(
     imports = [SecretModule, OneModule, TwoModule],
-    providers = [Jobs, draft(), Provider::value(Workers(8)), Provider::value(3_u16).named("PORT")],
+    providers = [
+        Jobs,
+        draft(),
+        draft().named("DRAFT"),
+        Provider::value(Workers(8)),
+        Provider::value(3_u16).named("PORT"),
+    ],
     microservices = [Jobs],
 )]
 struct AppModule;
@@ -104,6 +110,19 @@ async fn a_provider_gets_what_its_module_sees_when_it_needs_it() {
     );
     assert_eq!(text(module.get::<u8>()), "`Arc<u8>` is provided by several modules: `OneModule`, `TwoModule`");
     assert_eq!(text(module.get::<Draft>()), "`Arc<Draft>` is transient, so there is none to get: `resolve` it");
+    app.close().await;
+}
+
+#[tokio::test]
+async fn what_is_not_shared_is_resolved_anew_by_its_name_too() {
+    let app = serve::<AppModule>().await;
+    let module = app.get::<ModuleRef>().unwrap();
+    let one = module.resolve_named::<Draft>("DRAFT").await.unwrap();
+    assert_ne!(one.0, module.resolve_named::<Draft>("DRAFT".to_owned()).await.unwrap().0);
+    assert_eq!(
+        text(module.resolve_named::<Draft>("GRAFT").await),
+        "`Draft` named `GRAFT` is not provided anywhere in the sight of `AppModule`",
+    );
     app.close().await;
 }
 

@@ -164,8 +164,7 @@ impl ExecutionContext {
     /// What `#[set_metadata]` says of the handler and of its block; [`Reflector`](crate::Reflector) reads it.
     #[must_use]
     pub fn handler_metadata(&self) -> &HandlerMetadata {
-        static NONE: HandlerMetadata = HandlerMetadata::none();
-        self.handler_metadata.as_deref().unwrap_or(&NONE)
+        self.handler_metadata.as_deref().unwrap_or(HandlerMetadata::NONE)
     }
 
     /// The payload as it was received, before any pipe.

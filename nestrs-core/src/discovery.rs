@@ -7,6 +7,7 @@ use std::sync::{Arc, Weak};
 use crate::container::{Container, Late, Plan};
 use crate::handler::{HandlerDef, HandlerKind};
 use crate::injectable::Key;
+use crate::metadata::HandlerMetadata;
 use crate::pattern::Pattern;
 use crate::provider::ProviderKind;
 use crate::provider_scope::{Call, ContextId, ProviderScope};
@@ -14,6 +15,14 @@ use crate::resolver::{Instance, ResolveError};
 
 /// A value that stands on a provider for others to find: `#[injectable(metadata = CommandHandler("create"))]`, or
 /// [`Provider::with_metadata`](crate::Provider::with_metadata).
+///
+/// ```
+/// use nestrs_core::ProviderMetadata;
+///
+/// struct Every(u32);
+///
+/// assert!(format!("{:?}", ProviderMetadata::new(Every(60))).ends_with("Every"), "the type, not the value");
+/// ```
 #[derive(Clone)]
 pub struct ProviderMetadata {
     value: Arc<dyn Any + Send + Sync>,
@@ -100,13 +109,55 @@ impl DiscoveryService {
         listed.map(|index| DiscoveredProvider::new(&container, *index)).collect()
     }
 
-    /// Every handler of messages, events and the bus that is served, in module order.
+    /// Every handler of messages, events and the bus that is served, in module order. Routes of HTTP are not among them.
+    ///
+    /// ```
+    /// use nestrs_core::{BootOptions, DiscoveryService, ModuleDef, Provider, boot};
+    /// # use std::sync::Arc;
+    /// # use nestrs_core::{
+    /// #     BoxFuture, ExecutionContext, HandlerDef, HandlerMetadata, HandlerReply, HandlerResult, HandlerSet,
+    /// #     MicroRoutes, PatternLiteral, Payload, mount,
+    /// # };
+    ///
+    /// struct AppModule;
+    /// #[derive(Debug, PartialEq)]
+    /// struct Since(u32);
+    ///
+    /// /// `#[micro_routes]`, with `#[message_pattern("cats.count")]` and `#[set_metadata(Since(2))]` on its method `count`.
+    /// struct Cats;
+    /// # fn count<'a>(_: &'a Arc<Cats>, _: &'a ExecutionContext, _: Payload) -> BoxFuture<'a, HandlerResult> {
+    /// #     Box::pin(async { 9.into_reply() })
+    /// # }
+    /// # struct Routes;
+    /// # impl MicroRoutes for Routes {
+    /// #     type Service = Cats;
+    /// #     const HANDLERS: &'static [HandlerDef] = &[HandlerDef::message(
+    /// #         &[PatternLiteral::Text("cats.count")],
+    /// #         "Cats::count",
+    /// #         |mounting| mount(mounting, (), (), (), (), count),
+    /// #     )
+    /// #     .metadata(|| HandlerMetadata::none().on_method(Since(2)))];
+    /// # }
+    /// # #[nestrs_core::__private::linkme::distributed_slice(nestrs_core::__private::HANDLERS)]
+    /// # #[linkme(crate = nestrs_core::__private::linkme)]
+    /// # static SET: HandlerSet = HandlerSet::of::<Routes>();
+    ///
+    /// # futures_util::FutureExt::now_or_never(async {
+    /// let root = ModuleDef::new::<AppModule>().provide(Provider::factory(|| Cats)).microservice::<Cats>();
+    /// let app = boot(root, BootOptions::default()).await.unwrap();
+    /// let handlers = app.root.get::<DiscoveryService>().unwrap().handlers();
+    /// let [handler] = handlers.as_slice() else { panic!("there is one") };
+    /// assert_eq!((handler.name(), handler.patterns()[0].route()), ("Cats::count", "cats.count"));
+    /// assert_eq!((handler.provider().name(), handler.metadata().get()), ("Cats", Some(&Since(2))));
+    /// # }).unwrap();
+    /// ```
     #[must_use]
     pub fn handlers(&self) -> Vec<DiscoveredHandler> {
         let Ok(container) = self.late.get() else { return Vec::new() };
         let discovered = |entry: &CatalogueEntry| DiscoveredHandler {
             def: entry.handler,
             patterns: entry.patterns.clone(),
+            metadata: entry.metadata.clone(),
             provider: DiscoveredProvider::new(&container, entry.provider),
         };
         container.catalogue.handlers.iter().map(discovered).collect()
@@ -120,6 +171,25 @@ impl fmt::Debug for DiscoveryService {
 }
 
 /// One provider. It does not keep the application alive: once that has ended, there are no instances.
+///
+/// ```
+/// use std::sync::Arc;
+/// use nestrs_core::{BootOptions, DiscoveryService, ModuleDef, Provider, ProviderKind, ProviderScope, boot};
+///
+/// struct AppModule;
+///
+/// # futures_util::FutureExt::now_or_never(async {
+/// let root = ModuleDef::new::<AppModule>().provide(Provider::value(8_u32).named("WORKERS"));
+/// let app = boot(root, BootOptions::default()).await.unwrap();
+/// let discovery: Arc<DiscoveryService> = app.root.get().unwrap();
+/// let providers = discovery.providers();
+/// let workers = providers.iter().find(|provider| provider.key().name() == Some("WORKERS")).expect("it is listed");
+/// assert_eq!((workers.kind(), workers.scope()), (ProviderKind::Value, ProviderScope::Singleton));
+/// assert_eq!(*workers.instance::<u32>().unwrap(), 8);
+/// drop(app);
+/// assert!(workers.instance::<u32>().is_none());
+/// # }).unwrap();
+/// ```
 #[derive(Clone)]
 pub struct DiscoveredProvider {
     container: Weak<Container>,
@@ -217,11 +287,12 @@ impl fmt::Debug for DiscoveredProvider {
     }
 }
 
-/// One handler that is served.
+/// One handler that is served; [`DiscoveryService::handlers`] shows it in use.
 #[derive(Clone)]
 pub struct DiscoveredHandler {
     def: &'static HandlerDef,
     patterns: Arc<[Pattern]>,
+    metadata: Option<Arc<HandlerMetadata>>,
     provider: DiscoveredProvider,
 }
 
@@ -248,6 +319,12 @@ impl DiscoveredHandler {
     #[must_use]
     pub fn patterns(&self) -> &[Pattern] {
         &self.patterns
+    }
+
+    /// What `#[set_metadata]` says of it and of its block (NestJS's `getMetadataByDecorator`); its guards read the same.
+    #[must_use]
+    pub fn metadata(&self) -> &HandlerMetadata {
+        self.metadata.as_deref().unwrap_or(HandlerMetadata::NONE)
     }
 
     /// The provider whose method it is.
@@ -278,5 +355,6 @@ pub(crate) struct Catalogue {
 pub(crate) struct CatalogueEntry {
     pub(crate) handler: &'static HandlerDef,
     pub(crate) patterns: Arc<[Pattern]>,
+    pub(crate) metadata: Option<Arc<HandlerMetadata>>,
     pub(crate) provider: usize,
 }

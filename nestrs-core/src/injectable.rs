@@ -100,7 +100,16 @@ impl Key {
         self.type_id
     }
 
-    pub(crate) fn name(&self) -> Option<&str> {
+    /// The name of [`Key::named`]; `None` for what is asked for by type alone.
+    ///
+    /// ```
+    /// use nestrs_core::Key;
+    ///
+    /// assert_eq!(Key::named::<u32>("WORKERS").name(), Some("WORKERS"));
+    /// assert_eq!(Key::of::<u32>().name(), None);
+    /// ```
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
         self.name.as_deref()
     }
 

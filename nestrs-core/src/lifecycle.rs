@@ -74,6 +74,18 @@ pub trait OnModuleInit: Send + Sync + 'static {
 /// Runs before anything listens, after every [`OnModuleInit`].
 ///
 /// An error ends the start of the application; it names the provider.
+///
+/// ```
+/// use nestrs_core::{HookResult, OnApplicationBootstrap};
+///
+/// struct Schedule(Vec<&'static str>);
+///
+/// impl OnApplicationBootstrap for Schedule {
+///     async fn on_application_bootstrap(&self) -> HookResult {
+///         if self.0.is_empty() { Err("nothing is scheduled".into()) } else { Ok(()) }
+///     }
+/// }
+/// ```
 pub trait OnApplicationBootstrap: Send + Sync + 'static {
     /// Starts what needs the whole application.
     fn on_application_bootstrap(&self) -> impl Future<Output = HookResult> + Send;
@@ -82,6 +94,20 @@ pub trait OnApplicationBootstrap: Send + Sync + 'static {
 /// Runs once calls under way have ended, before what this provider depends on is destroyed.
 ///
 /// An error is logged, and the other hooks run.
+///
+/// ```
+/// use nestrs_core::{HookResult, OnModuleDestroy};
+///
+/// struct Session {
+///     file: std::path::PathBuf,
+/// }
+///
+/// impl OnModuleDestroy for Session {
+///     async fn on_module_destroy(&self) -> HookResult {
+///         Ok(std::fs::remove_file(&self.file)?)
+///     }
+/// }
+/// ```
 pub trait OnModuleDestroy: Send + Sync + 'static {
     /// Lets go of what the provider holds.
     fn on_module_destroy(&self) -> impl Future<Output = HookResult> + Send;
@@ -90,6 +116,19 @@ pub trait OnModuleDestroy: Send + Sync + 'static {
 /// Runs after every [`OnModuleDestroy`]. `signal` is the number of the signal that ended the application, if one did.
 ///
 /// An error is logged, and the other hooks run.
+///
+/// ```
+/// use nestrs_core::{BeforeApplicationShutdown, HookResult};
+///
+/// struct Registration;
+///
+/// impl BeforeApplicationShutdown for Registration {
+///     async fn before_application_shutdown(&self, signal: Option<i32>) -> HookResult {
+///         tracing::info!(signal, "signing off");
+///         Ok(())
+///     }
+/// }
+/// ```
 pub trait BeforeApplicationShutdown: Send + Sync + 'static {
     /// Does what must be done before the end.
     fn before_application_shutdown(&self, signal: Option<i32>) -> impl Future<Output = HookResult> + Send;
@@ -98,6 +137,22 @@ pub trait BeforeApplicationShutdown: Send + Sync + 'static {
 /// Runs last. `signal` is the number of the signal that ended the application, if one did.
 ///
 /// An error is logged, and the other hooks run.
+///
+/// ```
+/// use nestrs_core::{HookResult, OnApplicationShutdown};
+///
+/// struct Connection;
+///
+/// impl OnApplicationShutdown for Connection {
+///     async fn on_application_shutdown(&self, signal: Option<i32>) -> HookResult {
+///         match signal {
+///             Some(number) => tracing::info!(number, "ended by a signal"),
+///             None => tracing::info!("closed"),
+///         }
+///         Ok(())
+///     }
+/// }
+/// ```
 pub trait OnApplicationShutdown: Send + Sync + 'static {
     /// Says good-bye.
     fn on_application_shutdown(&self, signal: Option<i32>) -> impl Future<Output = HookResult> + Send;

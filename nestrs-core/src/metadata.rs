@@ -55,6 +55,8 @@ impl Entry {
 }
 
 impl HandlerMetadata {
+    pub(crate) const NONE: &Self = &Self::none();
+
     /// No metadata.
     #[must_use]
     pub const fn none() -> Self {
@@ -101,6 +103,15 @@ impl HandlerMetadata {
     }
 
     /// The JSON of a key, the method's before the block's.
+    ///
+    /// ```
+    /// use nestrs_core::HandlerMetadata;
+    /// use serde_json::json;
+    ///
+    /// let block = HandlerMetadata::none().key_on_block("roles", json!(["user"]));
+    /// assert_eq!(block.value("roles"), Some(&json!(["user"])));
+    /// assert_eq!(block.key_on_method("roles", json!(["admin"])).value("roles"), Some(&json!(["admin"])));
+    /// ```
     #[must_use]
     pub fn value(&self, key: &str) -> Option<&Value> {
         self.method.iter().chain(&self.block).find_map(|entry| entry.keyed(key))
@@ -144,6 +155,20 @@ pub struct Reflector;
 
 impl Reflector {
     /// The value of a type that stands on the method; the block is not asked.
+    ///
+    /// ```
+    /// use nestrs_core::{ContextKind, ExecutionContext, HandlerMetadata, Payload, Reflector};
+    /// use std::sync::Arc;
+    ///
+    /// #[derive(Debug, PartialEq)]
+    /// struct Public;
+    ///
+    /// let metadata = HandlerMetadata::none().on_block(Public);
+    /// let cx = ExecutionContext::new(ContextKind::Message, "x", Payload::absent())
+    ///     .with_handler_metadata(Some(Arc::new(metadata)));
+    /// assert_eq!(Reflector.get::<Public>(&cx), None);
+    /// assert_eq!(Reflector.get_all_and_override(&cx), Some(&Public));
+    /// ```
     #[must_use]
     pub fn get<T: 'static>(self, cx: &ExecutionContext) -> Option<&T> {
         cx.handler_metadata().method.iter().find_map(Entry::typed)
@@ -186,6 +211,19 @@ impl Reflector {
     }
 
     /// The JSON of a key as a Rust type, the method's before the block's; `None` when there is none.
+    ///
+    /// ```
+    /// use nestrs_core::{ContextKind, ExecutionContext, HandlerMetadata, Payload, Reflector};
+    /// use std::sync::Arc;
+    ///
+    /// // `#[set_metadata("limit", 20)]`
+    /// let metadata = HandlerMetadata::none().key_on_method("limit", 20.into());
+    /// let cx = ExecutionContext::new(ContextKind::Message, "x", Payload::absent())
+    ///     .with_handler_metadata(Some(Arc::new(metadata)));
+    /// assert_eq!(Reflector.decode::<u8>("limit", &cx).unwrap(), Some(20));
+    /// assert_eq!(Reflector.decode::<u8>("depth", &cx).unwrap(), None);
+    /// assert!(Reflector.decode::<bool>("limit", &cx).unwrap_err().is_withheld());
+    /// ```
     ///
     /// # Errors
     /// When the JSON is of another shape: a mistake of the attribute, so callers read "Internal server error".

@@ -58,6 +58,22 @@ impl ModuleRef {
 
     /// The same, seeing every module (NestJS's `{ strict: false }`): what its own module sees goes first, then whatever
     /// exactly one module of the application provides, exported or not.
+    ///
+    /// ```
+    /// use nestrs_core::{BootOptions, DynamicModule, ModuleDef, ModuleRef, Provider, boot};
+    ///
+    /// struct AppModule;
+    /// struct SecretModule;
+    ///
+    /// # futures_util::FutureExt::now_or_never(async {
+    /// let secret = DynamicModule::new::<SecretModule>().provide(Provider::value("hunter2"));
+    /// let root = ModuleDef::new::<AppModule>().import_dynamic(secret);
+    /// let app = boot(root, BootOptions::default()).await.unwrap();
+    /// let module = app.root.get::<ModuleRef>().unwrap();
+    /// assert!(module.get::<&str>().is_err());
+    /// assert_eq!(*module.non_strict().get::<&str>().unwrap(), "hunter2");
+    /// # }).unwrap();
+    /// ```
     #[must_use]
     pub fn non_strict(&self) -> Self {
         Self { strict: false, ..self.clone() }
@@ -71,7 +87,33 @@ impl ModuleRef {
         self.singleton(Key::of::<T>())
     }
 
-    /// The singleton of this type under a name.
+    /// The singleton of this type under a name, which may be made at run time.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use nestrs_core::{BootOptions, ModuleDef, ModuleRef, Provider, boot};
+    ///
+    /// struct AppModule;
+    /// struct Euro;
+    ///
+    /// trait Currency: Send + Sync {
+    ///     fn sign(&self) -> char;
+    /// }
+    ///
+    /// impl Currency for Euro {
+    ///     fn sign(&self) -> char {
+    ///         '€'
+    ///     }
+    /// }
+    ///
+    /// # futures_util::FutureExt::now_or_never(async {
+    /// let euro = Provider::shared(Arc::new(Euro) as Arc<dyn Currency>).named("EUR");
+    /// let app = boot(ModuleDef::new::<AppModule>().provide(euro), BootOptions::default()).await.unwrap();
+    /// let module = app.root.get::<ModuleRef>().unwrap();
+    /// let asked = "eur".to_uppercase();
+    /// assert_eq!(module.get_named::<dyn Currency>(asked).unwrap().sign(), '€');
+    /// # }).unwrap();
+    /// ```
     ///
     /// # Errors
     /// As [`ModuleRef::get`].
@@ -91,7 +133,36 @@ impl ModuleRef {
         self.resolve_in(&ContextId::new()).await
     }
 
+    /// As [`ModuleRef::resolve`], by type and name.
+    ///
+    /// # Errors
+    /// As [`ModuleRef::resolve`].
+    pub async fn resolve_named<T: ?Sized + Send + Sync + 'static>(
+        &self,
+        name: impl Into<Cow<'static, str>>,
+    ) -> Result<Arc<T>, ResolveError> {
+        self.resolve_named_in(name, &ContextId::new()).await
+    }
+
     /// The instance that belongs to a unit of work; with [`ContextId::of`], the one that a call's handler has.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use nestrs_core::{BootOptions, ContextId, ModuleDef, ModuleRef, Provider, ProviderScope, boot};
+    ///
+    /// struct AppModule;
+    /// struct Basket;
+    ///
+    /// # futures_util::FutureExt::now_or_never(async {
+    /// let basket = Provider::factory(|| Basket).scope(ProviderScope::Request);
+    /// let app = boot(ModuleDef::new::<AppModule>().provide(basket), BootOptions::default()).await.unwrap();
+    /// let module = app.root.get::<ModuleRef>().unwrap();
+    /// let job = ContextId::new();
+    /// let mine: Arc<Basket> = module.resolve_in(&job).await.unwrap();
+    /// assert!(Arc::ptr_eq(&mine, &module.resolve_in(&job).await.unwrap()));
+    /// assert!(!Arc::ptr_eq(&mine, &module.resolve().await.unwrap()));
+    /// # }).unwrap();
+    /// ```
     ///
     /// # Errors
     /// When it is not in sight or cannot be built.
@@ -113,6 +184,32 @@ impl ModuleRef {
 
     /// Builds something that is no provider, with what it needs injected; always as its own module sees it. Its hooks do
     /// not run.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use nestrs_core::{BootOptions, ModuleDef, ModuleRef, Provider, boot};
+    /// # use nestrs_core::{Dependency, Injectable, ResolveError, Resolver};
+    ///
+    /// struct AppModule;
+    ///
+    /// /// No module provides it. `#[injectable]` writes how it is built.
+    /// struct Report {
+    ///     pages: Arc<u32>,
+    /// }
+    /// # impl Injectable for Report {
+    /// #     fn dependencies() -> Vec<Dependency> { vec![Dependency::required::<u32>("pages")] }
+    /// #     fn construct(resolver: &Resolver<'_>) -> Result<Self, ResolveError> {
+    /// #         Ok(Self { pages: resolver.required()? })
+    /// #     }
+    /// # }
+    ///
+    /// # futures_util::FutureExt::now_or_never(async {
+    /// let root = ModuleDef::new::<AppModule>().provide(Provider::value(3_u32));
+    /// let app = boot(root, BootOptions::default()).await.unwrap();
+    /// let report: Report = app.root.get::<ModuleRef>().unwrap().create().await.unwrap();
+    /// assert_eq!(*report.pages, 3);
+    /// # }).unwrap();
+    /// ```
     ///
     /// # Errors
     /// Names everything that it needs and that is not there.

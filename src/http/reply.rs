@@ -292,13 +292,16 @@ fn stated_status(error: &TransportError) -> Option<StatusCode> {
 
 /// The response to an error, in NestJS's shape: `{"statusCode":404,"message":"…"}`, with the application's `details`; an
 /// error of exactly some JSON object is that object, as NestJS's `new HttpException(object, status)` is. What the error
-/// does not mean for callers is replaced by the name of the status.
+/// does not mean for callers is replaced by the name of the status: a 500 is told only where the application states it, as
+/// the filters of NestJS's documentation do that catch everything.
 ///
-/// Every failure is logged: at `error` what the caller does not learn.
+/// Every failure is logged: at `error` a 500, and what the caller does not learn.
 pub(super) fn respond_error(error: &TransportError, handler: &str, route: &str) -> Response {
     let status = status_of(error);
-    let told = !error.is_withheld() && status != StatusCode::INTERNAL_SERVER_ERROR;
-    log_failure(error, told, status.as_u16(), handler, route);
+    let is_internal = status == StatusCode::INTERNAL_SERVER_ERROR;
+    let states_it = error.kind() == ErrorKind::Application && stated_status(error).is_some();
+    let told = !error.is_withheld() && (!is_internal || states_it);
+    log_failure(error, told && !is_internal, status.as_u16(), handler, route);
     let message = match status {
         _ if told => error.message.as_str(),
         StatusCode::INTERNAL_SERVER_ERROR => INTERNAL_SERVER_ERROR,
@@ -326,8 +329,8 @@ pub(super) fn respond_error(error: &TransportError, handler: &str, route: &str) 
     (status, Json(body)).into_response()
 }
 
-fn log_failure(error: &TransportError, told: bool, status: u16, handler: &str, route: &str) {
-    if !told {
+fn log_failure(error: &TransportError, expected: bool, status: u16, handler: &str, route: &str) {
+    if !expected {
         let (error, cause) = (error.message_for_log(), error.cause_for_log());
         tracing::error!(target: "nestrs::http", handler, route, status, error, cause, "HTTP handler failed");
     } else if error.kind() == ErrorKind::InvalidPayload {

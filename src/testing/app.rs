@@ -15,6 +15,68 @@ use crate::http::HttpApp;
 use crate::{Explained, ListenError, RunningApp};
 
 /// A module under test, not yet running; what [`TestApp::of`] makes. NestJS's `Test.createTestingModule(…)`.
+///
+/// What is replaced is replaced wherever it stands, in every module; an override that replaces nothing is an error of
+/// [`TestingModule::start`].
+///
+/// ```
+/// use nestrs::prelude::*;
+/// use nestrs::testing::TestApp;
+///
+/// struct Keys;
+///
+/// /// Needs what a test has not.
+/// #[injectable]
+/// struct TokenGuard {
+///     _keys: std::sync::Arc<Keys>,
+/// }
+///
+/// impl CanActivate for TokenGuard {
+///     async fn can_activate(&self, _cx: &ExecutionContext) -> Result<(), TransportError> {
+///         Err(forbidden())
+///     }
+/// }
+///
+/// struct Everyone;
+///
+/// impl CanActivate for Everyone {
+///     async fn can_activate(&self, _cx: &ExecutionContext) -> Result<(), TransportError> {
+///         Ok(())
+///     }
+/// }
+///
+/// #[injectable]
+/// struct Shop {
+///     #[inject("CENTS")]
+///     cents: u32,
+/// }
+///
+/// #[micro_routes]
+/// impl Shop {
+///     #[message_pattern("shop.price")]
+///     #[use_guards(TokenGuard)]
+///     async fn price(&self) -> u32 {
+///         self.cents
+///     }
+/// }
+///
+/// #[module(providers = [Provider::value(450_u32).named("CENTS")], controllers = [Shop])]
+/// struct AppModule;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let app = TestApp::of::<AppModule>()
+///     .override_named("CENTS", 1_u32)
+///     .override_guard::<TokenGuard>(Everyone)
+///     .start()
+///     .await?;
+/// assert_eq!(app.client().send::<_, u32>("shop.price", &()).await?, 1);
+/// app.close().await;
+///
+/// let idle = TestApp::of::<AppModule>().override_guard::<TokenGuard>(Everyone).override_provider(7_u64).start().await;
+/// assert!(idle.unwrap_err().to_string().contains("`Arc<u64>` is overridden, but no module provides it"));
+/// # Ok(()) }
+/// ```
 #[must_use = "nothing runs before `start` is awaited"]
 pub struct TestingModule<M> {
     plan: Plan,
@@ -245,6 +307,43 @@ impl<M: Module> TestingModule<M> {
     }
 
     /// Lets the client that is registered as `name` call a mock instead of the remote service.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use nestrs::microservices::{ClientConfig, TcpTransportOptions};
+    /// use nestrs::prelude::*;
+    /// use nestrs::testing::{MockService, TestApp};
+    ///
+    /// #[injectable]
+    /// struct Shop {
+    ///     #[inject("BILLING")]
+    ///     billing: Arc<ClientProxy>,
+    /// }
+    ///
+    /// #[micro_routes]
+    /// impl Shop {
+    ///     #[message_pattern("shop.buy")]
+    ///     async fn buy(&self, cents: u32) -> Result<u32, TransportError> {
+    ///         self.billing.send("billing.charge", &cents).await
+    ///     }
+    /// }
+    ///
+    /// #[module(
+    ///     imports = [ClientsModule::register(&[ClientConfig::tcp("BILLING", TcpTransportOptions::to("127.0.0.1:1"))])],
+    ///     controllers = [Shop],
+    /// )]
+    /// struct AppModule;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let billing = MockService::new();
+    /// billing.expect("billing.charge").with(450).reply(7).once();
+    /// let app = TestApp::of::<AppModule>().mock_service("BILLING", &billing).start().await?;
+    /// assert_eq!(app.client().send::<_, u32>("shop.buy", &450).await?, 7);
+    /// app.close().await;
+    /// billing.verify();
+    /// # Ok(()) }
+    /// ```
     pub fn mock_service(self, name: &'static str, mock: &MockService) -> Self {
         self.override_named(name, ClientProxy::new(Arc::new(mock.clone())))
     }

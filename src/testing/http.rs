@@ -90,6 +90,37 @@ impl TestHttp {
 }
 
 /// One request, not yet sent.
+///
+/// ```
+/// use nestrs::axum::Json;
+/// use nestrs::prelude::*;
+/// use nestrs::testing::TestApp;
+/// use serde_json::{Value, json};
+///
+/// #[injectable]
+/// struct Cats;
+///
+/// #[controller("/cats")]
+/// impl Cats {
+///     #[post]
+///     async fn create(&self, Ctx(cx): Ctx, Json(cat): Json<Value>) -> Value {
+///         json!({ "cat": cat["name"], "by": cx.metadata().get("x-user") })
+///     }
+/// }
+///
+/// #[module(controllers = [Cats])]
+/// struct AppModule;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let app = TestApp::of::<AppModule>().start().await?;
+/// let request = app.http().post("/cats").header("x-user", "ada").json(&json!({ "name": "Tom" }));
+/// assert_eq!(request.send().await.json::<Value>(), json!({ "cat": "Tom", "by": "ada" }));
+/// // A body by itself does not say that it is JSON.
+/// assert_eq!(app.http().post("/cats").body("Tom").send().await.status(), 415);
+/// app.close().await;
+/// # Ok(()) }
+/// ```
 #[must_use = "nothing is sent before `send` is awaited"]
 pub struct TestRequest {
     router: Router,
@@ -161,6 +192,24 @@ impl fmt::Debug for TestRequest {
 }
 
 /// A response, read to its end.
+///
+/// ```
+/// use nestrs::prelude::*;
+/// use nestrs::testing::TestApp;
+///
+/// #[module]
+/// struct AppModule;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let app = TestApp::of::<AppModule>().configure_http(|http| http.enable_health_check("/health")).start().await?;
+/// let response = app.http().get("/health").send().await;
+/// assert_eq!((response.status().as_u16(), response.header("content-type")), (200, Some("application/json")));
+/// assert_eq!(response.text(), r#"{"status":"ok"}"#);
+/// assert_eq!(response.json::<serde_json::Value>()["status"], "ok");
+/// app.close().await;
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
 pub struct TestResponse {
     status: StatusCode,

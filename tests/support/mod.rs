@@ -5,6 +5,7 @@
 pub mod contract;
 pub mod http;
 pub mod node;
+pub mod process;
 pub mod program;
 pub mod raw;
 

@@ -12,6 +12,7 @@ use crate::container::Container;
 use crate::discovery::{Catalogue, CatalogueEntry};
 use crate::handler::{HandlerDef, HandlerKind, HandlerSet, Route};
 use crate::injectable::{Dependency, Key, short_type_name};
+use crate::metadata::HandlerMetadata;
 use crate::module::Listed;
 use crate::pattern::Pattern;
 use crate::pipeline::spec::{EnhancerSpecs, StageNeed};
@@ -40,6 +41,8 @@ struct Mount {
     module: usize,
     handler: &'static HandlerDef,
     patterns: Vec<Pattern>,
+    /// Shared with its routes.
+    metadata: Option<Arc<HandlerMetadata>>,
     /// The stages written on it and on its block.
     chain: Vec<ChainEntry>,
 }
@@ -79,7 +82,7 @@ impl Mounts {
         let mut routes = Vec::new();
         let mut around: HashMap<usize, Arc<Enhancers>> = HashMap::new();
         let none = Arc::new(Enhancers::default());
-        for Mount { module, handler, patterns, chain, .. } in &self.handlers {
+        for Mount { module, handler, patterns, metadata, chain, .. } in &self.handlers {
             let view = &container.views[*module];
             let cannot =
                 |error| Problem::new(format!("`{}` cannot be mounted: {error}", handler.name()), &view.path, None);
@@ -97,7 +100,6 @@ impl Mounts {
             match handler.mount(&container.resolver(*module), outer) {
                 Some(Ok(endpoint)) => {
                     let chain = Arc::new(Chain::new(outer.chain().into_iter().chain(chain.iter().cloned())));
-                    let metadata = handler.to_metadata();
                     routes.extend(patterns.iter().map(|pattern| Route {
                         pattern: pattern.clone(),
                         kind: handler.kind(),
@@ -150,6 +152,7 @@ impl Mounts {
         let entry = |mount: &Mount| CatalogueEntry {
             handler: mount.handler,
             patterns: mount.patterns.as_slice().into(),
+            metadata: mount.metadata.clone(),
             provider: mount.provider,
         };
         Catalogue { controllers: self.listed.clone(), handlers: self.handlers.iter().map(entry).collect() }
@@ -291,7 +294,8 @@ impl Plan<'_> {
                 }
             }
         }
-        self.mounts.handlers.push(Mount { provider, module, handler, patterns, chain: plan.chain });
+        let metadata = handler.to_metadata();
+        self.mounts.handlers.push(Mount { provider, module, handler, patterns, metadata, chain: plan.chain });
     }
 
     /// Checks that the container can build a stage.
