@@ -214,7 +214,9 @@ impl TransportError {
         if let Some(exact) = self.rest.exact.as_ref().filter(|exact| !is_falsy(exact)).filter(unchanged) {
             let mut exact = exact.clone();
             // What a service behind this one did not execute says nothing about this one, which got as far as asking it.
-            if self.rest.remote && let Value::Object(members) = &mut exact {
+            if self.rest.remote
+                && let Value::Object(members) = &mut exact
+            {
                 members.remove("executed");
             }
             return exact;
