@@ -78,6 +78,9 @@ impl Connection {
             let frame = self.take_frame(frame, batch_len);
             let Some(packet) = self.read_packet(frame)? else { continue };
             match refusal {
+                _ if packet.pattern.is_none() && packet.id.is_none() => {
+                    self.limits.tally.event_dropped(None, "JSON that is no packet");
+                }
                 None => self.begin(packet, task),
                 Some(refusal) => self.refuse(&packet, refusal),
             }
