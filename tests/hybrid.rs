@@ -350,5 +350,7 @@ async fn sd_2_close_returns_when_the_grace_period_is_over_whatever_handlers_do()
     let started = std::time::Instant::now();
     app.close().await;
     assert!(started.elapsed() < Duration::from_millis(1100), "{:?}", started.elapsed());
-    assert_eq!(pending.await.unwrap().unwrap_err().kind(), ErrorKind::ConnectionClosed);
+    let error = pending.await.unwrap().unwrap_err();
+    assert_eq!((error.kind(), error.message.as_str()), (ErrorKind::Remote, "Service is shutting down"));
+    assert!(!error.is_not_executed(), "it had begun");
 }

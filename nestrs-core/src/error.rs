@@ -60,6 +60,10 @@ struct Rest {
     exact: Option<Value>,
     /// Set on errors whose text is for operators: a caller reads "Internal server error" instead.
     withheld: bool,
+    /// Says `"executed":false` on the wire.
+    not_executed: bool,
+    /// It came over the wire.
+    remote: bool,
     /// The type this was converted from, should the conversion have dropped it.
     origin: Option<&'static str>,
     source: Option<Arc<dyn Error + Send + Sync>>,
@@ -165,12 +169,37 @@ impl TransportError {
         error
     }
 
+    /// A refusal of a server that has not begun to execute the call: the caller may safely make it again, there or
+    /// elsewhere. Says `"executed":false` beside the message; with details of its own it does not.
+    ///
+    /// ```
+    /// # use nestrs_core::{ErrorKind, TransportError};
+    /// let error = TransportError::not_executed(ErrorKind::Overloaded, "Service overloaded");
+    /// assert_eq!(error.to_wire_json(), r#"{"status":"error","message":"Service overloaded","executed":false}"#);
+    /// assert!(TransportError::from_wire(error.to_wire()).is_not_executed());
+    /// assert!(!TransportError::new("sold out").is_not_executed());
+    /// ```
+    #[must_use]
+    pub fn not_executed(kind: ErrorKind, message: impl Into<String>) -> Self {
+        let mut error = Self::new(message).with_kind(kind);
+        error.rest.not_executed = true;
+        error
+    }
+
+    /// True for a [`TransportError::not_executed`], also when it came over the wire.
+    #[must_use]
+    pub fn is_not_executed(&self) -> bool {
+        let told = |exact: &Value| exact.get("executed") == Some(&Value::Bool(false));
+        self.rest.not_executed || self.rest.exact.as_ref().is_some_and(told)
+    }
+
     /// Reads the `err` of a response, whatever its shape. `details` holds the whole of it, `message` its `message`
     /// member, the string itself, or else its JSON text.
     #[must_use]
     pub fn from_wire(err: Value) -> Self {
         let mut error = Self::new(message_of(&err)).with_details(err.clone()).with_kind(ErrorKind::Remote);
         error.rest.exact = Some(err);
+        error.rest.remote = true;
         error
     }
 
@@ -183,9 +212,19 @@ impl TransportError {
         // Someone who changes the message or the details of an error on its way wants the change to be read.
         let unchanged = |exact: &&Value| self.details.as_ref() == Some(exact) && self.message == message_of(exact);
         if let Some(exact) = self.rest.exact.as_ref().filter(|exact| !is_falsy(exact)).filter(unchanged) {
-            return exact.clone();
+            let mut exact = exact.clone();
+            // What a service behind this one did not execute says nothing about this one, which got as far as asking it.
+            if self.rest.remote
+                && let Value::Object(members) = &mut exact
+            {
+                members.remove("executed");
+            }
+            return exact;
         }
         match &self.details {
+            None if self.rest.not_executed => {
+                json!({ "status": "error", "message": self.message, "executed": false })
+            }
             None => json!({ "status": "error", "message": self.message }),
             Some(details) => json!({ "status": "error", "message": self.message, "details": details }),
         }
@@ -198,6 +237,9 @@ impl TransportError {
         match &self.details {
             _ if self.rest.withheld => format!(r#"{{"status":"error","message":"{INTERNAL_SERVER_ERROR}"}}"#),
             _ if self.rest.exact.is_some() => self.to_wire().to_string(),
+            None if self.rest.not_executed => {
+                format!(r#"{{"status":"error","message":{},"executed":false}}"#, text(&self.message))
+            }
             None => format!(r#"{{"status":"error","message":{}}}"#, text(&self.message)),
             Some(details) => {
                 format!(r#"{{"status":"error","message":{},"details":{details}}}"#, text(&self.message))

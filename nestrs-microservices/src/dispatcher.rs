@@ -332,7 +332,7 @@ impl Stream {
         loop {
             match next {
                 // Taken one too early, to see whether the one before it was the last.
-                Some(item) if answers.len() == STREAM_BUFFER => {
+                Some(item) if answers.len() + 1 == STREAM_BUFFER => {
                     let rest = Some(Call(self.next(Some(item), id.clone())));
                     return Progress { id, answers, rest };
                 }

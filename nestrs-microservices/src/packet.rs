@@ -16,6 +16,8 @@ pub(crate) const NO_HANDLER: &str = "There is no matching message handler define
 
 /// An `id` may be any JSON value up to this many bytes.
 const ID_LEN_MAX: usize = 1024;
+/// How deep a packet may be nested: serde_json follows no further.
+const DEPTH_MAX: usize = 127;
 
 /// A request or an event, as it arrived.
 #[derive(Debug)]
@@ -40,14 +42,20 @@ pub enum PacketError {
     /// Its `id` is longer than 1 KiB.
     #[error("packet id is longer than 1024 bytes")]
     IdTooLong,
+    /// It is nested deeper than 127.
+    #[error("frame body is nested deeper than 127")]
+    TooDeep,
 }
 
 impl Packet {
     /// Reads a frame's body. JSON that is no packet is an event for no pattern, as NestJS has it.
     ///
     /// # Errors
-    /// [`PacketError`] when the body is not JSON.
+    /// [`PacketError`] when the body is not JSON, or nested deeper than 127.
     pub fn read(frame: &Bytes) -> Result<Self, PacketError> {
+        if is_too_deep(frame) {
+            return Err(PacketError::TooDeep);
+        }
         let members: Members<'_> = match serde_json::from_slice(frame) {
             Ok(members) => members,
             // A key may hold half of a surrogate pair, which Rust's strings cannot. Never seen from a NestJS client.
@@ -70,6 +78,32 @@ impl Packet {
             metadata: members.metadata.and_then(|raw| read_metadata(raw.get())),
         })
     }
+}
+
+/// Whether JSON is nested deeper than any of its readers would follow. Members are kept as text until a handler asks for
+/// them, and what is skipped is not counted.
+fn is_too_deep(json: &[u8]) -> bool {
+    // Few packets have so many brackets, and counting them is a vector instruction or two.
+    let opening = |byte: u8| byte & 0xDF == b'[';
+    if json.iter().filter(|byte| opening(**byte)).count() <= DEPTH_MAX {
+        return false;
+    }
+    let (mut depth, mut in_text, mut escaped) = (0_usize, false, false);
+    for byte in json {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = in_text,
+            b'"' => in_text = !in_text,
+            _ if in_text => {}
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            byte if opening(*byte) => depth += 1,
+            _ => {}
+        }
+        if depth > DEPTH_MAX {
+            return true;
+        }
+    }
+    false
 }
 
 /// Metadata that is no flat object of strings is worth nothing; single members that are no strings are left out.

@@ -2,20 +2,36 @@
 
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 /// No test waits longer than this for anything.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A socket with no framework behind it.
-pub struct Peer(pub TcpStream);
+pub struct Peer<S = TcpStream>(pub S);
 
 impl Peer {
     pub async fn connect(address: &str) -> Self {
         Self(TcpStream::connect(address).await.expect("it accepts"))
     }
 
+    /// Waits, without reading, until the other end has closed the socket.
+    pub async fn wait_until_reset(&mut self) {
+        let waiting = async {
+            loop {
+                match self.0.ready(tokio::io::Interest::ERROR | tokio::io::Interest::READABLE).await {
+                    Ok(ready) if ready.is_read_closed() || ready.is_error() => break,
+                    Ok(_) => tokio::task::yield_now().await,
+                    Err(_) => break,
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, waiting).await.expect("it is closed in time");
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
     pub async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.0.write_all(bytes.as_ref()).await.expect("it takes the bytes");
     }
@@ -44,20 +60,6 @@ impl Peer {
     pub async fn expect_alive(&mut self) {
         self.send_frames(&[r#"{"pattern":"echo","data":"alive","id":"alive"}"#]).await;
         self.expect(r#"51#{"response":"alive","isDisposed":true,"id":"alive"}"#).await;
-    }
-
-    /// Waits, without reading, until the other end has closed the socket.
-    pub async fn wait_until_reset(&mut self) {
-        let waiting = async {
-            loop {
-                match self.0.ready(tokio::io::Interest::ERROR | tokio::io::Interest::READABLE).await {
-                    Ok(ready) if ready.is_read_closed() || ready.is_error() => break,
-                    Ok(_) => tokio::task::yield_now().await,
-                    Err(_) => break,
-                }
-            }
-        };
-        tokio::time::timeout(PATIENCE, waiting).await.expect("it is closed in time");
     }
 
     /// Reads up to the end of the stream, which must come.

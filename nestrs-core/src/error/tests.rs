@@ -86,6 +86,19 @@ fn a_falsy_err_that_was_read_is_still_an_error_when_passed_on() {
 }
 
 #[test]
+fn cl_4_a_refusal_is_not_passed_on_as_a_refusal_of_ones_own() {
+    let refusal = TransportError::not_executed(ErrorKind::Overloaded, "Service overloaded");
+    let wire = json!({"status": "error", "message": "Service overloaded", "executed": false});
+    assert_eq!(refusal.to_wire(), wire);
+    // This service has begun; only the one it asked has not.
+    let remote = TransportError::from_wire(wire.clone());
+    assert!(remote.is_not_executed());
+    assert_eq!(remote.details, Some(wire.clone()));
+    assert_eq!(remote.to_wire(), json!({"status": "error", "message": "Service overloaded"}));
+    assert_eq!(TransportError::exact(wire.clone()).to_wire(), wire, "what an application says, it says");
+}
+
+#[test]
 fn the_message_of_an_err_is_text_whatever_its_type() {
     let check = |err: Value, message: &str| assert_eq!(TransportError::from_wire(err).message, message);
     check(json!({"message": ["a", 1]}), r#"["a",1]"#);

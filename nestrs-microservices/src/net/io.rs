@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use futures_util::FutureExt;
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 
 /// A byte stream in both directions: a TCP socket, a TLS session, one half of [`tokio::io::duplex`].
@@ -21,6 +22,15 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Io for T {}
 pub(crate) trait Socket: Io {
     /// Lets closing throw away what the peer has not taken, instead of keeping it for a peer that does not read.
     fn close_abruptly(&self) {}
+
+    /// Whether the peer has sent its last byte, read or not: how a connection that is not read learns that its peer is
+    /// gone. What wraps another socket asks that one; a stream that cannot tell says no.
+    ///
+    /// # Errors
+    /// When the connection is broken: the peer has reset it, or no longer answers.
+    fn peer_has_ended(&self) -> io::Result<bool> {
+        Ok(false)
+    }
 }
 
 /// Any [`Socket`].
@@ -30,6 +40,22 @@ impl Socket for TcpStream {
     fn close_abruptly(&self) {
         // A socket that is already broken has nothing left to throw away.
         let _ = socket2::SockRef::from(self).set_linger(Some(Duration::ZERO));
+    }
+
+    fn peer_has_ended(&self) -> io::Result<bool> {
+        // Readiness as last seen by the runtime: nothing is waited for, and no byte is taken.
+        match self.ready(Interest::READABLE | Interest::ERROR).now_or_never() {
+            None => Ok(false),
+            Some(ready) => {
+                let ready = ready?;
+                if ready.is_error()
+                    && let Some(error) = self.take_error()?
+                {
+                    return Err(error);
+                }
+                Ok(ready.is_read_closed())
+            }
+        }
     }
 }
 

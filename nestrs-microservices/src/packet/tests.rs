@@ -89,6 +89,21 @@ fn fr_6_what_is_not_json_is_no_packet() {
 }
 
 #[test]
+fn fr_6_nesting_ends_at_127_wherever_it_is() {
+    let check = |depth: usize, good: bool| {
+        let nested = format!("{}{}", r#"{"a":["#.repeat(depth / 2), "]}".repeat(depth / 2));
+        // Brackets in texts are no nesting, nor are those that stand side by side.
+        let data = format!(r#"{{"pattern":"{}\"[","x":[{}],"data":{nested}}}"#, "[{".repeat(200), "[],{}");
+        assert_eq!(Packet::read(&Bytes::from(data)).is_ok(), good, "{depth}");
+    };
+    check(126, true);
+    check(128, false);
+    assert!(Packet::read(&Bytes::from("[]")).is_ok());
+    assert!(Packet::read(&Bytes::from(format!("[{}[]]", "[],".repeat(500)))).is_ok(), "wide is not deep");
+    assert!(Packet::read(&Bytes::from("[".repeat(100_000))).is_err());
+}
+
+#[test]
 fn a_packet_borrows_its_members_whatever_their_order() {
     let packet = read(r#" {"id":"1", "data":{"a":[1, 2]},"extra":true,"pattern":{"cmd":"sum"},"id":"2"} "#);
     assert_eq!(packet.pattern.unwrap(), r#"{"cmd":"sum"}"#);

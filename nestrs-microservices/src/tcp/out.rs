@@ -18,6 +18,8 @@ const COMPACT_MIN: usize = 64 * 1024;
 pub(super) struct Out {
     pub(super) bytes: Vec<u8>,
     written: usize,
+    /// All that the socket has taken, ever.
+    taken: u64,
     /// The stream may hold back what it was given, as TLS does.
     flushed: bool,
 }
@@ -26,6 +28,21 @@ impl Out {
     /// Bytes that the socket has not taken.
     pub(super) fn queued(&self) -> usize {
         self.bytes.len() - self.written
+    }
+
+    /// All that the socket has taken, ever.
+    pub(super) fn taken(&self) -> u64 {
+        self.taken
+    }
+
+    /// What [`Self::taken`] will be when the socket has taken what is queued now.
+    pub(super) fn end(&self) -> u64 {
+        self.taken + self.queued() as u64
+    }
+
+    /// The bytes in memory: those queued, and those written that have not made way yet.
+    pub(super) fn held(&self) -> usize {
+        self.bytes.len()
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -43,6 +60,7 @@ impl Out {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.written += written;
+            self.taken += written as u64;
         }
         ready!(Pin::new(&mut *io).poll_flush(task))?;
         self.written = 0;
@@ -60,6 +78,9 @@ impl Out {
         if self.written >= COMPACT_MIN && self.written >= self.queued() {
             self.bytes.drain(..self.written);
             self.written = 0;
+            if self.bytes.capacity() / 4 > self.bytes.len() {
+                self.bytes.shrink_to(2 * self.bytes.len());
+            }
         }
     }
 }

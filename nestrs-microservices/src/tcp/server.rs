@@ -9,7 +9,6 @@ use std::time::Duration;
 use async_trait::async_trait;
 use nestrs_core::{ErrorKind, TransportError, WildcardStyle};
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 use tracing::field::display;
 
 use crate::context::ConnectionId;
@@ -107,11 +106,7 @@ impl TransportServer for TcpServer {
         let Some(BoundListener(mut listener)) = self.listener.take() else {
             unreachable!("`bind` leaves a listener or an error");
         };
-        let limits = Arc::new(Limits {
-            in_flight: Arc::new(Semaphore::new(self.options.max_in_flight.clamp(1, Semaphore::MAX_PERMITS))),
-            connections: Arc::new(Semaphore::new(self.options.max_connections.min(Semaphore::MAX_PERMITS))),
-            options: self.options,
-        });
+        let limits = Arc::new(Limits::new(self.options));
         let outcome = accept_all(&mut *listener, &limits, &dispatcher, &shutdown).await;
         // The address is free again before the connections drain.
         drop(listener);

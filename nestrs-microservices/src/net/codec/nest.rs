@@ -82,6 +82,14 @@ impl NestDecoder {
         self.body.is_some() || buffer.iter().any(|byte| !byte.is_ascii_whitespace())
     }
 
+    /// How many bytes the body that has begun will have, at least and at most. `None` before the end of its header.
+    pub(crate) fn body_len(&self) -> Option<(usize, usize)> {
+        // A unit is one to three bytes, or half of four.
+        let body = self.body.as_ref()?;
+        let most = body.missing.saturating_mul(3).saturating_add(body.counted + body.tail);
+        Some((body.counted.saturating_add(body.missing.max(body.tail)), most.min(self.max_frame_bytes)))
+    }
+
     /// Takes the next complete body off `buffer`, or `None` when more bytes are needed. The body is valid UTF-8.
     ///
     /// # Errors
@@ -142,6 +150,11 @@ impl Body {
                 }
                 self.counted += std::mem::take(&mut self.tail);
                 return self.check_bytes(max_bytes).map(|()| true);
+            }
+            // With fewer bytes than units nothing can be complete, so there is nothing to count yet: a body that comes byte
+            // by byte is counted in a few large pieces.
+            if rest.len() < self.missing && self.counted + rest.len() <= max_bytes {
+                return Ok(false);
             }
             if rest.is_empty() {
                 return Ok(false);

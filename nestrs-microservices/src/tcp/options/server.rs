@@ -35,8 +35,10 @@ pub struct TcpMicroserviceOptions {
     pub max_frame_bytes: usize,
     /// The same until the authentication hook has let the connection in, where there is one. Default 16 KiB.
     pub max_frame_bytes_unauthenticated: usize,
-    /// Bytes of unfinished frames above 64 KiB, for the whole server. Default 256 MiB. Such a frame reserves its length
-    /// first, all or nothing; until there is room its connection is not read, and its deadline runs on.
+    /// Bytes of frames above 64 KiB, for the whole server, from their arrival until their payloads are dropped. Default
+    /// 256 MiB. Such a frame first reserves the most it can come to, three bytes for each announced unit and never more
+    /// than `max_frame_bytes`, all or nothing; until there is room its connection is not read, and its deadline runs on.
+    /// A frame longer than the whole budget closes its connection.
     pub recv_budget_bytes: usize,
     /// Reply bytes queued for all connections together. Default 512 MiB; above it the connection with the longest queue is
     /// closed.
@@ -44,7 +46,8 @@ pub struct TcpMicroserviceOptions {
     /// How long a frame may take from its first byte, beside what `min_frame_rate` allows. Default 30 s; a frame that is
     /// late closes its connection.
     pub frame_idle_timeout: Duration,
-    /// Bytes a second that a frame must keep up over its whole length. Default 64 KiB; 0 sets no rate.
+    /// Bytes a second that a frame must keep up over its whole length. Default 64 KiB; 0 sets no rate, and then
+    /// `frame_idle_timeout` begins anew with every byte.
     pub min_frame_rate: usize,
     /// How long TLS and the authentication hook may take together. Default 10 s; then the connection is closed.
     pub handshake_timeout: Duration,

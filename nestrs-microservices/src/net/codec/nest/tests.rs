@@ -102,6 +102,30 @@ fn fr_10_a_million_frames_in_one_read_use_constant_stack() {
     assert_eq!(count, 1_000_000);
 }
 
+/// A quadratic decoder takes 16 times as long for four times the bytes.
+#[test]
+fn fr_11_the_work_for_a_frame_is_linear_however_it_is_cut() {
+    let measure = |len: usize| {
+        let body = "漢x".repeat(len / 4);
+        let bytes = frame(&body);
+        let run = || {
+            let started = std::time::Instant::now();
+            let (mut decoder, mut buffer) = (NestDecoder::new(usize::MAX), BytesMut::new());
+            let mut frames = 0;
+            for (received, byte) in bytes.iter().enumerate() {
+                buffer.extend_from_slice(&[*byte]);
+                frames += usize::from(decoder.decode(&mut buffer).unwrap().is_some());
+                assert!(buffer.capacity() <= 2 * received + 64 * 1024);
+            }
+            assert_eq!(frames, 1);
+            started.elapsed()
+        };
+        (0..3).map(|_| run()).min().unwrap()
+    };
+    let (one, four) = (measure(256 * 1024), measure(1024 * 1024));
+    assert!(four < one * 10, "{one:?} for 256 KiB, {four:?} for 1 MiB");
+}
+
 #[test]
 fn white_space_between_frames_does_not_count_as_a_frame() {
     let mut decoder = NestDecoder::new(MAX);

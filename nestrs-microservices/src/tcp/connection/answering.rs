@@ -1,0 +1,131 @@
+//! From what calls come to, to bytes.
+
+use std::panic::AssertUnwindSafe;
+
+use nestrs_core::{ErrorKind, TransportError};
+use tokio::time::Instant;
+use tracing::field::display;
+
+use crate::dispatcher::{Progress, panicked};
+use crate::net::codec::{utf16_len, write_frame_header};
+use crate::packet::{Answer, Packet};
+
+use super::in_flight::Place;
+use super::{Connection, Flight};
+
+const SHUTTING_DOWN: &str = "Service is shutting down";
+
+/// Why a call is not begun.
+#[derive(Clone, Copy)]
+pub(super) enum Refusal {
+    Overloaded,
+    ShuttingDown,
+}
+
+impl Refusal {
+    fn reason(self) -> &'static str {
+        match self {
+            Self::Overloaded => "Service overloaded",
+            Self::ShuttingDown => SHUTTING_DOWN,
+        }
+    }
+
+    fn error(self) -> TransportError {
+        let kind = match self {
+            Self::Overloaded => ErrorKind::Overloaded,
+            Self::ShuttingDown => ErrorKind::Unavailable,
+        };
+        TransportError::not_executed(kind, self.reason())
+    }
+}
+
+impl Connection {
+    /// Answers a call that is not begun; an event is dropped, and only the log says so.
+    pub(super) fn refuse(&mut self, packet: &Packet, refusal: Refusal) {
+        let pattern = packet.pattern.as_deref();
+        match &packet.id {
+            Some(id) => {
+                self.limits.tally.call_refused(pattern, refusal.reason());
+                self.queue(&Answer::Error(refusal.error()), id);
+            }
+            None => self.limits.tally.event_dropped(pattern, refusal.reason()),
+        }
+    }
+
+    /// Queues what a call has come to, and keeps it going if more follows.
+    pub(super) fn answer(&mut self, progress: Progress, place: Option<Place>) {
+        let Progress { id, answers, rest } = progress;
+        let all_queued = match &id {
+            None => true,
+            Some(id) => answers.iter().all(|answer| self.queue(answer, id)),
+        };
+        self.touch();
+        // An answer that was replaced by an error is the last one.
+        let Some(call) = rest.filter(|_| all_queued) else { return };
+        let place = Some(place.unwrap_or_else(|| self.limits.in_flight.enter()));
+        let flight = Flight { call, id, place };
+        // It is asked for more when the socket has taken what it gave.
+        if self.out.queued() > 0 && flight.id.is_some() {
+            self.parked.push_back((self.out.end(), flight));
+        } else {
+            self.flights.push(flight);
+        }
+    }
+
+    /// Answers everyone whose handler is about to be dropped. These have begun, so nothing is said of not executing.
+    pub(super) fn answer_the_dropped(&mut self) {
+        let parked = std::mem::take(&mut self.parked);
+        let dropped = std::mem::take(&mut self.flights).into_iter().chain(parked.into_iter().map(|(_, flight)| flight));
+        // Dropped before they are answered: a handler ends before its caller knows.
+        let ids: Vec<_> = dropped.filter_map(|flight| flight.id).collect();
+        for id in ids {
+            let error = TransportError::new(SHUTTING_DOWN).with_kind(ErrorKind::Unavailable);
+            self.queue(&Answer::Error(error), &id);
+        }
+    }
+
+    /// Appends one packet; one that cannot be sent is replaced by an error, so that its caller is not left waiting. False
+    /// when that was so.
+    fn queue(&mut self, answer: &Answer, id: &[u8]) -> bool {
+        let start = self.out.bytes.len();
+        if self.out.queued() == 0 {
+            self.progress = Some(Instant::now());
+        }
+        let Err(error) = self.write(answer, id) else { return true };
+        let peer_addr = self.peer_addr.map(display);
+        tracing::error!(target: "nestrs::tcp", peer_addr, %error, "reply cannot be sent");
+        self.out.bytes.truncate(start);
+        let answer = Answer::Error(error);
+        if self.write(&answer, id).is_err() {
+            // Not even that passes the serializer or the limit: the bare packet is better than silence.
+            self.out.bytes.truncate(start);
+            answer.write_frame(&mut self.out.bytes, id);
+        }
+        false
+    }
+
+    fn write(&mut self, answer: &Answer, id: &[u8]) -> Result<(), TransportError> {
+        let len = match &self.limits.options.serializer {
+            None => answer.write_frame(&mut self.out.bytes, id),
+            Some(serializer) => {
+                let packet = answer.to_packet(id);
+                let wire = fenced(|| serializer.serialize(packet))
+                    .map_err(|error| TransportError::internal("the serializer refused a reply").with_source(error))?;
+                let wire = wire.to_string();
+                write_frame_header(&mut self.out.bytes, utf16_len(wire.as_bytes()));
+                self.out.bytes.extend_from_slice(wire.as_bytes());
+                wire.len()
+            }
+        };
+        let max = self.limits.options.max_frame_bytes;
+        if len > max {
+            return Err(TransportError::internal(format!("reply of {len} bytes exceeds the limit of {max} bytes")));
+        }
+        Ok(())
+    }
+}
+
+/// A panic in a hook of the user's is an error of one packet.
+pub(super) fn fenced<T>(hook: impl FnOnce() -> Result<T, TransportError>) -> Result<T, TransportError> {
+    std::panic::catch_unwind(AssertUnwindSafe(hook)).unwrap_or_else(|panic| Err(panicked(&*panic)))
+}

@@ -1,0 +1,178 @@
+//! From bytes to calls.
+
+use std::cell::RefCell;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Bytes, BytesMut};
+use nestrs_core::{Pattern, Payload};
+use tokio::io::{AsyncRead, ReadBuf};
+use tracing::field::display;
+
+use crate::dispatcher::{Call, Inbound};
+use crate::net::codec::FrameError;
+use crate::packet::{Packet, PacketError};
+use crate::tcp::fault::Fault;
+use crate::tcp::options::Overflow;
+
+use super::answering::{Refusal, fenced};
+use super::{Connection, Flight, Phase};
+
+/// How much one read takes at most. The buffer belongs to the thread: an idle connection holds none.
+const READ_MAX: usize = 64 * 1024;
+/// What a connection may hold of an unfinished frame without a share of the server's budget.
+const UNRESERVED_MAX: usize = 64 * 1024;
+/// A batch of more than this is not kept whole for the sake of one small frame in it.
+const SHARED_MAX: usize = 4 * 1024;
+
+thread_local! {
+    static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_MAX].into_boxed_slice());
+}
+
+impl Connection {
+    /// Appends what the socket has to the buffer, and says how much that was: 0 is the end.
+    pub(super) fn poll_read(&mut self, task: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let read = SCRATCH.with_borrow_mut(|scratch| {
+            let mut chunk = ReadBuf::new(scratch);
+            ready!(Pin::new(&mut self.io).poll_read(task, &mut chunk))?;
+            self.buffer.extend_from_slice(chunk.filled());
+            Poll::Ready(Ok(chunk.filled().len()))
+        });
+        // Everything that is read passes here.
+        if let Poll::Ready(Ok(1..)) = read {
+            self.touch();
+        }
+        read
+    }
+
+    /// Reads and forgets.
+    pub(super) fn poll_discard(&mut self, task: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        SCRATCH.with_borrow_mut(|scratch| {
+            let mut chunk = ReadBuf::new(scratch);
+            ready!(Pin::new(&mut self.io).poll_read(task, &mut chunk))?;
+            Poll::Ready(Ok(chunk.filled().len()))
+        })
+    }
+
+    /// Decodes what is buffered and begins a call for each frame, up to a limit.
+    pub(super) fn serve_buffered(&mut self, task: &mut Context<'_>) -> Result<(), Fault> {
+        let batch_len = self.buffer.len();
+        let mut decoded = false;
+        self.more = true;
+        while self.out.queued() <= self.limits.options.send_queue_high {
+            let refusal = match self.phase {
+                Phase::Open if self.has_room() => None,
+                Phase::Open if self.limits.options.overflow == Overflow::Wait => break,
+                Phase::Open => Some(Refusal::Overloaded),
+                Phase::Draining(_) => Some(Refusal::ShuttingDown),
+                Phase::Ending(..) => break,
+            };
+            let Some(frame) = self.decoder.decode(&mut self.buffer).map_err(Fault::Frame)? else {
+                self.more = false;
+                return self.keep_unfinished(decoded);
+            };
+            // Every frame passes here.
+            decoded = true;
+            let frame = self.take_frame(frame, batch_len);
+            let Some(packet) = self.read_packet(frame)? else { continue };
+            match refusal {
+                _ if packet.pattern.is_none() && packet.id.is_none() => {
+                    self.limits.tally.event_dropped(None, "JSON that is no packet");
+                }
+                None => self.begin(packet, task),
+                Some(refusal) => self.refuse(&packet, refusal),
+            }
+        }
+        Ok(())
+    }
+
+    /// Sees to what a whole frame may keep in memory: itself, and not what came with it.
+    fn take_frame(&mut self, frame: Bytes, batch_len: usize) -> Bytes {
+        self.frame_clock.finished();
+        if let Some(reservation) = self.reservation.take() {
+            self.buffer = BytesMut::from(&self.buffer[..]);
+            return reservation.travel_with(frame);
+        }
+        if batch_len > SHARED_MAX && frame.len() < batch_len / 4 { Bytes::copy_from_slice(&frame) } else { frame }
+    }
+
+    /// Sees to what is left when there is no further whole frame.
+    fn keep_unfinished(&mut self, decoded: bool) -> Result<(), Fault> {
+        if self.buffer.is_empty() {
+            self.buffer = BytesMut::new();
+        } else if decoded {
+            // Not in the storage of the frames before it.
+            self.buffer = BytesMut::from(&self.buffer[..]);
+        }
+        if !self.decoder.is_inside_frame(&self.buffer) {
+            return Ok(());
+        }
+        self.frame_clock.unfinished(self.limits.options.min_frame_rate);
+        let Some((least, most)) = self.decoder.body_len() else { return Ok(()) };
+        if least <= UNRESERVED_MAX {
+            return Ok(());
+        }
+        let budget = &self.limits.recv_budget;
+        if least > budget.max_bytes() {
+            return Err(Fault::Frame(FrameError::TooLarge { announced: least, max: budget.max_bytes() }));
+        }
+        match &mut self.reservation {
+            // Each character turns out to be as short as it is.
+            Some(reservation) => reservation.shrink_to(most),
+            None => match budget.reserve(most) {
+                Ok(reservation) => self.reservation = Some(reservation),
+                Err(reserving) => self.reserving = Some(reserving),
+            },
+        }
+        Ok(())
+    }
+
+    /// The packet in a frame; `None` when a deserializer of the user's refuses it.
+    fn read_packet(&self, frame: Bytes) -> Result<Option<Packet>, Fault> {
+        let frame = match &self.limits.options.deserializer {
+            None => frame,
+            Some(deserializer) => {
+                let wire = Payload::from_json(frame).into_value().map_err(|_| Fault::Json)?;
+                let deserialized = fenced(|| deserializer.deserialize(wire));
+                match deserialized {
+                    Ok(packet) => Bytes::from(packet.to_string()),
+                    Err(error) => {
+                        let peer_addr = self.peer_addr.map(display);
+                        tracing::warn!(target: "nestrs::tcp", peer_addr, %error, "the deserializer refused a packet; dropped");
+                        return Ok(None);
+                    }
+                }
+            }
+        };
+        Packet::read(&frame).map(Some).map_err(|error| match error {
+            PacketError::IdTooLong => Fault::IdTooLong,
+            _ => Fault::Json,
+        })
+    }
+
+    /// Begins a call, and answers it if it is done at once; otherwise it moves aside.
+    fn begin(&mut self, packet: Packet, task: &mut Context<'_>) {
+        let mut call = self.dispatch(&packet);
+        match Pin::new(&mut call).poll(task) {
+            Poll::Ready(progress) => self.answer(progress, None),
+            Poll::Pending => {
+                let place = Some(self.limits.in_flight.enter());
+                self.flights.push(Flight { call, id: packet.id, place });
+            }
+        }
+    }
+
+    fn dispatch(&self, packet: &Packet) -> Call {
+        // The frame was checked to be UTF-8, and its members are slices of it.
+        let pattern = packet.pattern.as_deref().and_then(|json| std::str::from_utf8(json).ok());
+        self.dispatcher.dispatch(Inbound {
+            route: pattern.and_then(Pattern::route_of),
+            id: packet.id.clone(),
+            payload: packet.payload.clone(),
+            metadata: packet.metadata.clone(),
+            transport: Arc::clone(&self.context) as _,
+        })
+    }
+}

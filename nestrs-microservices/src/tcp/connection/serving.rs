@@ -1,0 +1,332 @@
+//! The loop of one connection: whatever happens next, in turns.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use tokio::time::Instant;
+
+use crate::net::CloseReason;
+use crate::shutdown::Shutdown;
+use crate::tcp::fault::Fault;
+use crate::tcp::options::Overflow;
+use crate::time::after;
+
+use super::clock::earlier;
+use super::{Connection, FAULT_GRACE, Phase};
+
+/// How often a peer that is not being read is looked after.
+const LOOK_AFTER_EVERY: Duration = Duration::from_millis(500);
+/// A connection that answered something in the last second may well be sending the next call. When the server shuts down
+/// it stays for this long, so that the call is refused, which is safe to repeat, and not lost.
+const LINGER: Duration = Duration::from_millis(50);
+const LATELY: Duration = Duration::from_secs(1);
+
+/// What happened.
+enum Event {
+    /// Something that needs no more than another turn of the loop.
+    Turn,
+    ShutdownBegan,
+    GraceOver,
+    Fault(Fault),
+    /// The peer has said FIN.
+    End,
+    Broken(io::Error),
+    /// The server's queues are full, and this is the longest.
+    Condemned,
+    /// The server is shutting down, and nothing is under way.
+    Quiet,
+    Alarm,
+}
+
+impl Connection {
+    pub(super) async fn serve(mut self, shutdown: &Shutdown) -> CloseReason {
+        let mut begun = pin!(shutdown.begun());
+        let mut expired = pin!(shutdown.expired());
+        loop {
+            self.decide();
+            if let Phase::Ending(reason, _) = self.phase
+                && self.is_idle()
+            {
+                return self.close(reason).await;
+            }
+            match poll_fn(|task| self.poll_event(task, begun.as_mut(), expired.as_mut())).await {
+                // Handlers that are always ready must not keep the thread.
+                Event::Turn => tokio::task::coop::consume_budget().await,
+                Event::ShutdownBegan => self.drain(),
+                Event::GraceOver => return self.abandon_calls().await,
+                Event::Fault(fault) => self.fault(&fault),
+                Event::End => self.peer_has_ended(),
+                Event::Broken(error) => return self.broken(&error, shutdown),
+                Event::Condemned => return self.cut_off(CloseReason::Budget, shutdown),
+                Event::Quiet => return self.close(CloseReason::Shutdown).await,
+                Event::Alarm => match self.what_is_due() {
+                    Some(Due::Over(reason)) => {
+                        self.leave(shutdown);
+                        return self.close(reason).await;
+                    }
+                    Some(Due::CutOff(reason)) => return self.cut_off(reason, shutdown),
+                    Some(Due::Idle) => return self.close(CloseReason::Idle).await,
+                    Some(Due::LookAfter) => match self.io.peer_has_ended() {
+                        Ok(false) => {}
+                        // There may be calls among what it has sent, so they are read when there is room again.
+                        Ok(true) => self.gone.cancel(),
+                        Err(error) => return self.broken(&error, shutdown),
+                    },
+                    None => {}
+                },
+            }
+            if self.out.queued() > self.limits.options.send_queue_max && self.is_still_too_much().await {
+                return self.cut_off(CloseReason::SlowConsumer, shutdown);
+            }
+        }
+    }
+
+    /// Decides what the next turn may do, by what is queued and under way.
+    fn decide(&mut self) {
+        while self.parked.front().is_some_and(|(mark, _)| *mark <= self.out.taken()) {
+            self.flights.extend(self.parked.pop_front().map(|(_, flight)| flight));
+        }
+        let (queued, high) = (self.out.queued(), self.limits.options.send_queue_high);
+        self.pressed = if self.pressed { queued > high / 2 } else { queued > high };
+        let waits =
+            matches!(self.phase, Phase::Open) && self.limits.options.overflow == Overflow::Wait && !self.has_room();
+        if waits && self.room.is_none() && !self.limits.in_flight.has_room() {
+            self.room = Some(Box::pin(Arc::clone(&self.limits.in_flight).room()));
+        } else if !waits {
+            self.room = None;
+        }
+        let ending = matches!(self.phase, Phase::Ending(..));
+        let held_up = ending || self.pressed || waits;
+        self.frame_clock.pause(held_up);
+        self.reading = !held_up && self.reserving.is_none();
+        match self.look_after {
+            Some(_) if self.reading => self.look_after = None,
+            None if !self.reading && !ending => self.look_after = after(LOOK_AFTER_EVERY),
+            _ => {}
+        }
+    }
+
+    /// Whether one more call may begin that does not finish at once.
+    pub(super) fn has_room(&self) -> bool {
+        self.flights.len() + self.parked.len() < self.limits.options.max_in_flight_per_conn.max(1)
+            && self.limits.in_flight.has_room()
+    }
+
+    fn poll_event(
+        &mut self,
+        task: &mut Context<'_>,
+        begun: Pin<&mut impl Future<Output = ()>>,
+        expired: Pin<&mut impl Future<Output = ()>>,
+    ) -> Poll<Event> {
+        let stop = match self.phase {
+            Phase::Open => begun.poll(task).map(|()| Event::ShutdownBegan),
+            Phase::Draining(_) | Phase::Ending(..) => expired.poll(task).map(|()| Event::GraceOver),
+        };
+        if stop.is_ready() {
+            return stop;
+        }
+        // What was left in the buffer when a limit was reached comes first.
+        if self.reading && self.more {
+            return self.run_batch(task);
+        }
+        // In turns, so that neither busy handlers nor a busy peer keeps the other waiting.
+        self.handlers_first = !self.handlers_first;
+        if self.handlers_first && self.poll_flights(task).is_ready() {
+            return Poll::Ready(Event::Turn);
+        }
+        let event = self.poll_io(task);
+        if event.is_ready() {
+            return event;
+        }
+        if !self.handlers_first && self.poll_flights(task).is_ready() {
+            return Poll::Ready(Event::Turn);
+        }
+        if let Some(reserving) = &mut self.reserving
+            && let Poll::Ready(reservation) = reserving.as_mut().poll(task)
+        {
+            self.reserving = None;
+            self.reservation = Some(reservation);
+            return Poll::Ready(Event::Turn);
+        }
+        if let Some(room) = &mut self.room
+            && room.as_mut().poll(task).is_ready()
+        {
+            self.room = None;
+            return Poll::Ready(Event::Turn);
+        }
+        if self.is_quiet() {
+            return Poll::Ready(Event::Quiet);
+        }
+        let at = self.next_due();
+        self.alarm.poll(at, task).map(|()| Event::Alarm)
+    }
+
+    /// Answers what has become ready; all of it goes into the same write.
+    pub(super) fn poll_flights(&mut self, task: &mut Context<'_>) -> Poll<()> {
+        let mut answered = Poll::Pending;
+        // What becomes ready by an answer has its turn later.
+        for _ in 0..self.flights.len() {
+            // A burst of large replies waits for the socket; it is no sign of a peer that does not read.
+            if self.out.queued() > self.limits.options.send_queue_high {
+                break;
+            }
+            let Poll::Ready(Some((progress, place))) = self.flights.poll_next_unpin(task) else { break };
+            self.answer(progress, place);
+            answered = Poll::Ready(());
+        }
+        answered
+    }
+
+    /// Writes what is queued, then reads if there is room for more.
+    fn poll_io(&mut self, task: &mut Context<'_>) -> Poll<Event> {
+        let before = self.out.queued();
+        if !self.out.is_empty() {
+            let outcome = self.out.poll_write(&mut self.io, task);
+            let written = before - self.out.queued();
+            // Everything that is written passes here.
+            if written > 0 {
+                self.touch();
+            }
+            match outcome {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(error)) => return Poll::Ready(Event::Broken(error)),
+                Poll::Pending if written > 0 => self.progress = Some(Instant::now()),
+                Poll::Pending => {}
+            }
+            if self.queue_share.poll_waiting(if outcome.is_ready() { 0 } else { self.out.held() }, task).is_ready() {
+                return Poll::Ready(Event::Condemned);
+            }
+            // What waited for this has its turn; where nothing did, reading goes on.
+            let turn = match outcome {
+                Poll::Ready(_) => self.pressed || !self.parked.is_empty() || !matches!(self.phase, Phase::Open),
+                Poll::Pending => written > 0,
+            };
+            if turn {
+                return Poll::Ready(Event::Turn);
+            }
+        }
+        if !self.reading {
+            return Poll::Pending;
+        }
+        match self.poll_read(task) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Err(error)) => Poll::Ready(Event::Broken(error)),
+            Poll::Ready(Ok(0)) => Poll::Ready(Event::End),
+            Poll::Ready(Ok(_)) => self.run_batch(task),
+        }
+    }
+
+    fn run_batch(&mut self, task: &mut Context<'_>) -> Poll<Event> {
+        Poll::Ready(match self.serve_buffered(task) {
+            Ok(()) => Event::Turn,
+            Err(fault) => Event::Fault(fault),
+        })
+    }
+
+    /// Whether more is queued than may be when the socket has been given what it takes at once.
+    async fn is_still_too_much(&mut self) -> bool {
+        // What becomes of it is seen when it is written the next time.
+        let _ = poll_fn(|task| Poll::Ready(self.out.poll_write(&mut self.io, task))).await;
+        self.out.queued() > self.limits.options.send_queue_max
+    }
+
+    /// New calls are refused from now on; those under way go on.
+    fn drain(&mut self) {
+        let lately = self.progress.is_some_and(|progress| progress.elapsed() < LATELY);
+        self.phase = Phase::Draining(if lately { after(LINGER) } else { None });
+    }
+
+    /// Nothing is under way, and nothing that was sent is still unread. Asked after the socket was, and found empty.
+    fn is_quiet(&self) -> bool {
+        let Phase::Draining(until) = self.phase else { return false };
+        self.is_idle()
+            && self.reading
+            && !self.decoder.is_inside_frame(&self.buffer)
+            && until.is_none_or(|until| until <= Instant::now())
+            // Without budget the socket has not really been asked.
+            && tokio::task::coop::has_budget_remaining()
+    }
+
+    fn next_due(&self) -> Option<Instant> {
+        let phase = match self.phase {
+            Phase::Open => None,
+            Phase::Draining(until) => until.filter(|_| self.is_idle()),
+            Phase::Ending(_, until) => until,
+        };
+        let peer = earlier(self.stall_due(), self.frame_due());
+        earlier(earlier(phase, self.look_after), earlier(peer, self.idle_due()))
+    }
+
+    /// When a peer that takes nothing of what is queued is given up.
+    fn stall_due(&self) -> Option<Instant> {
+        self.progress.filter(|_| self.out.queued() > 0)?.checked_add(self.limits.options.write_stall_timeout)
+    }
+
+    fn frame_due(&self) -> Option<Instant> {
+        if matches!(self.phase, Phase::Ending(..)) {
+            return None;
+        }
+        let options = &self.limits.options;
+        let len = self.decoder.body_len().map_or(0, |(least, _)| least);
+        self.frame_clock.deadline(len, options.frame_idle_timeout, options.min_frame_rate)
+    }
+
+    fn idle_due(&self) -> Option<Instant> {
+        let active = self.active.filter(|_| self.is_idle() && matches!(self.phase, Phase::Open))?;
+        active.checked_add(self.limits.options.idle_timeout?)
+    }
+
+    /// Why the alarm went off. `None` when the reason has passed, or only another turn was wanted.
+    fn what_is_due(&mut self) -> Option<Due> {
+        let now = Instant::now();
+        let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        match self.phase {
+            Phase::Ending(reason, until) if is_due(until) => return Some(Due::Over(reason)),
+            _ => {}
+        }
+        if is_due(self.stall_due()) {
+            return Some(Due::CutOff(CloseReason::SlowConsumer));
+        }
+        if is_due(self.frame_due()) {
+            return Some(Due::CutOff(CloseReason::SlowFrame));
+        }
+        if is_due(self.idle_due()) {
+            return Some(Due::Idle);
+        }
+        if is_due(self.look_after) {
+            self.look_after = now.checked_add(LOOK_AFTER_EVERY);
+            return Some(Due::LookAfter);
+        }
+        None
+    }
+
+    /// The peer will send nothing more; calls under way are still answered.
+    fn peer_has_ended(&mut self) {
+        self.gone.cancel();
+        if self.decoder.is_inside_frame(&self.buffer) {
+            return self.fault(&Fault::Truncated);
+        }
+        self.phase = Phase::Ending(CloseReason::PeerClosed, after(self.limits.options.grace_period));
+    }
+
+    /// The stream has lost its place: nothing more is read, and the peer is told nothing about it.
+    fn fault(&mut self, fault: &Fault) {
+        self.log_fault(fault);
+        self.phase = Phase::Ending(CloseReason::Fault(fault.code(&self.buffer)), after(FAULT_GRACE));
+    }
+}
+
+/// What it is time for.
+enum Due {
+    /// Waiting for calls under way.
+    Over(CloseReason),
+    /// The peer's patience with itself.
+    CutOff(CloseReason),
+    Idle,
+    LookAfter,
+}
