@@ -21,6 +21,11 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Io for T {}
 pub(crate) trait Socket: Io {
     /// Lets closing throw away what the peer has not taken, instead of keeping it for a peer that does not read.
     fn close_abruptly(&self) {}
+
+    /// Sets how it finds out that its peer is gone, where it is a socket.
+    fn keep_alive(&self, _keepalive: &Keepalive) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Any [`Socket`].
@@ -30,6 +35,11 @@ impl Socket for TcpStream {
     fn close_abruptly(&self) {
         // A socket that is already broken has nothing left to throw away.
         let _ = socket2::SockRef::from(self).set_linger(Some(Duration::ZERO));
+    }
+
+    fn keep_alive(&self, keepalive: &Keepalive) -> io::Result<()> {
+        // What `Accepted::tcp` has set already.
+        if *keepalive == Keepalive::default() { Ok(()) } else { keepalive.tune(self) }
     }
 }
 
@@ -116,8 +126,13 @@ pub trait Listener: Send + 'static {
 impl Listener for TcpListener {
     fn accept(&mut self) -> Pin<Box<dyn Future<Output = io::Result<Option<Accepted>>> + Send + '_>> {
         Box::pin(async {
-            let (stream, peer_addr) = Self::accept(self).await?;
-            Accepted::tcp(stream, peer_addr).map(Some)
+            loop {
+                let (stream, peer_addr) = Self::accept(self).await?;
+                // One that is broken already is no failure of the listener.
+                if let Ok(accepted) = Accepted::tcp(stream, peer_addr) {
+                    return Ok(Some(accepted));
+                }
+            }
         })
     }
 
@@ -169,7 +184,10 @@ impl Default for Keepalive {
 
 impl Keepalive {
     /// Sets what every TCP socket of ours has: no delay, and these probes.
-    pub(crate) fn tune(&self, stream: &TcpStream) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// When the connection is already broken.
+    pub fn tune(&self, stream: &TcpStream) -> io::Result<()> {
         stream.set_nodelay(true)?;
         let probes = socket2::TcpKeepalive::new().with_time(self.idle).with_interval(self.interval);
         let socket = socket2::SockRef::from(stream);

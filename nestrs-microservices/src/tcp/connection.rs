@@ -25,11 +25,12 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::Instrument;
 use tracing::field::display;
 
-use crate::context::{ConnectionContext, ConnectionId};
+use crate::context::ConnectionContext;
 use crate::dispatcher::{Call, Dispatcher, Inbound, Progress, panicked};
 use crate::net::CloseReason;
 use crate::net::codec::{FrameError, NestDecoder, utf16_len, write_frame_header};
 use crate::net::io::BoxIo;
+use crate::net::registry::Meter;
 use crate::packet::{Answer, Packet, PacketError};
 use crate::shutdown::Shutdown;
 use crate::time::{after, sleep_until};
@@ -59,12 +60,12 @@ pub(super) struct Limits {
 /// Serves one connection to its end.
 pub(super) async fn serve_connection(
     io: BoxIo,
-    id: ConnectionId,
-    peer_addr: Option<SocketAddr>,
+    meter: Arc<Meter>,
     limits: Arc<Limits>,
     dispatcher: Dispatcher,
     shutdown: Shutdown,
-) {
+) -> CloseReason {
+    let (id, peer_addr) = (meter.id, meter.peer_addr);
     let gone = CancellationToken::new();
     let connection = Connection {
         buffer: BytesMut::new(),
@@ -75,6 +76,7 @@ pub(super) async fn serve_connection(
         limits,
         dispatcher,
         peer_addr,
+        meter,
         gone: gone.clone(),
         _gone_at_last: gone.drop_guard(),
         parked: Vec::new(),
@@ -84,8 +86,9 @@ pub(super) async fn serve_connection(
         tracing::debug!(target: "nestrs::tcp", "connected");
         let reason = connection.serve(&shutdown).await;
         tracing::debug!(target: "nestrs::tcp", %reason, "disconnected");
+        reason
     };
-    serving.instrument(spans::connection("tcp", id.0, peer_addr)).await;
+    serving.instrument(spans::connection("tcp", id.0, peer_addr)).await
 }
 
 struct Connection {
@@ -99,6 +102,8 @@ struct Connection {
     /// Handed to every call.
     context: Arc<ConnectionContext>,
     peer_addr: Option<SocketAddr>,
+    /// Counts for the server's registry.
+    meter: Arc<Meter>,
     /// Cancelled when nobody will read an answer any more; at the latest with the connection itself.
     gone: CancellationToken,
     _gone_at_last: DropGuard,
@@ -134,6 +139,7 @@ impl Connection {
         let mut flights: FuturesUnordered<Flight> = FuturesUnordered::new();
         let mut phase = Phase::Open;
         let mut expired = pin!(shutdown.expired());
+        let meter = Arc::clone(&self.meter);
         loop {
             if let Phase::Draining(reason, _) = &phase
                 && flights.is_empty()
@@ -173,9 +179,13 @@ impl Connection {
                 _ => self.progress.checked_add(self.limits.options.write_stall_timeout),
             };
             let limits = Arc::clone(&self.limits);
+            self.meter.set_in_flight(flights.len() + self.parked.len());
             // In random order, so that neither busy handlers nor a busy peer keeps the other waiting.
             tokio::select! {
                 () = shutdown.begun(), if open => phase = Phase::Draining(CloseReason::Shutdown, None),
+                () = meter.told_to_close(), if open => {
+                    phase = Phase::Draining(CloseReason::Shutdown, after(self.limits.options.grace_period));
+                }
                 () = &mut expired => return CloseReason::Shutdown,
                 () = sleep_until(deadline), if deadline.is_some() => {
                     let Phase::Draining(reason, _) = phase else { unreachable!("only draining has a deadline") };
@@ -215,7 +225,7 @@ impl Connection {
                     Err(error) => {
                         tracing::debug!(target: "nestrs::tcp", %error, "connection lost");
                         self.leave(flights, shutdown);
-                        return CloseReason::PeerReset;
+                        return CloseReason::of_lost(&error);
                     }
                 },
             }
@@ -237,6 +247,7 @@ impl Connection {
                 }
                 return Ok(false);
             };
+            self.meter.frame_received();
             let Some(packet) = self.read_packet(frame)? else { continue };
             let mut call = self.start(&packet);
             match poll_fn(|task| Poll::Ready(Pin::new(&mut call).poll(task))).await {
@@ -263,6 +274,7 @@ impl Connection {
                     Err(error) => {
                         let peer_addr = self.peer_addr.map(display);
                         tracing::warn!(target: "nestrs::tcp", peer_addr, %error, "the deserializer refused a packet; dropped");
+                        self.meter.ignored_packet();
                         return Ok(None);
                     }
                 }
@@ -310,6 +322,7 @@ impl Connection {
     /// when that was so.
     fn queue(&mut self, answer: &Answer, id: &[u8]) -> bool {
         let start = self.out.bytes.len();
+        self.meter.frame_sent();
         if self.out.queued() == 0 {
             self.progress = Instant::now();
         }
@@ -353,6 +366,7 @@ impl Connection {
             let outcome = self.out.poll_write(&mut self.io, task);
             if self.out.queued() < before {
                 self.progress = Instant::now();
+                self.meter.sent(before - self.out.queued(), self.progress);
             }
             if let Poll::Ready(outcome) = outcome {
                 return Poll::Ready(outcome.map(|()| IoEvent::Wrote));
@@ -368,6 +382,7 @@ impl Connection {
                 return Poll::Ready(Ok(IoEvent::End));
             }
             self.buffer.extend_from_slice(chunk.filled());
+            self.meter.received(chunk.filled().len(), Instant::now());
             Poll::Ready(Ok(IoEvent::Read))
         })
     }
@@ -390,6 +405,7 @@ impl Connection {
             code = fault.code(&self.buffer).code(),
             "protocol fault; closing"
         );
+        self.meter.fault(fault.code(&self.buffer));
         Phase::Draining(CloseReason::Fault(fault.code(&self.buffer)), after(FAULT_GRACE))
     }
 
@@ -431,6 +447,7 @@ impl Connection {
     /// calls; streams of replies end here.
     fn leave(&mut self, mut flights: FuturesUnordered<Flight>, shutdown: &Shutdown) {
         self.gone.cancel();
+        self.meter.abandoned(flights.len() + self.parked.len());
         self.parked.clear();
         self.out = Out::default();
         if !flights.is_empty() {
