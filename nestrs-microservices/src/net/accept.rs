@@ -33,11 +33,12 @@ const PAUSE_MAX: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct AcceptRetry {
     pause: Duration,
+    log: LogLimit,
 }
 
 impl Default for AcceptRetry {
     fn default() -> Self {
-        Self { pause: PAUSE_MIN }
+        Self { pause: PAUSE_MIN, log: LogLimit::per_second(1) }
     }
 }
 
@@ -47,7 +48,6 @@ impl AcceptRetry {
     /// # Errors
     /// The failure, when the listener will never accept again.
     pub async fn after(&mut self, error: io::Error) -> io::Result<()> {
-        static EXHAUSTED: LogLimit = LogLimit::per_second(1);
         if is_passing(&error) {
             // A failure that repeats must not keep the thread.
             tokio::task::yield_now().await;
@@ -56,7 +56,7 @@ impl AcceptRetry {
         if is_broken(&error) {
             return Err(error);
         }
-        EXHAUSTED.pass(|suppressed| {
+        self.log.pass(|suppressed| {
             tracing::warn!(target: "nestrs::tcp", %error, suppressed, "cannot accept connections; pausing");
         });
         tokio::time::sleep(self.pause).await;
@@ -66,7 +66,7 @@ impl AcceptRetry {
 
     /// A connection was accepted: the next pause is a short one again.
     pub fn reset(&mut self) {
-        *self = Self::default();
+        self.pause = PAUSE_MIN;
     }
 }
 

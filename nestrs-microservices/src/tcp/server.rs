@@ -159,6 +159,7 @@ impl TransportServer for TcpServer {
             max_connections,
             throttle: Throttle::new(self.options.max_connections_per_ip, self.options.connect_rate_per_ip),
             registry: Arc::clone(&self.registry),
+            log: LogLimit::per_second(1),
             limits: Arc::new(Limits {
                 in_flight: Arc::new(Semaphore::new(self.options.max_in_flight.clamp(1, Semaphore::MAX_PERMITS))),
                 connections: Arc::new(Semaphore::new(max_connections)),
@@ -206,6 +207,8 @@ struct Admission {
     throttle: Arc<Throttle>,
     registry: Arc<Registry>,
     limits: Arc<Limits>,
+    /// Of those who are not.
+    log: LogLimit,
 }
 
 /// A connection that was let in, and what it counts for as long as it lives.
@@ -219,7 +222,6 @@ struct Admitted {
 impl Admission {
     /// Lets a connection in, or closes it at once: a limit is against it, or it is broken already.
     fn admit(&self, Accepted { io, peer_addr }: Accepted) -> Option<Admitted> {
-        static REJECTED: LogLimit = LogLimit::per_second(1);
         if let Err(error) = io.keep_alive(&self.limits.options.keepalive) {
             tracing::debug!(target: "nestrs::tcp", peer_addr = peer_addr.map(display), %error, "connection lost");
             return None;
@@ -240,7 +242,7 @@ impl Admission {
             }
             Err(rejection) => {
                 self.registry.reject(rejection);
-                REJECTED.pass(|suppressed| {
+                self.log.pass(|suppressed| {
                     let (peer_addr, limit, max) = (peer_addr.map(display), rejection.option(), self.max_connections);
                     tracing::warn!(
                         target: "nestrs::tcp",
