@@ -17,6 +17,7 @@ use nestrs::microservices::{
 };
 use nestrs::prelude::*;
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 
@@ -438,4 +439,47 @@ async fn a_connection_in_memory_is_observed_like_any_other() {
     let statuses = tokio::time::timeout(PATIENCE, server.status().collect::<Vec<_>>()).await.expect("it ends");
     assert_eq!(statuses.last(), Some(&ServerStatus::Closed));
     app.close().await;
+}
+
+#[tokio::test]
+async fn sl_10_patterns_that_peers_make_up_are_counted_together_and_named_nowhere() {
+    let app = serve_with::<ContractModule>(free_port()).await;
+    let server = tcp(&app);
+    let before = serde_json::to_string(&server.stats()).unwrap().len();
+    let mut peer = Peer::connect(server.address()).await;
+    let made_up: String =
+        (0..1000).map(|n| frame(&format!(r#"{{"pattern":"made.up.{n}","data":0,"id":{n}}}"#))).collect();
+    let reading = async {
+        peer.send(made_up).await;
+        peer.0.shutdown().await.unwrap();
+        peer.expect_closed().await
+    };
+    let answers = tokio::time::timeout(PATIENCE, reading).await.expect("all are answered");
+    assert!(!String::from_utf8(answers).unwrap().contains("made.up"));
+    let stats = serde_json::to_string(&server.stats()).unwrap();
+    assert_eq!(server.stats().unknown_patterns, 1000);
+    assert!(!stats.contains("made") && stats.len() < before + 100, "{stats}");
+    app.close().await;
+}
+
+/// The standard library's maps are hashed with a key of this process, unless they are told otherwise.
+#[test]
+fn sl_10_no_map_is_told_to_hash_without_a_key() {
+    let mut looked_at = 0;
+    let mut folders = ["src", "nestrs-core/src", "nestrs-microservices/src"].map(std::path::PathBuf::from).to_vec();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                looked_at += 1;
+                let text = std::fs::read_to_string(&path).unwrap();
+                for hasher in ["with_hasher", "BuildHasherDefault", "FxHash", "ahash", "hashbrown", "SipHasher"] {
+                    assert!(!text.contains(hasher), "{}: `{hasher}`", path.display());
+                }
+            }
+        }
+    }
+    assert!(looked_at > 100, "{looked_at} files");
 }

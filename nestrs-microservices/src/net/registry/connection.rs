@@ -164,7 +164,9 @@ impl Meter {
     }
 
     fn active(&self, now: Instant) {
-        let millis = u64::try_from(now.saturating_duration_since(self.since).as_millis()).unwrap_or(u64::MAX);
+        let since = now.saturating_duration_since(self.since);
+        // Not `as_millis`, which divides 128 bits.
+        let millis = since.as_secs().saturating_mul(1000).saturating_add(since.subsec_millis().into());
         self.last_activity.store(millis, Ordering::Relaxed);
     }
 
