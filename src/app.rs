@@ -9,7 +9,7 @@ use nestrs_core::{
     Application, BootOptions, DynamicModule, Enhancers, HandlerKind, ModuleDef, Provider, Reflector, StageKind,
     TransportError,
 };
-use nestrs_microservices::{Bound, Dispatcher, EventBus, Serving, Shutdown, TransportServer};
+use nestrs_microservices::{Bound, Dispatcher, EventBus, ServerHandle, Serving, Shutdown, TransportServer};
 use tokio::task::JoinSet;
 
 use crate::error::ListenError;
@@ -18,6 +18,7 @@ use crate::explain::{self, Explained};
 use crate::http::{HttpApp, build_router, enhancers_of, has_routes};
 use crate::lifecycle;
 use crate::running::{BUS_FAREWELL, Listening, RunningApp};
+use crate::servers::{Servers, attended};
 #[cfg(feature = "http")]
 use crate::share;
 use crate::signals::on_signals;
@@ -98,14 +99,15 @@ impl Plan {
 
     pub(crate) async fn start(self) -> Result<RunningApp, ListenError> {
         let bus = EventBus::new();
-        let options = self.boot_options(&bus);
+        let servers = Servers::default();
+        let options = self.boot_options(&bus, &servers);
         let application = Arc::new(nestrs_core::boot((self.root)(), options).await?);
         bus.attach(&application);
         if let Err(error) = lifecycle::begin(&application.lifecycle).await {
             bus.abort();
             return Err(error);
         }
-        match self.open(Arc::clone(&application), bus.clone()).await {
+        match self.open(Arc::clone(&application), bus.clone(), servers).await {
             Ok(app) => Ok(app),
             Err(error) => {
                 // What has begun ends, though nothing was ever served.
@@ -117,7 +119,12 @@ impl Plan {
     }
 
     /// Opens everything, or nothing.
-    async fn open(mut self, application: Arc<Application>, bus: EventBus) -> Result<RunningApp, ListenError> {
+    async fn open(
+        mut self,
+        application: Arc<Application>,
+        bus: EventBus,
+        servers: Servers,
+    ) -> Result<RunningApp, ListenError> {
         let grace = self.servers.iter().map(|server| server.grace_period()).max().unwrap_or(DEFAULT_GRACE);
         let shutdown = Shutdown::new(grace);
         let undo = Undo(Some(shutdown.clone()));
@@ -127,7 +134,7 @@ impl Plan {
         let mut tasks: JoinSet<Result<(), TransportError>> = JoinSet::new();
 
         #[cfg(all(feature = "http", feature = "test-util"))]
-        let kept = self.keeps_router.then(|| self.router(&application)).transpose()?;
+        let kept = self.keeps_router.then(|| self.router(&application, &servers)).transpose()?;
         #[cfg(all(feature = "http", feature = "test-util"))]
         let router = kept.map(|(router, list)| {
             routes.extend(list);
@@ -139,15 +146,17 @@ impl Plan {
         let http = match self.http_address.clone() {
             None => None,
             Some(address) => {
-                let (router, list) = self.router(&application)?;
+                let (router, list) = self.router(&application, &servers)?;
                 let bound = share::bind_http(&address, &mut self.servers, &shutdown).await?;
                 Some((router, list, bound))
             }
         };
         let mut serving = Vec::new();
+        let mut handles = Vec::new();
         for server in &mut self.servers {
             let bound = server.bind().await?;
             serving.push(Serving::of(&**server, &bound));
+            handles.push(server.handle().unwrap_or_else(|| ServerHandle::new(bound.transport, &bound.address)));
             let Bound { transport, address } = bound;
             listening.push(Listening { transport, address });
         }
@@ -156,18 +165,25 @@ impl Plan {
         if let Some((router, list, bound)) = http {
             if bound.shared {
                 // The transport accepts through us; its own address is the HTTP half's.
-                for entry in listening.iter_mut().filter(|entry| entry.address == share::CHANNEL) {
-                    entry.address = bound.address.to_string();
+                for (entry, handle) in listening.iter_mut().zip(&mut handles) {
+                    if entry.address == share::CHANNEL {
+                        entry.address = bound.address.to_string();
+                        *handle = handle.clone().at(&entry.address);
+                    }
                 }
                 tracing::info!(address = %bound.address, "HTTP and messages share one address, told apart by the first byte");
             }
             listening.push(Listening { transport: "http", address: bound.address.to_string() });
             routes.extend(list);
-            tasks.spawn(shutdown.track(share::serve_http(bound.listener, router, shutdown.clone())));
+            let handle = ServerHandle::new("http", &bound.address.to_string());
+            let serving = share::serve_http(bound.listener, router, shutdown.clone());
+            tasks.spawn(shutdown.track(attended(handle.clone(), serving)));
+            handles.push(handle);
         }
-        for (server, serving) in std::mem::take(&mut self.servers).into_iter().zip(&serving) {
+        servers.fill(handles);
+        for ((server, serving), handle) in std::mem::take(&mut self.servers).into_iter().zip(&serving).zip(&servers) {
             let dispatcher = Dispatcher::serving(&application, serving);
-            tasks.spawn(shutdown.track(server.serve(dispatcher, shutdown.clone())));
+            tasks.spawn(shutdown.track(attended(handle.clone(), server.serve(dispatcher, shutdown.clone()))));
         }
         log_start(&routes, &listening);
         self.warn_of_unguarded(&application);
@@ -180,6 +196,7 @@ impl Plan {
             application,
             bus,
             listening,
+            servers,
             routes,
             shutdown,
             signal,
@@ -189,14 +206,16 @@ impl Plan {
         })
     }
 
-    fn boot_options(&self, bus: &EventBus) -> BootOptions {
+    fn boot_options(&self, bus: &EventBus, servers: &Servers) -> BootOptions {
         /// Hosts what every application has.
         struct Nest;
         let builtin = DynamicModule::new::<Nest>()
             .provide(Provider::value(bus.clone()))
             .provide(Provider::value(Reflector))
+            .provide(Provider::value(servers.clone()))
             .export::<EventBus>()
             .export::<Reflector>()
+            .export::<Servers>()
             .global();
         let mut options = BootOptions::default();
         options.globals.push(builtin);
@@ -219,9 +238,13 @@ impl Plan {
 impl Plan {
     /// The HTTP half and the list of its routes.
     #[cfg(feature = "http")]
-    fn router(&mut self, application: &Application) -> Result<(axum::Router, Vec<Explained>), ListenError> {
+    fn router(
+        &mut self,
+        application: &Application,
+        servers: &Servers,
+    ) -> Result<(axum::Router, Vec<Explained>), ListenError> {
         let global = application.app_enhancers.clone().around(&self.enhancers);
-        build_router(application, std::mem::take(&mut self.http), &global).map_err(ListenError::Routes)
+        build_router(application, std::mem::take(&mut self.http), &global, servers).map_err(ListenError::Routes)
     }
 
     /// Says so when global stages stand around HTTP routes and not around messages.

@@ -21,6 +21,8 @@ mod lifecycle;
 mod logging;
 #[cfg(any(feature = "http", feature = "microservices"))]
 mod running;
+#[cfg(any(feature = "http", feature = "microservices"))]
+mod servers;
 #[cfg(feature = "http")]
 mod share;
 #[cfg(any(feature = "http", feature = "microservices"))]
@@ -72,8 +74,12 @@ pub use nestrs_microservices::{
     Emitted, EventBus, EventBusModule, EventBusOptions, EventBusStats, EventOutcome, EventStream, FailureKind,
     NextEvent, Published, ReceivedEvent, SubscriberFailure, Subscription,
 };
+#[doc(inline)]
+pub use nestrs_microservices::{ServerHandle, ServerStatus};
 #[cfg(any(feature = "http", feature = "microservices"))]
 pub use running::{Listening, RunningApp};
+#[cfg(any(feature = "http", feature = "microservices"))]
+pub use servers::Servers;
 #[cfg(feature = "validation")]
 pub use validation::{Valid, ValidationPipe};
 

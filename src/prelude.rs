@@ -24,7 +24,7 @@ pub use crate::{AsyncOptions, ConfigurableModule, ContextId, ModuleRef, Provider
 pub use crate::{CorsOptions, Ctx, HttpApp};
 #[cfg(any(feature = "http", feature = "microservices"))]
 #[doc(no_inline)]
-pub use crate::{ListenError, NestFactory};
+pub use crate::{ListenError, NestFactory, Servers};
 #[cfg(feature = "logger")]
 #[doc(no_inline)]
 pub use crate::{LogLevel, Logger};

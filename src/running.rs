@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use crate::error::ListenError;
 use crate::explain::Explained;
 use crate::lifecycle;
+use crate::servers::Servers;
 
 /// How long what the last hooks have emitted may take.
 pub(crate) const BUS_FAREWELL: Duration = Duration::from_secs(1);
@@ -67,6 +68,7 @@ pub struct RunningApp {
     pub(crate) application: Arc<Application>,
     pub(crate) bus: EventBus,
     pub(crate) listening: Vec<Listening>,
+    pub(crate) servers: Servers,
     pub(crate) routes: Vec<Explained>,
     pub(crate) shutdown: Shutdown,
     /// The signal that ended it.
@@ -93,6 +95,30 @@ impl RunningApp {
     #[must_use]
     pub fn address(&self, transport: &str) -> Option<&str> {
         self.listening.iter().find(|entry| entry.transport == transport).map(|entry| entry.address.as_str())
+    }
+
+    /// Its servers: how each one is, and who is connected to it. A provider can have the same injected.
+    ///
+    /// ```
+    /// use nestrs::microservices::TcpMicroserviceOptions;
+    /// use nestrs::prelude::*;
+    ///
+    /// #[module]
+    /// struct AppModule;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), ListenError> {
+    /// let options = TcpMicroserviceOptions::bind("127.0.0.1:0");
+    /// let app = NestFactory::create_microservice::<AppModule>(options).start().await?;
+    /// for server in app.servers() {
+    ///     println!("{}://{} is {}", server.transport(), server.address(), server.current_status());
+    /// }
+    /// app.close().await;
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn servers(&self) -> &Servers {
+        &self.servers
     }
 
     /// A provider, as the root module sees it.
@@ -226,6 +252,7 @@ impl RunningApp {
         self.shutdown.finish().await;
         // A transport that ignores the shutdown ends here.
         self.tasks.shutdown().await;
+        self.servers.end();
         self.bus.drain(deadline.saturating_duration_since(Instant::now())).await;
         lifecycle::end(&self.application.lifecycle, self.signal.get().copied()).await;
         self.bus.close(BUS_FAREWELL).await;
@@ -240,6 +267,7 @@ impl RunningApp {
 impl Drop for RunningApp {
     fn drop(&mut self) {
         self.shutdown.abort();
+        self.servers.end();
         self.bus.abort();
     }
 }

@@ -11,8 +11,10 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
+use nestrs_core::log_limit::LogLimit;
 use nestrs_core::{ErrorKind, TransportError};
-use nestrs_microservices::net::io::Accepted;
+use nestrs_microservices::net::AcceptRetry;
+use nestrs_microservices::net::io::{Accepted, Keepalive};
 use nestrs_microservices::{Shutdown, TransportServer};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
@@ -77,10 +79,14 @@ async fn split(
     to_messages: mpsc::Sender<Accepted>,
     shutdown: Shutdown,
 ) {
+    static REFUSED: LogLimit = LogLimit::per_second(1);
     let undecided = Arc::new(Semaphore::new(UNDECIDED_MAX));
     while let Some((stream, peer_addr)) = shutdown.until(accept(&mut listener)).await {
         let Ok(permit) = Arc::clone(&undecided).try_acquire_owned() else {
-            tracing::warn!(%peer_addr, max = UNDECIDED_MAX, "too many connections that say nothing; closed");
+            REFUSED.pass(|suppressed| {
+                let max = UNDECIDED_MAX;
+                tracing::warn!(%peer_addr, max, suppressed, "too many connections that say nothing; closed");
+            });
             continue;
         };
         let (to_http, to_messages, stopping) = (to_http.clone(), to_messages.clone(), shutdown.clone());
@@ -112,12 +118,19 @@ async fn first_byte(stream: &TcpStream) -> Option<u8> {
 
 /// The next connection; a failure to accept one pauses, and never ends the loop.
 async fn accept(listener: &mut TcpListener) -> Option<(TcpStream, SocketAddr)> {
+    let mut retry = AcceptRetry::default();
     loop {
         match listener.accept().await {
-            Ok(accepted) => return Some(accepted),
+            // Who vanishes before saying what it speaks must not keep its place for ever.
+            Ok((stream, peer_addr)) => match Keepalive::default().tune(&stream) {
+                Ok(()) => return Some((stream, peer_addr)),
+                Err(error) => tracing::debug!(%peer_addr, %error, "connection lost"),
+            },
             Err(error) => {
-                tracing::warn!(%error, "cannot accept a connection");
-                tokio::time::sleep(Duration::from_millis(50)).await;
+                if let Err(error) = retry.after(error).await {
+                    tracing::error!(%error, "the listener is broken; trying again");
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
             }
         }
     }

@@ -5,7 +5,8 @@ mod support;
 use std::process::Stdio;
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
 use tokio::process::Command;
 
 use support::process::{PATIENCE, free_port, get, post, start, terminate};
@@ -16,7 +17,8 @@ async fn hybrid_answers_http_by_a_message_and_says_what_it_serves() {
     let port = free_port().await;
     let child = start("hybrid", &[("PORT", &port)]);
     assert_eq!(get(&port, "/math/sum").await, (200, "15".to_owned()));
-    assert_eq!(get(&port, "/health").await, (200, r#"{"status":"ok"}"#.to_owned()));
+    let healthy = r#"{"status":"ok","servers":[{"transport":"tcp","status":"listening"}]}"#;
+    assert_eq!(get(&port, "/health").await, (200, healthy.to_owned()));
     let (code, log) = terminate(child).await;
     assert_eq!(code, Some(0), "SIGTERM ends it well");
     for line in [
@@ -254,4 +256,41 @@ async fn logging_is_as_the_environment_says() {
     let (out, _) = said(&[("RUST_LOG", "warn,logging=verbose")]).await;
     has(&out, " VERBOSE [CatsService] its name name=Tom");
     assert!(!out.iter().any(|line| line.contains("successfully started")), "{out:#?}");
+}
+
+#[tokio::test]
+async fn connections_are_listed_and_sent_away_over_http() {
+    let (port, messages) = (free_port().await, format!("127.0.0.1:{}", free_port().await));
+    let child = start("connections", &[("PORT", &port), ("MESSAGES_ADDRESS", &messages), ("RUST_LOG", "info")]);
+    assert_eq!(get(&port, "/connections").await, (200, "[]".to_owned()));
+
+    let mut peer = TcpStream::connect(&messages).await.unwrap();
+    peer.write_all(br#"34#{"pattern":"echo","data":1,"id":1}"#).await.unwrap();
+    let mut answer = [0; 42];
+    peer.read_exact(&mut answer).await.unwrap();
+    let listed: serde_json::Value = serde_json::from_str(&get(&port, "/connections").await.1).unwrap();
+    assert_eq!(listed[0]["peerAddr"], peer.local_addr().unwrap().to_string(), "{listed}");
+    assert_eq!((&listed[0]["bytesReceived"], &listed[0]["framesSent"]), (&37.into(), &1.into()), "{listed}");
+
+    let id = listed[0]["id"].to_string();
+    assert_eq!(support::http::request("DELETE", &format!("127.0.0.1:{port}"), "/connections/0", &[], "").await.0, 404);
+    let path = format!("/connections/{id}");
+    assert_eq!(support::http::request("DELETE", &format!("127.0.0.1:{port}"), &path, &[], "").await.0, 200);
+    let mut rest = Vec::new();
+    tokio::time::timeout(PATIENCE, peer.read_to_end(&mut rest)).await.expect("it is closed").unwrap();
+    drop(peer);
+    let gone = async {
+        while get(&port, "/connections").await.1 != "[]" {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, gone).await.expect("it is gone");
+    let servers: serde_json::Value = serde_json::from_str(&get(&port, "/servers").await.1).unwrap();
+    assert_eq!((&servers[0]["status"], &servers[0]["stats"]["closed"]["shutdown"]), (&"listening".into(), &1.into()));
+
+    let (code, log) = terminate(child).await;
+    assert_eq!(code, Some(0));
+    for line in [format!("connected id={id}"), format!("disconnected id={id} reason=shutdown")] {
+        assert!(log.contains(&line), "`{line}` is missing in\n{log}");
+    }
 }

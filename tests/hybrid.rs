@@ -24,6 +24,9 @@ struct Item {
     name: String,
 }
 
+/// What a hybrid application says of itself.
+const HEALTHY: &str = r#"{"status":"ok","servers":[{"transport":"tcp","status":"listening"}]}"#;
+
 #[injectable]
 struct Items {
     client: Arc<ClientProxy>,
@@ -218,7 +221,7 @@ async fn one_address_is_shared_by_looking_at_the_first_byte() {
     assert_eq!((app.address("tcp"), app.address("http")), (Some(address.as_str()), Some(address.as_str())));
 
     let mut silent = Peer::connect(&address).await;
-    check(&address, "GET", "/health", "", (200, r#"{"status":"ok"}"#)).await;
+    check(&address, "GET", "/health", "", (200, HEALTHY)).await;
     let client = client_to(&address);
     assert_eq!(client.send::<_, u32>("echo", &7).await.unwrap(), 7);
     let mut spaced = Peer::connect(&address).await;
@@ -245,7 +248,7 @@ async fn different_addresses_get_a_listener_each() {
         .unwrap();
     let (tcp, http) = (app.address("tcp").unwrap().to_owned(), app.address("http").unwrap().to_owned());
     assert_ne!(tcp, http);
-    check(&http, "GET", "/health", "", (200, r#"{"status":"ok"}"#)).await;
+    check(&http, "GET", "/health", "", (200, HEALTHY)).await;
     Peer::connect(&tcp).await.expect_alive().await;
     // Each speaks its own protocol only.
     let mut wrong = Peer::connect(&tcp).await;

@@ -24,6 +24,8 @@ mod extras;
 mod handler;
 mod injectable;
 mod lifecycle;
+#[doc(hidden)]
+pub mod log_limit;
 mod metadata;
 mod module;
 mod module_ref;

@@ -1,11 +1,12 @@
 //! What a handler can learn about the connection a message came over.
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use nestrs_core::{ErrorKind, ExecutionContext, FromContext, TransportError};
 use tokio_util::sync::CancellationToken;
+
+use crate::net::registry::ConnectionId;
 
 /// The connection a message came over: NestJS's `TcpContext`, whatever the transport.
 ///
@@ -50,16 +51,6 @@ struct Connection {
     id: ConnectionId,
     peer_addr: Option<SocketAddr>,
     gone: CancellationToken,
-}
-
-/// Numbers a connection within its process; never used twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ConnectionId(pub u64);
-
-impl fmt::Display for ConnectionId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
 }
 
 impl ConnectionContext {

@@ -19,6 +19,7 @@ use nestrs_core::{
 };
 use serde_json::{Value, json};
 
+use crate::net::registry::Counters;
 use crate::packet::Answer;
 use crate::route_table::{RouteEntry, RouteTable};
 use crate::serving::Serving;
@@ -34,6 +35,8 @@ const STREAM_BUFFER: usize = 16;
 #[derive(Clone)]
 pub struct Dispatcher {
     table: Arc<RouteTable>,
+    /// Of the server it works for.
+    counters: Arc<Counters>,
 }
 
 /// One message, as a transport hands it over.
@@ -91,7 +94,7 @@ impl Dispatcher {
     pub fn serving(application: &Application, serving: &Serving) -> Self {
         let routes = serving.routes(application);
         match serving.wildcards {
-            Some(style) => Self { table: Arc::new(RouteTable::with_wildcards(routes, style)) },
+            Some(style) => Self::of(RouteTable::with_wildcards(routes, style)),
             None => Self::from_routes(routes),
         }
     }
@@ -99,7 +102,16 @@ impl Dispatcher {
     /// A dispatcher for these routes, each pattern taken as it is.
     #[must_use]
     pub fn from_routes<'a>(routes: impl IntoIterator<Item = &'a Route>) -> Self {
-        Self { table: Arc::new(RouteTable::new(routes)) }
+        Self::of(RouteTable::new(routes))
+    }
+
+    fn of(table: RouteTable) -> Self {
+        Self { table: Arc::new(table), counters: Arc::default() }
+    }
+
+    /// The same, counting what it does for a server.
+    pub(crate) fn counting(self, counters: Arc<Counters>) -> Self {
+        Self { counters, ..self }
     }
 
     /// The routes it serves.
@@ -116,7 +128,7 @@ impl Dispatcher {
     #[must_use]
     pub fn dispatch(&self, inbound: Inbound<'_>) -> Call {
         let entry = inbound.route.as_deref().and_then(|subject| self.table.find(subject));
-        Self::start(entry, inbound)
+        self.start(entry, inbound)
     }
 
     /// Runs a request or an event that a broker has matched itself: `declared` is the pattern it was subscribed to by,
@@ -135,11 +147,14 @@ impl Dispatcher {
     /// ```
     #[must_use]
     pub fn dispatch_as(&self, declared: &str, inbound: Inbound<'_>) -> Call {
-        Self::start(self.table.get(declared).cloned(), inbound)
+        self.start(self.table.get(declared).cloned(), inbound)
     }
 
-    fn start(entry: Option<Arc<RouteEntry>>, inbound: Inbound<'_>) -> Call {
+    fn start(&self, entry: Option<Arc<RouteEntry>>, inbound: Inbound<'_>) -> Call {
         let Some(entry) = entry else {
+            let is_packet = inbound.id.is_some() || inbound.route.is_some();
+            let counter = if is_packet { &self.counters.unknown_patterns } else { &self.counters.ignored_packets };
+            counter.add(1);
             return Call(Box::pin(std::future::ready(unhandled(inbound))));
         };
         let subject = match inbound.route.as_deref() {

@@ -21,6 +21,7 @@ pub mod net;
 mod packet;
 mod route_table;
 mod serializer;
+mod server_handle;
 mod serving;
 mod shutdown;
 mod tcp;
@@ -30,7 +31,7 @@ mod transport;
 pub use client::{
     AsyncClientConfig, ClientConfig, ClientProxy, ClientsModule, ClientsService, ContractClient, ReplyItems,
 };
-pub use context::{Cancellation, ConnectionContext, ConnectionId, Peer};
+pub use context::{Cancellation, ConnectionContext, Peer};
 pub use dispatcher::{Call, Dispatcher, Inbound, Progress, TIMEOUT_METADATA};
 pub use event_bus::{
     Emitted, EventBus, EventBusModule, EventBusOptions, EventBusStats, EventOutcome, EventStream, FailureKind,
@@ -40,9 +41,15 @@ pub use event_bus::{
 pub use memory::{memory_pair, memory_pair_as};
 #[cfg(feature = "test-util")]
 pub use mock::{Expectation, MockCall, MockService};
+#[doc(inline)]
+pub use net::registry::{
+    ConnectionEvent, ConnectionEvents, ConnectionId, ConnectionInfo, ConnectionObserver, RejectedConnections,
+    ServerStats, ServerStatus,
+};
 pub use packet::{Answer, Packet, PacketError};
 pub use route_table::{RouteEntry, RouteTable};
 pub use serializer::{PacketDeserializer, PacketSerializer};
+pub use server_handle::ServerHandle;
 pub use serving::Serving;
 pub use shutdown::Shutdown;
 pub use tcp::{Overflow, TcpMicroserviceOptions, TcpServer, TcpTransport, TcpTransportOptions, default_host};

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::dispatcher::Dispatcher;
 use crate::net::io::Listener;
+use crate::server_handle::ServerHandle;
 use crate::shutdown::Shutdown;
 
 /// Client half of a transport: one call out. What a [`ClientProxy`](crate::ClientProxy) wraps.
@@ -166,6 +167,12 @@ pub trait TransportServer: Send + 'static {
     /// How long it lets calls under way finish.
     fn grace_period(&self) -> Duration {
         Duration::from_secs(10)
+    }
+
+    /// Who is connected and what state it is in, once it is bound. By default `None`: the application keeps a handle for it
+    /// that knows whether it serves, and no connections.
+    fn handle(&self) -> Option<ServerHandle> {
+        None
     }
 
     /// Serves until `shutdown`, then finishes what is under way.

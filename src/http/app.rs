@@ -13,8 +13,10 @@ use nestrs_core::{Application, Chain, Enhancers, INTERNAL_SERVER_ERROR, StageKin
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::explain::Explained;
+use crate::servers::Servers;
 
 use super::cors::CorsOptions;
+use super::health;
 use super::layer::{RouteLayer, finish, panic_text};
 use super::reply::error_body;
 use super::route::{MountedRoute, join, mount_all};
@@ -39,6 +41,10 @@ impl HttpApp {
     }
 
     /// Answers `GET path` with 200 and `{"status":"ok"}` while the application runs, whatever the global prefix.
+    ///
+    /// Where it serves messages too, each server has its line: `{"status":"ok","servers":[{"transport":"tcp",
+    /// "status":"listening"}]}`. One that no longer serves by itself makes it 503 and `"error"`, a shutdown 503 and
+    /// `"shutting_down"`, as NestJS's Terminus has it; everything else goes on being served. Addresses are not told.
     #[must_use]
     pub fn enable_health_check(mut self, path: &str) -> Self {
         self.health = Some(path.to_owned());
@@ -93,6 +99,7 @@ pub(crate) fn build_router(
     application: &Application,
     http: HttpApp,
     global: &Enhancers,
+    servers: &Servers,
 ) -> Result<(Router, Vec<Explained>), String> {
     let mut mounted = Vec::new();
     for controller in &application.controllers {
@@ -112,7 +119,8 @@ pub(crate) fn build_router(
     if let Some(path) = &health {
         taken.insert(format!("GET {}", shape(path)), "the health check");
         list.push(Explained::new(format!("GET {path}"), "health check", Chain::default()));
-        router = router.route(path, get(async || axum::Json(serde_json::json!({ "status": "ok" }))));
+        let servers = servers.clone();
+        router = router.route(path, get(move || std::future::ready(health::report(&servers))));
     }
     for route in mounted {
         let address = format!("{} {}", route.method, route.path);

@@ -3,6 +3,7 @@
 mod address;
 mod app;
 mod cors;
+mod health;
 mod layer;
 mod refusal;
 mod reply;

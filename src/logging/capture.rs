@@ -2,11 +2,11 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use tracing::span::{Attributes, Id};
-use tracing::subscriber::DefaultGuard;
-use tracing::{Event, Subscriber};
+use tracing::subscriber::{DefaultGuard, NoSubscriber};
+use tracing::{Dispatch, Event, Subscriber};
 use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{Layer, Registry};
@@ -99,6 +99,10 @@ impl LogCapture {
 
     /// Keeps what is of this level and above; the rest is as cheap as without a subscriber.
     pub fn start_at(level: LogLevel) -> Self {
+        // Where there is one subscriber only, tracing asks the thread that comes by a line first, which may be another test's
+        // without any, and keeps to its answer. Of two it asks both.
+        static ANOTHER: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(NoSubscriber::default()));
+        LazyLock::force(&ANOTHER);
         let kept = Arc::default();
         let keeper = Keeper(Arc::clone(&kept));
         let subscriber = Registry::default().with(level.filter()).with(keeper);

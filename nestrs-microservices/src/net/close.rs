@@ -1,6 +1,7 @@
 //! Why a connection ended.
 
 use std::fmt;
+use std::io;
 
 /// Why a connection ended: one of a fixed list, the same in logs, in counters and for whoever observes connections.
 ///
@@ -62,6 +63,24 @@ pub enum FaultCode {
 }
 
 impl CloseReason {
+    /// Why a connection ended whose socket failed.
+    pub(crate) fn of_lost(error: &io::Error) -> Self {
+        match error.kind() {
+            // No answer to probes, or to what was sent; what a router says of a peer that is not there.
+            io::ErrorKind::TimedOut
+            | io::ErrorKind::HostUnreachable
+            | io::ErrorKind::NetworkUnreachable
+            | io::ErrorKind::NetworkDown => Self::Dead,
+            io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::BrokenPipe
+            | io::ErrorKind::NotConnected
+            | io::ErrorKind::UnexpectedEof
+            | io::ErrorKind::WriteZero => Self::PeerReset,
+            _ => Self::Internal,
+        }
+    }
+
     /// A word for logs and counters.
     #[must_use]
     pub const fn code(self) -> &'static str {

@@ -31,6 +31,11 @@ pub(crate) trait Socket: Io {
     fn peer_has_ended(&self) -> io::Result<bool> {
         Ok(false)
     }
+
+    /// Sets how it finds out that its peer is gone, where it is a socket.
+    fn keep_alive(&self, _keepalive: &Keepalive) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Any [`Socket`].
@@ -56,6 +61,11 @@ impl Socket for TcpStream {
                 Ok(ready.is_read_closed())
             }
         }
+    }
+
+    fn keep_alive(&self, keepalive: &Keepalive) -> io::Result<()> {
+        // What `Accepted::tcp` has set already.
+        if *keepalive == Keepalive::default() { Ok(()) } else { keepalive.tune(self) }
     }
 }
 
@@ -142,8 +152,13 @@ pub trait Listener: Send + 'static {
 impl Listener for TcpListener {
     fn accept(&mut self) -> Pin<Box<dyn Future<Output = io::Result<Option<Accepted>>> + Send + '_>> {
         Box::pin(async {
-            let (stream, peer_addr) = Self::accept(self).await?;
-            Accepted::tcp(stream, peer_addr).map(Some)
+            loop {
+                let (stream, peer_addr) = Self::accept(self).await?;
+                // One that is broken already is no failure of the listener.
+                if let Ok(accepted) = Accepted::tcp(stream, peer_addr) {
+                    return Ok(Some(accepted));
+                }
+            }
         })
     }
 
@@ -195,7 +210,10 @@ impl Default for Keepalive {
 
 impl Keepalive {
     /// Sets what every TCP socket of ours has: no delay, and these probes.
-    pub(crate) fn tune(&self, stream: &TcpStream) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// When the connection is already broken.
+    pub fn tune(&self, stream: &TcpStream) -> io::Result<()> {
         stream.set_nodelay(true)?;
         let probes = socket2::TcpKeepalive::new().with_time(self.idle).with_interval(self.interval);
         let socket = socket2::SockRef::from(stream);

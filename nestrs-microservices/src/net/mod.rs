@@ -1,7 +1,12 @@
-//! Raw TCP parts: codecs, sockets of any kind, and why connections end. Nothing here knows of modules, handlers or stages.
+//! Raw TCP parts: codecs, sockets of any kind, who is connected, who is let in, and why connections end. Nothing here knows of modules, handlers or stages.
 
+mod accept;
 mod close;
 pub mod codec;
 pub mod io;
+pub(crate) mod limits;
+pub(crate) mod registry;
+pub(crate) mod throttle;
 
+pub use accept::AcceptRetry;
 pub use close::{CloseReason, FaultCode};

@@ -3,17 +3,21 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::PoisonError;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use nestrs_core::{ErrorKind, TransportError, WildcardStyle};
+use nestrs_core::log_limit::LogLimit;
+use nestrs_core::{ErrorKind, TransportError, TransportId, WildcardStyle};
 use tokio::net::TcpListener;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::field::display;
 
-use crate::context::ConnectionId;
 use crate::dispatcher::Dispatcher;
-use crate::net::io::{Accepted, Listener};
+use crate::net::io::{Accepted, BoxIo, Listener};
+use crate::net::registry::{Registered, Registry, Rejection, ServerStatus, watch_with};
+use crate::net::throttle::{Counted, Refused, Throttle};
+use crate::net::{AcceptRetry, limits};
+use crate::server_handle::ServerHandle;
 use crate::shutdown::Shutdown;
 use crate::transport::{Bound, MicroserviceOptions, TransportServer};
 
@@ -27,6 +31,9 @@ pub struct TcpServer {
     /// Given by an HTTP half that listens on the same address. Not part of the options, whose clones are other servers'.
     shared: Option<BoundListener>,
     listener: Option<BoundListener>,
+    registry: Arc<Registry>,
+    /// Known once it is bound.
+    address: String,
 }
 
 struct BoundListener(Box<dyn Listener>);
@@ -41,7 +48,41 @@ impl TcpServer {
     /// A server with these options. Nothing is opened yet.
     #[must_use]
     pub fn new(options: TcpMicroserviceOptions) -> Self {
-        Self { options, shared: None, listener: None }
+        let registry = Registry::new(options.transport.as_str());
+        Self { options, shared: None, listener: None, registry, address: String::new() }
+    }
+
+    /// What is asked for, or what the system allows.
+    fn max_connections(&self) -> usize {
+        let wanted = self.options.max_connections.min(Semaphore::MAX_PERMITS);
+        if self.options.transport == TransportId::MEMORY {
+            return wanted;
+        }
+        let max = limits::connections(wanted);
+        if max < wanted {
+            let address = &self.address;
+            tracing::info!(
+                target: "nestrs::tcp",
+                address,
+                wanted,
+                max,
+                "`max_connections` is lowered to what this process may open; raise `ulimit -n`"
+            );
+        }
+        max
+    }
+
+    /// Lets the observers see what happens from now on; the shutdown waits for them.
+    fn observe(&self, shutdown: &Shutdown) {
+        let observers = self.options.observers.clone();
+        if observers.is_empty() {
+            return;
+        }
+        match watch_with(observers, self.registry.feed.subscribe()) {
+            // Not ended with the connections, whose ends are the last that it sees.
+            Ok(watching) => _ = tokio::spawn(shutdown.track(watching)),
+            Err(error) => tracing::error!(target: "nestrs::tcp", %error, "connections are not observed: no thread"),
+        }
     }
 
     async fn open(&mut self) -> io::Result<Box<dyn Listener>> {
@@ -96,7 +137,12 @@ impl TransportServer for TcpServer {
         })?;
         let address = listener.local_addr().map_or_else(|| "custom listener".to_owned(), |addr| addr.to_string());
         self.listener = Some(BoundListener(listener));
+        self.address.clone_from(&address);
         Ok(Bound { transport: self.options.transport.as_str(), address })
+    }
+
+    fn handle(&self) -> Option<ServerHandle> {
+        Some(ServerHandle::of(Arc::clone(&self.registry), &self.address))
     }
 
     async fn serve(mut self: Box<Self>, dispatcher: Dispatcher, shutdown: Shutdown) -> Result<(), TransportError> {
@@ -106,11 +152,42 @@ impl TransportServer for TcpServer {
         let Some(BoundListener(mut listener)) = self.listener.take() else {
             unreachable!("`bind` leaves a listener or an error");
         };
-        let limits = Arc::new(Limits::new(self.options));
-        let outcome = accept_all(&mut *listener, &limits, &dispatcher, &shutdown).await;
+        let mut listening = Listening { registry: Arc::clone(&self.registry), next: ServerStatus::Draining };
+        let max_connections = self.max_connections();
+        self.observe(&shutdown);
+        let admission = Admission {
+            max_connections,
+            throttle: Throttle::new(self.options.max_connections_per_ip, self.options.connect_rate_per_ip),
+            registry: Arc::clone(&self.registry),
+            log: LogLimit::per_second(1),
+            limits: Arc::new(Limits::new(self.options, max_connections)),
+        };
+        let dispatcher = dispatcher.counting(Arc::clone(&self.registry.counters));
+        let outcome = accept_all(&mut *listener, &admission, &dispatcher, &shutdown).await;
         // The address is free again before the connections drain.
         drop(listener);
+        if outcome.is_err() {
+            listening.next = ServerStatus::Failed;
+            // It is over with the application, for whoever observes too.
+            let (registry, stopping) = (Arc::clone(&self.registry), shutdown.clone());
+            shutdown.spawn(async move {
+                stopping.begun().await;
+                registry.set_status(ServerStatus::Draining);
+            });
+        }
         outcome
+    }
+}
+
+/// Says that a server no longer listens, however that came about.
+struct Listening {
+    registry: Arc<Registry>,
+    next: ServerStatus,
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        self.registry.set_status(self.next);
     }
 }
 
@@ -120,18 +197,73 @@ impl MicroserviceOptions for TcpMicroserviceOptions {
     }
 }
 
-/// Hands out connections until shutdown. A transient error pauses the loop, it never ends it.
+/// Who is let in.
+struct Admission {
+    max_connections: usize,
+    throttle: Arc<Throttle>,
+    registry: Arc<Registry>,
+    limits: Arc<Limits>,
+    /// Of those who are not.
+    log: LogLimit,
+}
+
+/// A connection that was let in, and what it counts for as long as it lives.
+struct Admitted {
+    io: BoxIo,
+    registered: Registered,
+    _permit: OwnedSemaphorePermit,
+    _counted: Counted,
+}
+
+impl Admission {
+    /// Lets a connection in, or closes it at once: a limit is against it, or it is broken already.
+    fn admit(&self, Accepted { io, peer_addr }: Accepted) -> Option<Admitted> {
+        if let Err(error) = io.keep_alive(&self.limits.options.keepalive) {
+            tracing::debug!(target: "nestrs::tcp", peer_addr = peer_addr.map(display), %error, "connection lost");
+            return None;
+        }
+        // First the limit of all: whoever it is against has not begun a connection.
+        let permit = Arc::clone(&self.limits.connections).try_acquire_owned();
+        let admitted = permit.map_err(|_| Rejection::MaxConnections).and_then(|permit| {
+            let counted = self.throttle.admit(peer_addr).map_err(|refused| match refused {
+                Refused::TooMany => Rejection::PerIp,
+                Refused::TooOften => Rejection::Rate,
+            });
+            Ok((permit, counted?))
+        });
+        match admitted {
+            Ok((permit, counted)) => {
+                let registered = self.registry.register(peer_addr);
+                Some(Admitted { io, registered, _permit: permit, _counted: counted })
+            }
+            Err(rejection) => {
+                self.registry.reject(rejection);
+                self.log.pass(|suppressed| {
+                    let (peer_addr, limit, max) = (peer_addr.map(display), rejection.option(), self.max_connections);
+                    tracing::warn!(
+                        target: "nestrs::tcp",
+                        peer_addr,
+                        limit,
+                        max_connections = max,
+                        suppressed,
+                        "too many connections; closed"
+                    );
+                });
+                None
+            }
+        }
+    }
+}
+
+/// Hands out connections until shutdown. A transient error pauses the loop, it never ends it. Nothing here waits for a
+/// peer: whatever it has to say first, it says to its own task.
 async fn accept_all(
     listener: &mut dyn Listener,
-    limits: &Arc<Limits>,
+    admission: &Admission,
     dispatcher: &Dispatcher,
     shutdown: &Shutdown,
 ) -> Result<(), TransportError> {
-    static NEXT_ID: AtomicU64 = AtomicU64::new(1);
-    const PAUSE_MIN: Duration = Duration::from_millis(50);
-    const PAUSE_MAX: Duration = Duration::from_secs(1);
-
-    let mut pause = PAUSE_MIN;
+    let mut retry = AcceptRetry::default();
     loop {
         let accepted = tokio::select! {
             biased;
@@ -139,62 +271,34 @@ async fn accept_all(
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok(Some(Accepted { io, peer_addr })) => {
-                pause = PAUSE_MIN;
-                let Ok(permit) = Arc::clone(&limits.connections).try_acquire_owned() else {
-                    let (peer_addr, max) = (peer_addr.map(display), limits.options.max_connections);
-                    tracing::warn!(target: "nestrs::tcp", peer_addr, max, "too many connections; closed");
-                    continue;
-                };
-                let id = ConnectionId(NEXT_ID.fetch_add(1, Ordering::Relaxed));
-                let serving =
-                    serve_connection(io, id, peer_addr, Arc::clone(limits), dispatcher.clone(), shutdown.clone());
+            Ok(Some(accepted)) => {
+                retry.reset();
+                let Some(Admitted { io, registered, _permit, _counted }) = admission.admit(accepted) else { continue };
+                let (limits, meter) = (Arc::clone(&admission.limits), Arc::clone(&registered.meter));
+                let serving = serve_connection(io, meter, limits, dispatcher.clone(), shutdown.clone());
                 shutdown.spawn(async move {
-                    serving.await;
-                    drop(permit);
+                    let _held = (_permit, _counted);
+                    let reason = serving.await;
+                    registered.close(reason);
                 });
             }
             Ok(None) => {
                 // No more connections will come; those that are open go on.
+                admission.registry.set_status(ServerStatus::Draining);
                 shutdown.begun().await;
                 return Ok(());
             }
-            Err(error) if is_passing(&error) => tokio::task::yield_now().await,
-            Err(error) if is_exhaustion(&error) => {
-                tracing::warn!(target: "nestrs::tcp", %error, "cannot accept connections; pausing");
-                tokio::select! {
-                    () = shutdown.begun() => return Ok(()),
-                    () = tokio::time::sleep(pause) => {}
-                }
-                pause = (pause * 2).min(PAUSE_MAX);
-            }
             Err(error) => {
-                let text = format!("the listener is broken: {error}");
-                return Err(TransportError::withheld(ErrorKind::Unavailable, text).with_source(error));
+                admission.registry.counters.accept_errors.add(1);
+                let broken = tokio::select! {
+                    () = shutdown.begun() => return Ok(()),
+                    outcome = retry.after(error) => outcome.err(),
+                };
+                if let Some(error) = broken {
+                    let text = format!("the listener is broken: {error}");
+                    return Err(TransportError::withheld(ErrorKind::Unavailable, text).with_source(error));
+                }
             }
         }
     }
-}
-
-/// About one connection, not about the listener.
-fn is_passing(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::ConnectionRefused
-            | io::ErrorKind::Interrupted
-            | io::ErrorKind::TimedOut
-            | io::ErrorKind::InvalidInput
-    )
-}
-
-/// Out of descriptors, buffers or memory: it passes when connections close.
-fn is_exhaustion(error: &io::Error) -> bool {
-    const ENOMEM: i32 = 12;
-    const ENFILE: i32 = 23;
-    const EMFILE: i32 = 24;
-    const ENOBUFS: i32 = 105;
-    matches!(error.raw_os_error(), Some(ENOMEM | ENFILE | EMFILE | ENOBUFS))
-        || error.kind() == io::ErrorKind::OutOfMemory
 }

@@ -45,10 +45,14 @@ impl Connection {
         let pattern = packet.pattern.as_deref();
         match &packet.id {
             Some(id) => {
-                self.limits.tally.call_refused(pattern, refusal.reason());
+                self.meter.refused_call();
+                self.limits.tally.refused(pattern, refusal.reason());
                 self.queue(&Answer::Error(refusal.error()), id);
             }
-            None => self.limits.tally.event_dropped(pattern, refusal.reason()),
+            None => {
+                self.meter.dropped_event();
+                self.limits.tally.dropped(pattern, refusal.reason());
+            }
         }
     }
 
@@ -88,6 +92,7 @@ impl Connection {
     /// when that was so.
     fn queue(&mut self, answer: &Answer, id: &[u8]) -> bool {
         let start = self.out.bytes.len();
+        self.meter.frame_sent();
         if self.out.queued() == 0 {
             self.progress = Some(Instant::now());
         }

@@ -130,7 +130,7 @@ impl Connection {
 
     /// The socket has failed.
     pub(super) fn broken(mut self, error: &io::Error, shutdown: &Shutdown) -> CloseReason {
-        let reason = reason_of(error);
+        let reason = CloseReason::of_lost(error);
         tracing::debug!(target: "nestrs::tcp", %error, "connection lost");
         self.out = Out::default();
         self.leave(shutdown);
@@ -141,6 +141,7 @@ impl Connection {
     /// calls; streams of replies end here.
     pub(super) fn leave(&mut self, shutdown: &Shutdown) {
         self.gone.cancel();
+        self.meter.abandoned(self.flights.len() + self.parked.len());
         self.parked.clear();
         let mut flights = std::mem::take(&mut self.flights);
         if !flights.is_empty() {
@@ -150,19 +151,5 @@ impl Connection {
                 }
             });
         }
-    }
-}
-
-fn reason_of(error: &io::Error) -> CloseReason {
-    use io::ErrorKind as Kind;
-    match error.kind() {
-        Kind::TimedOut | Kind::HostUnreachable | Kind::NetworkUnreachable | Kind::NetworkDown => CloseReason::Dead,
-        Kind::ConnectionReset
-        | Kind::ConnectionAborted
-        | Kind::BrokenPipe
-        | Kind::NotConnected
-        | Kind::UnexpectedEof
-        | Kind::WriteZero => CloseReason::PeerReset,
-        _ => CloseReason::Internal,
     }
 }

@@ -23,9 +23,9 @@ pub(in crate::tcp) struct Limits {
 }
 
 impl Limits {
-    pub(in crate::tcp) fn new(options: TcpMicroserviceOptions) -> Self {
+    pub(in crate::tcp) fn new(options: TcpMicroserviceOptions, max_connections: usize) -> Self {
         Self {
-            connections: Arc::new(Semaphore::new(options.max_connections.min(Semaphore::MAX_PERMITS))),
+            connections: Arc::new(Semaphore::new(max_connections.min(Semaphore::MAX_PERMITS))),
             in_flight: Arc::new(InFlight::new(options.max_in_flight)),
             recv_budget: RecvBudget::new(options.recv_budget_bytes),
             send_budget: Arc::new(SendBudget::new(options.send_budget_bytes)),

@@ -35,11 +35,12 @@ use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::Instrument;
 
-use crate::context::{ConnectionContext, ConnectionId};
+use crate::context::ConnectionContext;
 use crate::dispatcher::{Call, Dispatcher, Progress, panicked};
 use crate::net::CloseReason;
 use crate::net::codec::NestDecoder;
 use crate::net::io::BoxIo;
+use crate::net::registry::Meter;
 use crate::shutdown::Shutdown;
 
 use super::out::Out;
@@ -53,13 +54,13 @@ pub(super) use limits::Limits;
 /// Serves one connection to its end.
 pub(super) async fn serve_connection(
     io: BoxIo,
-    id: ConnectionId,
-    peer_addr: Option<SocketAddr>,
+    meter: Arc<Meter>,
     limits: Arc<Limits>,
     dispatcher: Dispatcher,
     shutdown: Shutdown,
-) {
-    let connection = Connection::new(io, id, peer_addr, limits, dispatcher);
+) -> CloseReason {
+    let (id, peer_addr) = (meter.id, meter.peer_addr);
+    let connection = Connection::new(io, meter, limits, dispatcher);
     let serving = async {
         // A connection begins here,
         tracing::debug!(target: "nestrs::tcp", "connected");
@@ -71,8 +72,9 @@ pub(super) async fn serve_connection(
         });
         // and ends here, whatever the reason.
         ending::log_end(reason);
+        reason
     };
-    serving.instrument(spans::connection("tcp", id.0, peer_addr)).await;
+    serving.instrument(spans::connection("tcp", id.0, peer_addr)).await
 }
 
 struct Connection {
@@ -83,6 +85,8 @@ struct Connection {
     /// Handed to every call.
     context: Arc<ConnectionContext>,
     peer_addr: Option<SocketAddr>,
+    /// Counts for the server's registry.
+    meter: Arc<Meter>,
     /// Cancelled when nobody will read an answer any more; at the latest with the connection itself.
     gone: CancellationToken,
     _gone_at_last: DropGuard,
@@ -150,14 +154,9 @@ impl Future for Flight {
 }
 
 impl Connection {
-    fn new(
-        io: BoxIo,
-        id: ConnectionId,
-        peer_addr: Option<SocketAddr>,
-        limits: Arc<Limits>,
-        dispatcher: Dispatcher,
-    ) -> Self {
+    fn new(io: BoxIo, meter: Arc<Meter>, limits: Arc<Limits>, dispatcher: Dispatcher) -> Self {
         let options = &limits.options;
+        let (id, peer_addr) = (meter.id, meter.peer_addr);
         let gone = CancellationToken::new();
         Self {
             io,
@@ -165,6 +164,7 @@ impl Connection {
             context: Arc::new(ConnectionContext::new(options.transport.as_str(), id, peer_addr, gone.clone())),
             dispatcher,
             peer_addr,
+            meter,
             gone: gone.clone(),
             _gone_at_last: gone.drop_guard(),
             buffer: BytesMut::new(),

@@ -9,6 +9,7 @@ use std::task::{Context, Poll, ready};
 use bytes::{Bytes, BytesMut};
 use nestrs_core::{Pattern, Payload};
 use tokio::io::{AsyncRead, ReadBuf};
+use tokio::time::Instant;
 use tracing::field::display;
 
 use crate::dispatcher::{Call, Inbound};
@@ -41,7 +42,8 @@ impl Connection {
             Poll::Ready(Ok(chunk.filled().len()))
         });
         // Everything that is read passes here.
-        if let Poll::Ready(Ok(1..)) = read {
+        if let Poll::Ready(Ok(read @ 1..)) = read {
+            self.meter.received(read, Instant::now());
             self.touch();
         }
         read
@@ -74,12 +76,14 @@ impl Connection {
                 return self.keep_unfinished(decoded);
             };
             // Every frame passes here.
+            self.meter.frame_received();
             decoded = true;
             let frame = self.take_frame(frame, batch_len);
             let Some(packet) = self.read_packet(frame)? else { continue };
             match refusal {
                 _ if packet.pattern.is_none() && packet.id.is_none() => {
-                    self.limits.tally.event_dropped(None, "JSON that is no packet");
+                    self.meter.ignored_packet();
+                    self.limits.tally.dropped(None, "JSON that is no packet");
                 }
                 None => self.begin(packet, task),
                 Some(refusal) => self.refuse(&packet, refusal),
@@ -141,6 +145,7 @@ impl Connection {
                     Err(error) => {
                         let peer_addr = self.peer_addr.map(display);
                         tracing::warn!(target: "nestrs::tcp", peer_addr, %error, "the deserializer refused a packet; dropped");
+                        self.meter.ignored_packet();
                         return Ok(None);
                     }
                 }

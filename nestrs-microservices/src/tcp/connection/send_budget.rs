@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use futures_util::task::AtomicWaker;
 
-use crate::context::ConnectionId;
+use crate::net::registry::ConnectionId;
 
 /// Bytes that peers have not taken, over all connections of a server. What goes out at once is never counted here, so
 /// connections whose peers read pay nothing for it.

@@ -31,6 +31,8 @@ enum Event {
     /// Something that needs no more than another turn of the loop.
     Turn,
     ShutdownBegan,
+    /// Somebody asked for this connection to end.
+    ToldToClose,
     GraceOver,
     Fault(Fault),
     /// The peer has said FIN.
@@ -58,6 +60,9 @@ impl Connection {
                 // Handlers that are always ready must not keep the thread.
                 Event::Turn => tokio::task::coop::consume_budget().await,
                 Event::ShutdownBegan => self.drain(),
+                Event::ToldToClose => {
+                    self.phase = Phase::Ending(CloseReason::Shutdown, after(self.limits.options.grace_period));
+                }
                 Event::GraceOver => return self.abandon_calls().await,
                 Event::Fault(fault) => self.fault(&fault),
                 Event::End => self.peer_has_ended(),
@@ -91,6 +96,7 @@ impl Connection {
         while self.parked.front().is_some_and(|(mark, _)| *mark <= self.out.taken()) {
             self.flights.extend(self.parked.pop_front().map(|(_, flight)| flight));
         }
+        self.meter.set_in_flight(self.flights.len() + self.parked.len());
         let (queued, high) = (self.out.queued(), self.limits.options.send_queue_high);
         self.pressed = if self.pressed { queued > high / 2 } else { queued > high };
         let waits =
@@ -130,6 +136,10 @@ impl Connection {
         if stop.is_ready() {
             return stop;
         }
+        // One that is busy all the time looks here; one that has nothing to do is woken, below.
+        if matches!(self.phase, Phase::Open) && self.meter.is_told_to_close() {
+            return Poll::Ready(Event::ToldToClose);
+        }
         // What was left in the buffer when a limit was reached comes first.
         if self.reading && self.more {
             return self.run_batch(task);
@@ -162,6 +172,9 @@ impl Connection {
         if self.is_quiet() {
             return Poll::Ready(Event::Quiet);
         }
+        if matches!(self.phase, Phase::Open) && self.meter.poll_told_to_close(task).is_ready() {
+            return Poll::Ready(Event::ToldToClose);
+        }
         let at = self.next_due();
         self.alarm.poll(at, task).map(|()| Event::Alarm)
     }
@@ -190,6 +203,7 @@ impl Connection {
             let written = before - self.out.queued();
             // Everything that is written passes here.
             if written > 0 {
+                self.meter.sent(written, self.progress.unwrap_or_else(Instant::now));
                 self.touch();
             }
             match outcome {
@@ -317,6 +331,7 @@ impl Connection {
     /// The stream has lost its place: nothing more is read, and the peer is told nothing about it.
     fn fault(&mut self, fault: &Fault) {
         self.log_fault(fault);
+        self.meter.fault(fault.code(&self.buffer));
         self.phase = Phase::Ending(CloseReason::Fault(fault.code(&self.buffer)), after(FAULT_GRACE));
     }
 }

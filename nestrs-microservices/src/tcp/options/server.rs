@@ -8,6 +8,7 @@ use std::time::Duration;
 use nestrs_core::TransportId;
 
 use crate::net::io::{Keepalive, Listener};
+use crate::net::registry::ConnectionObserver;
 use crate::serializer::{PacketDeserializer, PacketSerializer};
 
 use super::address::{check_host, default_host, join_address, split_address};
@@ -51,14 +52,15 @@ pub struct TcpMicroserviceOptions {
     pub min_frame_rate: usize,
     /// How long TLS and the authentication hook may take together. Default 10 s; then the connection is closed.
     pub handshake_timeout: Duration,
-    /// Connections at a time. Default 10 000, and never more than the process may open files, less 64; one more is
-    /// accepted and closed at once.
+    /// Connections at a time. Default 10 000, and never more than the process may open files, less 64 (as Linux tells when
+    /// the server is bound); one more is accepted and closed at once.
     pub max_connections: usize,
     /// Connections at a time from one IP address, an IPv6 address counted by its /64. Default `None`: no limit, since
-    /// sidecars and NAT share addresses. One more is accepted and closed at once.
+    /// sidecars and NAT share addresses. One more is accepted and closed at once. Of 65 536 addresses at a time; those of
+    /// further ones are not counted.
     pub max_connections_per_ip: Option<usize>,
-    /// Connections that one IP address may begin in a time. Default `None`: no limit. One more is accepted and closed at
-    /// once.
+    /// Connections that one IP address may begin in a time, which runs from the first of them. Default `None`: no limit. One
+    /// more is accepted and closed at once, and counts for nothing. Of 65 536 addresses; for one more the oldest is forgotten.
     pub connect_rate_per_ip: Option<(u32, Duration)>,
     /// Calls at a time on one connection that did not finish at once. Default 1 024, at least 1; at the limit the
     /// connection is not read.
@@ -100,6 +102,7 @@ pub struct TcpMicroserviceOptions {
     pub(in crate::tcp) deserializer: Option<Arc<dyn PacketDeserializer>>,
     /// Taken by the server; options are cloned, a listener is not.
     pub(in crate::tcp) listener: Arc<Mutex<Option<Box<dyn Listener>>>>,
+    pub(in crate::tcp) observers: Vec<Arc<dyn ConnectionObserver>>,
 }
 
 impl Default for TcpMicroserviceOptions {
@@ -135,6 +138,7 @@ impl Default for TcpMicroserviceOptions {
             serializer: None,
             deserializer: None,
             listener: Arc::default(),
+            observers: Vec::new(),
         }
     }
 }
@@ -226,6 +230,13 @@ impl TcpMicroserviceOptions {
     #[must_use]
     pub fn listener(self, listener: impl Listener) -> Self {
         *self.listener.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(listener));
+        self
+    }
+
+    /// Has connections observed: one more observer beside those there are.
+    #[must_use]
+    pub fn observer(mut self, observer: impl ConnectionObserver) -> Self {
+        self.observers.push(Arc::new(observer));
         self
     }
 
