@@ -204,3 +204,6 @@ impl Connection {
 
 /// After a fault, calls under way may still answer for this long, and input is discarded for as long.
 const FAULT_GRACE: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests;

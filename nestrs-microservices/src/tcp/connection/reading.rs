@@ -25,8 +25,10 @@ use super::{Connection, Flight, Phase};
 const READ_MAX: usize = 64 * 1024;
 /// What a connection may hold of an unfinished frame without a share of the server's budget.
 const UNRESERVED_MAX: usize = 64 * 1024;
-/// A batch of more than this is not kept whole for the sake of one small frame in it.
-const SHARED_MAX: usize = 4 * 1024;
+/// Frames of a larger batch are copied out of it: no more than this is kept for the sake of one small frame.
+const SHARED_MAX: usize = 16 * 1024;
+/// How much is allocated at a time for such copies: one allocation for each would be felt.
+const COPIES_LEN: usize = 4 * 1024;
 
 thread_local! {
     static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_MAX].into_boxed_slice());
@@ -61,6 +63,7 @@ impl Connection {
     /// Decodes what is buffered and begins a call for each frame, up to a limit.
     pub(super) fn serve_buffered(&mut self, task: &mut Context<'_>) -> Result<(), Fault> {
         let batch_len = self.buffer.len();
+        let mut copies = BytesMut::new();
         let mut decoded = false;
         self.more = true;
         while self.out.queued() <= self.limits.options.send_queue_high {
@@ -78,7 +81,7 @@ impl Connection {
             // Every frame passes here.
             self.meter.frame_received();
             decoded = true;
-            let frame = self.take_frame(frame, batch_len);
+            let frame = self.take_frame(frame, batch_len, &mut copies);
             let Some(packet) = self.read_packet(frame)? else { continue };
             match refusal {
                 _ if packet.pattern.is_none() && packet.id.is_none() => {
@@ -92,14 +95,24 @@ impl Connection {
         Ok(())
     }
 
-    /// Sees to what a whole frame may keep in memory: itself, and not what came with it.
-    fn take_frame(&mut self, frame: Bytes, batch_len: usize) -> Bytes {
+    /// Sees to what a whole frame may keep in memory: itself, and little of what came with it.
+    pub(super) fn take_frame(&mut self, frame: Bytes, batch_len: usize, copies: &mut BytesMut) -> Bytes {
         self.frame_clock.finished();
         if let Some(reservation) = self.reservation.take() {
             self.buffer = BytesMut::from(&self.buffer[..]);
             return reservation.travel_with(frame);
         }
-        if batch_len > SHARED_MAX && frame.len() < batch_len / 4 { Bytes::copy_from_slice(&frame) } else { frame }
+        if batch_len <= SHARED_MAX || frame.len() >= batch_len / 4 {
+            return frame;
+        }
+        if frame.len() > COPIES_LEN / 4 {
+            return Bytes::copy_from_slice(&frame);
+        }
+        if copies.capacity() < frame.len() {
+            *copies = BytesMut::with_capacity(COPIES_LEN);
+        }
+        copies.extend_from_slice(&frame);
+        copies.split().freeze()
     }
 
     /// Sees to what is left when there is no further whole frame.

@@ -1,0 +1,63 @@
+use std::future::poll_fn;
+
+use tokio::io::{AsyncWriteExt, DuplexStream};
+
+use crate::net::io::Plain;
+use crate::tcp::TcpMicroserviceOptions;
+
+use super::*;
+
+const NOBODY: &str = r#"31#{"pattern":"x","data":1,"id":1}"#;
+
+fn connection() -> (Connection, DuplexStream) {
+    let (near, far) = tokio::io::duplex(1024 * 1024);
+    let limits = Arc::new(Limits::new(TcpMicroserviceOptions::default()));
+    let connection = Connection::new(Box::new(Plain(far)), ConnectionId(0), None, limits, Dispatcher::from_routes([]));
+    (connection, near)
+}
+
+/// Reads once, and serves what that brought.
+async fn serve_once(connection: &mut Connection) {
+    assert_ne!(poll_fn(|task| connection.poll_read(task)).await.unwrap(), 0);
+    poll_fn(|task| Poll::Ready(connection.serve_buffered(task))).await.unwrap();
+}
+
+#[tokio::test]
+async fn sl_11_between_messages_a_connection_holds_no_buffer() {
+    let (mut connection, mut peer) = connection();
+    peer.write_all(NOBODY.repeat(1000).as_bytes()).await.unwrap();
+    serve_once(&mut connection).await;
+    assert_eq!(connection.buffer.capacity(), 0);
+    assert!(connection.out.queued() > 64 * 1024);
+    poll_fn(|task| connection.out.poll_write(&mut connection.io, task)).await.unwrap();
+    assert_eq!((connection.out.held(), connection.out.bytes.capacity()), (0, 0));
+    // White space after a frame may stay for ever.
+    peer.write_all(format!("{NOBODY}\r\n").as_bytes()).await.unwrap();
+    serve_once(&mut connection).await;
+    assert!(connection.buffer.capacity() < 64, "{}", connection.buffer.capacity());
+}
+
+#[tokio::test]
+async fn sl_11_what_is_unfinished_keeps_its_own_bytes_and_not_those_it_came_with() {
+    let (mut connection, mut peer) = connection();
+    peer.write_all((NOBODY.repeat(1000) + "4").as_bytes()).await.unwrap();
+    serve_once(&mut connection).await;
+    assert!(connection.buffer.capacity() < 64, "{}", connection.buffer.capacity());
+}
+
+#[tokio::test]
+async fn sl_11_a_small_frame_does_not_keep_its_batch() {
+    let (mut connection, _peer) = connection();
+    let batch = Bytes::from(vec![b'1'; 64 * 1024]);
+    let mut copies = BytesMut::new();
+    for len in [30, 3000, 30, 5000] {
+        let frame = connection.take_frame(batch.slice(..len), batch.len(), &mut copies);
+        assert_eq!(frame, batch.slice(..len));
+        assert!(batch.is_unique(), "nothing else holds it");
+        assert!(copies.capacity() <= 4096);
+    }
+    // A large one is most of its batch, and is not worth a copy.
+    let frame = connection.take_frame(batch.slice(..60_000), batch.len(), &mut copies);
+    assert!(!batch.is_unique());
+    drop(frame);
+}
