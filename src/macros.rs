@@ -397,8 +397,8 @@ pub use nestrs_macros::controller;
 
 #[doc(no_inline)]
 pub use nestrs_macros::{
-    event_pattern, message_pattern, on_event, set_metadata, use_filters, use_guards, use_interceptors,
-    use_micro_guards, use_micro_interceptors, use_micro_pipes, use_pipes,
+    cancel_on_disconnect, event_pattern, handler_timeout, message_pattern, on_event, run_to_completion, set_metadata,
+    use_filters, use_guards, use_interceptors, use_micro_guards, use_micro_interceptors, use_micro_pipes, use_pipes,
 };
 
 #[cfg(feature = "http")]

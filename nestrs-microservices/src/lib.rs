@@ -11,8 +11,10 @@
 
 mod client;
 mod context;
+mod deadline;
 mod dispatcher;
 mod event_bus;
+mod log_limit;
 #[cfg(feature = "test-util")]
 mod memory;
 #[cfg(feature = "test-util")]
@@ -31,6 +33,7 @@ pub use client::{
     AsyncClientConfig, ClientConfig, ClientProxy, ClientsModule, ClientsService, ContractClient, ReplyItems,
 };
 pub use context::{Cancellation, ConnectionContext, ConnectionId, Peer};
+pub use deadline::{current_deadline, with_deadline};
 pub use dispatcher::{Call, Dispatcher, Inbound, Progress, TIMEOUT_METADATA};
 pub use event_bus::{
     Emitted, EventBus, EventBusModule, EventBusOptions, EventBusStats, EventOutcome, EventStream, FailureKind,

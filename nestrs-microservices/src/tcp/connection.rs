@@ -79,6 +79,7 @@ pub(super) async fn serve_connection(
         _gone_at_last: gone.drop_guard(),
         parked: Vec::new(),
         progress: Instant::now(),
+        received: Instant::now(),
     };
     let serving = async {
         tracing::debug!(target: "nestrs::tcp", "connected");
@@ -106,6 +107,8 @@ struct Connection {
     parked: Vec<Flight>,
     /// When the peer last took something, or was first given something to take.
     progress: Instant,
+    /// When the last bytes came: with them came every whole frame in the buffer, since more is read once those are served.
+    received: Instant,
 }
 
 /// How far a connection is on its way to its end.
@@ -277,13 +280,14 @@ impl Connection {
     fn start(&self, packet: &Packet) -> Call {
         // The frame was checked to be UTF-8, and its members are slices of it.
         let pattern = packet.pattern.as_deref().and_then(|json| std::str::from_utf8(json).ok());
-        self.dispatcher.dispatch(Inbound {
+        let inbound = Inbound {
             route: pattern.and_then(Pattern::route_of),
             id: packet.id.clone(),
             payload: packet.payload.clone(),
             metadata: packet.metadata.clone(),
             transport: Arc::clone(&self.context) as _,
-        })
+        };
+        self.dispatcher.dispatch_received(inbound, Some(self.received.into_std()))
     }
 
     /// Queues what a call has come to, and keeps it going if more follows.
@@ -296,9 +300,10 @@ impl Connection {
         let Progress { id, answers, rest } = progress;
         let all_queued = id.is_none_or(|id| answers.iter().all(|answer| self.queue(answer, &id)));
         // An answer that was replaced by an error is the last one.
-        if let Some(call) = rest.filter(|_| all_queued) {
+        if let Some(call) = rest.filter(|rest| all_queued || rest.runs_on()) {
+            let runs_on = call.runs_on();
             let flight = Flight { call, permit };
-            if self.out.queued() > self.limits.options.send_queue_high {
+            if !runs_on && self.out.queued() > self.limits.options.send_queue_high {
                 self.parked.push(flight);
             } else {
                 flights.push(flight);
@@ -368,6 +373,7 @@ impl Connection {
                 return Poll::Ready(Ok(IoEvent::End));
             }
             self.buffer.extend_from_slice(chunk.filled());
+            self.received = Instant::now();
             Poll::Ready(Ok(IoEvent::Read))
         })
     }

@@ -112,6 +112,7 @@ impl TransportServer for TcpServer {
             connections: Arc::new(Semaphore::new(self.options.max_connections.min(Semaphore::MAX_PERMITS))),
             options: self.options,
         });
+        let dispatcher = dispatcher.with_handler_timeout(limits.options.handler_timeout);
         let outcome = accept_all(&mut *listener, &limits, &dispatcher, &shutdown).await;
         // The address is free again before the connections drain.
         drop(listener);
