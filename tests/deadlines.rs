@@ -269,10 +269,9 @@ impl nestrs::Module for GatewayModule {
 async fn both() -> (RunningApp, RunningApp) {
     let work = serve::<WorkModule>().await;
     let address = work.address("tcp").unwrap().to_owned();
-    let gateway = NestFactory::create_microservice::<GatewayModule>(
-        free_port().grace_period(Duration::from_millis(100)),
-    )
-    .also_listen_http("127.0.0.1:0");
+    let gateway =
+        NestFactory::create_microservice::<GatewayModule>(free_port().grace_period(Duration::from_millis(100)))
+            .also_listen_http("127.0.0.1:0");
     let gateway = WORK.scope(address, async { gateway.start().await.unwrap() }).await;
     (work, gateway)
 }
@@ -315,7 +314,8 @@ async fn rq_6_a_request_says_how_long_its_caller_waits_and_an_event_does_not() {
     assert!(packets.1.get("metadata").is_none(), "{}", packets.1);
 
     // NestJS 12 would show it, so it can be left out.
-    let options = TcpTransportOptions::to(&address).request_timeout(Some(Duration::from_millis(50))).send_deadline(false);
+    let options =
+        TcpTransportOptions::to(&address).request_timeout(Some(Duration::from_millis(50))).send_deadline(false);
     let silent = ClientProxy::new(Arc::new(TcpTransport::new(options)));
     let (_, packet) = tokio::join!(silent.send::<_, Value>("silent", &1), async {
         let (mut socket, _) = listener.accept().await.unwrap();
@@ -550,8 +550,11 @@ async fn rq_7_an_event_handler_that_takes_too_long_has_failed_and_the_others_run
     peer.send_frames(&[r#"{"pattern":"work.event"}"#]).await;
     marks.until(|marks| marks == (1, 1, 1)).await;
     peer.expect_alive().await;
-    let failed: Vec<_> =
-        logs.events().into_iter().filter(|event| event.message == "event handler took too long and was dropped").collect();
+    let failed: Vec<_> = logs
+        .events()
+        .into_iter()
+        .filter(|event| event.message == "event handler took too long and was dropped")
+        .collect();
     assert_eq!(failed.len(), 1);
     assert_eq!((failed[0].level, failed[0].field("handler")), (LogLevel::Warn, Some("Work::event")));
     // One that runs to its end has failed as well, and does.
