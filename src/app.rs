@@ -14,6 +14,8 @@ use tokio::task::JoinSet;
 
 use crate::error::ListenError;
 use crate::explain::{self, Explained};
+use crate::health::Health;
+use crate::heartbeat::Heartbeat;
 #[cfg(feature = "http")]
 use crate::http::{HttpApp, build_router, enhancers_of, has_routes};
 use crate::lifecycle;
@@ -121,6 +123,9 @@ impl Plan {
         let grace = self.servers.iter().map(|server| server.grace_period()).max().unwrap_or(DEFAULT_GRACE);
         let shutdown = Shutdown::new(grace);
         let undo = Undo(Some(shutdown.clone()));
+        let health = Health::new(shutdown.clone());
+        #[cfg(feature = "http")]
+        self.http.reports(health.clone());
         let mut listening = Vec::new();
         #[cfg_attr(not(feature = "http"), expect(unused_mut, reason = "HTTP routes come later"))]
         let mut routes = explain::messages(&application);
@@ -163,17 +168,32 @@ impl Plan {
             }
             listening.push(Listening { transport: "http", address: bound.address.to_string() });
             routes.extend(list);
-            tasks.spawn(shutdown.track(share::serve_http(bound.listener, router, shutdown.clone())));
+            let serves = health.serves("http", &bound.address.to_string());
+            let serving = share::serve_http(bound.listener, router, shutdown.clone());
+            tasks.spawn(shutdown.track(async move {
+                let _serves = serves;
+                serving.await
+            }));
         }
-        for (server, serving) in std::mem::take(&mut self.servers).into_iter().zip(&serving) {
+        for ((server, serving), entry) in std::mem::take(&mut self.servers).into_iter().zip(&serving).zip(&listening) {
             let dispatcher = Dispatcher::serving(&application, serving);
-            tasks.spawn(shutdown.track(server.serve(dispatcher, shutdown.clone())));
+            let serves = health.serves(entry.transport, &entry.address);
+            let serving = server.serve(dispatcher, shutdown.clone());
+            tasks.spawn(shutdown.track(async move {
+                let _serves = serves;
+                serving.await
+            }));
         }
         log_start(&routes, &listening);
         self.warn_of_unguarded(&application);
         let signal = Arc::new(OnceLock::new());
-        if self.shutdown_hooks {
-            on_signals(shutdown.clone(), Arc::clone(&signal));
+        let signals = self.shutdown_hooks.then(|| on_signals(shutdown.clone(), Arc::clone(&signal)));
+        if cfg!(panic = "abort") {
+            tracing::warn!(
+                target: "nestrs::app",
+                "built with `panic = \"abort\"`: a panic in a handler ends the process and every call under way; leave that \
+                 out of the profile to have it answered as an error"
+            );
         }
         undo.keep();
         Ok(RunningApp {
@@ -184,6 +204,8 @@ impl Plan {
             shutdown,
             signal,
             tasks,
+            signals,
+            heartbeat: Heartbeat::start(),
             #[cfg(all(feature = "http", feature = "test-util"))]
             router,
         })

@@ -13,6 +13,10 @@ mod error;
 mod explain;
 #[cfg(any(feature = "http", feature = "microservices"))]
 mod factory;
+#[cfg(any(feature = "http", feature = "microservices"))]
+mod health;
+#[cfg(any(feature = "http", feature = "microservices"))]
+mod heartbeat;
 #[cfg(feature = "http")]
 mod http;
 #[cfg(any(feature = "http", feature = "microservices"))]

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::collections::BTreeMap;
+use std::fmt;
 
 use axum::Router;
 use axum::extract::Request;
@@ -12,6 +13,7 @@ use nestrs_core::{Application, Chain, Enhancers, INTERNAL_SERVER_ERROR, StageKin
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::explain::Explained;
+use crate::health::Health;
 
 use super::cors::CorsOptions;
 use super::layer::{RouteLayer, panic_text};
@@ -26,9 +28,23 @@ pub struct HttpApp {
     cors: Option<CorsOptions>,
     merged: Option<Router>,
     enhancers: Enhancers,
+    reporter: Option<Reporter>,
+}
+
+/// Where the health check asks.
+struct Reporter(Health);
+
+impl fmt::Debug for Reporter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Reporter")
+    }
 }
 
 impl HttpApp {
+    pub(crate) fn reports(&mut self, health: Health) {
+        self.reporter = Some(Reporter(health));
+    }
+
     /// Puts every controller under `prefix`: with `"api"`, `/math/sum` becomes `/api/math/sum`. The health check and
     /// merged routers stay where they are.
     #[must_use]
@@ -37,7 +53,9 @@ impl HttpApp {
         self
     }
 
-    /// Answers `GET path` with 200 and `{"status":"ok"}` while the application runs, whatever the global prefix.
+    /// Answers `GET path` with 200 and `{"status":"ok"}` while the application serves all it is to serve, whatever the
+    /// global prefix. From the beginning of the shutdown, and when a transport has ended by itself, with 503; then
+    /// `transports` says of each whether it is `up` or `down`.
     #[must_use]
     pub fn enable_health_check(mut self, path: &str) -> Self {
         self.health = Some(path.to_owned());
@@ -111,7 +129,12 @@ pub(crate) fn build_router(
     if let Some(path) = &health {
         taken.insert(format!("GET {}", shape(path)), "the health check");
         list.push(Explained::new(format!("GET {path}"), "health check", Chain::default()));
-        router = router.route(path, get(async || axum::Json(serde_json::json!({ "status": "ok" }))));
+        let reporter = http.reporter.map(|Reporter(health)| health);
+        let answer = move || {
+            let (status, body) = reporter.as_ref().map_or((200, serde_json::json!({ "status": "ok" })), Health::report);
+            (StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE), axum::Json(body))
+        };
+        router = router.route(path, get(async move || answer()));
     }
     for route in mounted {
         let address = format!("{} {}", route.method, route.path);
