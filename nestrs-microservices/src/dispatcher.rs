@@ -323,7 +323,7 @@ async fn bounded(route: &Route, cx: ExecutionContext, id: Option<&Bytes>, handle
         (Ending::Disconnect, _) if id.is_some() => Box::pin(with_caller(route, cx, id)).await,
         (_, None) => call(route, cx, id).await,
         (_, Some(deadline)) => match deadline::until(deadline, call(route, cx, id)).await {
-            Some(outcome) => outcome,
+            Some(outcome) => in_time(outcome, deadline),
             None => Err(dropped_at_deadline(route, id.is_some())),
         },
     };
@@ -371,7 +371,7 @@ async fn with_caller(route: &Route, cx: ExecutionContext, id: Option<&Bytes>) ->
         match deadline {
             None => calling.await,
             Some(deadline) => match deadline::until(deadline, calling).await {
-                Some(outcome) => outcome,
+                Some(outcome) => in_time(outcome, deadline),
                 None => Err(dropped_at_deadline(route, true)),
             },
         }
@@ -384,6 +384,16 @@ async fn with_caller(route: &Route, cx: ExecutionContext, id: Option<&Bytes>) ->
             tracing::debug!(target: "nestrs::call", handler = route.handler, pattern, "the caller is gone; handler dropped");
             Err(TransportError::withheld(ErrorKind::ConnectionClosed, "the caller is gone"))
         }
+    }
+}
+
+/// What a handler called ends when it does itself, and may be the first to say so: that is the same failure.
+fn in_time(outcome: HandlerResult, deadline: Instant) -> HandlerResult {
+    match outcome {
+        Err(error) if error.kind() == ErrorKind::Timeout && deadline::has_passed(deadline) => {
+            Err(timed_out().with_source(error))
+        }
+        outcome => outcome,
     }
 }
 

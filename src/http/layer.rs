@@ -105,9 +105,15 @@ impl RouteLayer {
         let answering = self.answer(request, next);
         let Some(end) = end else { return answering.await };
         let answering = nestrs_microservices::with_deadline(end.into_std(), answering);
-        tokio::time::timeout_at(end, answering)
-            .await
-            .unwrap_or_else(|_| Err(TransportError::new("Request timed out").with_kind(ErrorKind::Timeout)))
+        let timed_out = || TransportError::new("Request timed out").with_kind(ErrorKind::Timeout);
+        match tokio::time::timeout_at(end, answering).await {
+            // What the handler called ends when it does, and was the first to say so.
+            Ok(Err(error)) if error.kind() == ErrorKind::Timeout && end <= tokio::time::Instant::now() => {
+                Err(timed_out().with_source(error))
+            }
+            Ok(outcome) => outcome,
+            Err(_) => Err(timed_out()),
+        }
     }
 
     async fn answer(&self, mut request: Request, next: Next) -> Result<Response, TransportError> {
