@@ -18,6 +18,8 @@
 //! search: stopped half-way
 //! ```
 
+#![expect(clippy::print_stdout, reason = "what it prints is the point")]
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

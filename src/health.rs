@@ -8,8 +8,14 @@ use nestrs_microservices::Shutdown;
 #[derive(Clone)]
 pub(crate) struct Health {
     shutdown: Shutdown,
-    /// What listens, and whether it still does.
-    serving: Arc<Mutex<Vec<(&'static str, String, bool)>>>,
+    serving: Arc<Mutex<Vec<Served>>>,
+}
+
+/// What listens, and whether it still does.
+struct Served {
+    transport: &'static str,
+    address: String,
+    is_up: bool,
 }
 
 impl Health {
@@ -20,7 +26,7 @@ impl Health {
     /// Something serves, as long as the guard lives.
     pub(crate) fn serves(&self, transport: &'static str, address: &str) -> Serves {
         let mut serving = self.serving.lock().unwrap_or_else(PoisonError::into_inner);
-        serving.push((transport, address.to_owned(), true));
+        serving.push(Served { transport, address: address.to_owned(), is_up: true });
         Serves { health: self.clone(), place: serving.len() - 1 }
     }
 
@@ -33,13 +39,13 @@ impl Health {
             return (503, json!({ "status": "shutting down" }));
         }
         let serving = self.serving.lock().unwrap_or_else(PoisonError::into_inner);
-        if serving.iter().all(|(_, _, up)| *up) {
+        if serving.iter().all(|served| served.is_up) {
             return (200, json!({ "status": "ok" }));
         }
-        let word = |up| if up { "up" } else { "down" };
-        let transports = serving
-            .iter()
-            .map(|(transport, address, up)| json!({ "transport": transport, "address": address, "status": word(*up) }));
+        let transports = serving.iter().map(|Served { transport, address, is_up }| {
+            let status = if *is_up { "up" } else { "down" };
+            json!({ "transport": transport, "address": address, "status": status })
+        });
         (503, json!({ "status": "error", "transports": transports.collect::<Vec<_>>() }))
     }
 }
@@ -56,8 +62,8 @@ impl Drop for Serves {
             return;
         }
         let mut serving = self.health.serving.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((transport, address, up)) = serving.get_mut(self.place) {
-            *up = false;
+        if let Some(Served { transport, address, is_up }) = serving.get_mut(self.place) {
+            *is_up = false;
             tracing::error!(target: "nestrs::app", transport, address = &**address, "a transport has ended; the others go on");
         }
     }

@@ -175,7 +175,7 @@ impl Work {
         });
         self.bus.publish("asked", &()).await;
         let published = told.recv().await.unwrap();
-        self.bus.emit("asked", &());
+        self.bus.emit("asked", ());
         vec![published, told.recv().await.unwrap()]
     }
 }

@@ -31,7 +31,7 @@ impl Fragile {
     async fn panic(&self, number: u32) {
         self.alive.fetch_add(1, Ordering::SeqCst);
         let _held = Held(&self.alive);
-        if number % 2 == 0 {
+        if number.is_multiple_of(2) {
             tokio::task::yield_now().await;
         }
         panic!("number {number}");

@@ -1,5 +1,7 @@
 //! How an application ends: by hand, by signals, in parts; and what it leaves behind.
 
+#![expect(clippy::print_stdout, reason = "a program started by a test tells it what happens")]
+
 mod support;
 
 use std::process::Stdio;
@@ -103,7 +105,7 @@ async fn use_and_close() {
     page.write_all(b"GET /pages/hang HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
     service.hung.notified().await;
     let silent = TcpStream::connect(app.address("http").unwrap()).await.unwrap();
-    app.get::<EventBus>().unwrap().emit("an.event", &1);
+    app.get::<EventBus>().unwrap().emit("an.event", 1);
     let started = Instant::now();
     app.close().await;
     assert!(started.elapsed() < Duration::from_millis(1050), "{:?}", started.elapsed());
