@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 
 use crate::error::ListenError;
 use crate::explain::{self, Explained};
+use crate::heartbeat::Heartbeat;
 #[cfg(feature = "http")]
 use crate::http::{HttpApp, build_router, enhancers_of, has_routes};
 use crate::lifecycle;
@@ -188,8 +189,13 @@ impl Plan {
         log_start(&routes, &listening);
         self.warn_of_unguarded(&application);
         let signal = Arc::new(OnceLock::new());
-        if self.shutdown_hooks {
-            on_signals(shutdown.clone(), Arc::clone(&signal));
+        let signals = self.shutdown_hooks.then(|| on_signals(shutdown.clone(), Arc::clone(&signal)));
+        if cfg!(panic = "abort") {
+            tracing::warn!(
+                target: "nestrs::app",
+                "built with `panic = \"abort\"`: a panic in a handler ends the process and every call under way; leave that \
+                 out of the profile to have it answered as an error"
+            );
         }
         undo.keep();
         Ok(RunningApp {
@@ -201,6 +207,8 @@ impl Plan {
             shutdown,
             signal,
             tasks,
+            signals,
+            heartbeat: Heartbeat::start(),
             #[cfg(all(feature = "http", feature = "test-util"))]
             router,
         })

@@ -13,6 +13,8 @@ mod error;
 mod explain;
 #[cfg(any(feature = "http", feature = "microservices"))]
 mod factory;
+#[cfg(any(feature = "http", feature = "microservices"))]
+mod heartbeat;
 #[cfg(feature = "http")]
 mod http;
 #[cfg(any(feature = "http", feature = "microservices"))]

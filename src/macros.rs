@@ -395,6 +395,102 @@ pub use nestrs_macros::pattern;
 #[cfg(feature = "http")]
 pub use nestrs_macros::controller;
 
+/// Ends a message handler with its caller's connection: the future is dropped at the `.await` where it is. For work that is
+/// of use to nobody else, such as a search.
+///
+/// Without it a handler runs to its end when its caller is gone, as in NestJS, and its answer is discarded: a future that
+/// is dropped half-way may leave work half-done. Either way [`Cancellation`](crate::microservices::Cancellation) tells
+/// handlers that want to know. A handler of events cannot be marked: emitters do not wait. A message handler that is sent
+/// an event runs to its end, too. An HTTP route ends with its caller as it is.
+///
+/// ```
+/// use nestrs::prelude::*;
+///
+/// #[injectable]
+/// struct Search;
+///
+/// #[micro_routes]
+/// impl Search {
+///     #[message_pattern("search")]
+///     #[cancel_on_disconnect]
+///     async fn search(&self, words: String) -> Vec<String> {
+///         Vec::new()
+///     }
+/// }
+///
+/// #[module(providers = [Search], microservices = [Search])]
+/// struct SearchModule;
+/// ```
+pub use nestrs_macros::cancel_on_disconnect;
+
+/// Lets a handler of messages or events go on when its deadline has passed, its caller's or its own
+/// ([`handler_timeout`](macro@crate::handler_timeout)). The caller is answered with "Request timed out" in time; the
+/// handler goes on, whatever becomes of the caller, and counts as a call under way until it ends. Only the end of the grace
+/// period at shutdown ends it.
+///
+/// What it calls by a `ClientProxy` does not inherit its deadline. A handler that answers by a stream cannot be marked, and
+/// neither can an HTTP route, which ends with its connection.
+///
+/// ```
+/// use nestrs::prelude::*;
+///
+/// #[injectable]
+/// struct Billing;
+///
+/// #[micro_routes]
+/// impl Billing {
+///     #[message_pattern("billing.charge")]
+///     #[run_to_completion]
+///     async fn charge(&self, cents: u64) -> u64 {
+///         // Two writes that belong together.
+///         cents
+///     }
+/// }
+///
+/// #[module(providers = [Billing], microservices = [Billing])]
+/// struct BillingModule;
+/// ```
+pub use nestrs_macros::run_to_completion;
+
+/// Says how long a handler of messages or events, or an HTTP route, may take: `"500ms"`, `"5s"`, `"2m"`, `"1h"`, or a
+/// constant of the type [`Duration`](std::time::Duration). What one writes as a timeout interceptor in NestJS.
+///
+/// It counts from the start of the handler and its stages, and comes in place of its server's
+/// [`handler_timeout`](crate::microservices::TcpMicroserviceOptions::handler_timeout); a deadline that the caller has set
+/// and that is earlier still holds. Then the handler is dropped, unless it is marked
+/// [`run_to_completion`](macro@crate::run_to_completion), and the caller reads "Request timed out", over HTTP with status
+/// 504. For an event it is a failure, logged as such. A stream of replies ends there too.
+///
+/// Handlers see it as [`ExecutionContext::deadline`](crate::ExecutionContext::deadline); what they call inherits what is
+/// left ([`current_deadline`](crate::microservices::current_deadline)).
+///
+/// ```
+/// use std::time::Duration;
+/// use nestrs::prelude::*;
+///
+/// const LONG: Duration = Duration::from_secs(600);
+///
+/// #[injectable]
+/// struct Reports;
+///
+/// #[micro_routes]
+/// impl Reports {
+///     #[message_pattern("reports.find")]
+///     #[handler_timeout("500ms")]
+///     async fn find(&self, id: u64) -> Option<String> {
+///         None
+///     }
+///
+///     #[message_pattern("reports.make")]
+///     #[handler_timeout(LONG)]
+///     async fn make(&self) {}
+/// }
+///
+/// #[module(providers = [Reports], microservices = [Reports])]
+/// struct ReportsModule;
+/// ```
+pub use nestrs_macros::handler_timeout;
+
 #[doc(no_inline)]
 pub use nestrs_macros::{
     event_pattern, message_pattern, on_event, set_metadata, use_filters, use_guards, use_interceptors,

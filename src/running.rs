@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use nestrs_core::{Application, ErrorKind, Pattern, TransportError};
 use nestrs_microservices::{ClientsService, EventBus, Shutdown};
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 
 use crate::error::ListenError;
 use crate::explain::Explained;
+use crate::heartbeat::Heartbeat;
 use crate::lifecycle;
 use crate::servers::Servers;
 
@@ -74,6 +75,9 @@ pub struct RunningApp {
     /// The signal that ended it.
     pub(crate) signal: Arc<OnceLock<i32>>,
     pub(crate) tasks: JoinSet<Result<(), TransportError>>,
+    /// Waits for signals, up to the end of the last hook: a second one ends the process even then.
+    pub(crate) signals: Option<JoinHandle<()>>,
+    pub(crate) heartbeat: Option<Heartbeat>,
     /// Kept for a test.
     #[cfg(all(feature = "http", feature = "test-util"))]
     pub(crate) router: Option<axum::Router>,
@@ -261,6 +265,12 @@ impl RunningApp {
                 tracing::warn!(target: "nestrs::app", ?clients, "clients did not close in time");
             }
         }
+        self.heartbeat = None;
+        if let Some(signals) = self.signals.take() {
+            signals.abort();
+            // So that nothing of this application is left.
+            let _ = signals.await;
+        }
     }
 }
 
@@ -269,6 +279,9 @@ impl Drop for RunningApp {
         self.shutdown.abort();
         self.servers.end();
         self.bus.abort();
+        if let Some(signals) = &self.signals {
+            signals.abort();
+        }
     }
 }
 

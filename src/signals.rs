@@ -3,9 +3,10 @@
 use std::sync::{Arc, OnceLock};
 
 use nestrs_microservices::Shutdown;
+use tokio::task::JoinHandle;
 
 /// Begins a graceful shutdown at the first signal and ends the process at the second.
-pub(crate) fn on_signals(shutdown: Shutdown, received: Arc<OnceLock<i32>>) {
+pub(crate) fn on_signals(shutdown: Shutdown, received: Arc<OnceLock<i32>>) -> JoinHandle<()> {
     tokio::spawn(async move {
         let Some(mut signals) = Signals::watch() else {
             tracing::error!("signals cannot be watched; shutdown hooks are off");
@@ -20,7 +21,7 @@ pub(crate) fn on_signals(shutdown: Shutdown, received: Arc<OnceLock<i32>>) {
             received.get_or_init(|| number);
             shutdown.begin();
         }
-    });
+    })
 }
 
 /// SIGTERM and SIGINT.

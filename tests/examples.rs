@@ -294,3 +294,24 @@ async fn connections_are_listed_and_sent_away_over_http() {
         assert!(log.contains(&line), "`{line}` is missing in\n{log}");
     }
 }
+
+#[tokio::test]
+async fn deadlines_end_what_they_are_to_end() {
+    let child = start("deadlines", &[]);
+    let output = tokio::time::timeout(PATIENCE, child.wait_with_output()).await.expect("it ends in time").unwrap();
+    assert!(output.status.success());
+    let mut lines: Vec<_> = std::str::from_utf8(&output.stdout).unwrap().lines().collect();
+    // The gateway and the service end at the same time.
+    lines[1..3].sort_unstable();
+    let expected = [
+        "make: at most 500 ms are left",
+        "gateway: Request timed out",
+        "make: stopped half-way",
+        "charge: at most 500 ms are left",
+        "gateway: Request timed out",
+        "charge: done all the same",
+        "search: the caller hangs up",
+        "search: stopped half-way",
+    ];
+    assert_eq!(lines, expected);
+}

@@ -115,7 +115,7 @@ impl ExecutionContext {
         self
     }
 
-    /// Sets when the caller stops waiting.
+    /// Sets when the call ends at the latest.
     #[must_use]
     pub fn with_deadline(mut self, deadline: Option<Instant>) -> Self {
         self.deadline = deadline;
@@ -180,7 +180,8 @@ impl ExecutionContext {
         self.metadata.as_ref().unwrap_or(&NONE)
     }
 
-    /// When the caller stops waiting, if it said so.
+    /// When this call ends at the latest: when its caller stops waiting, if it said so, or when the handler's own time is
+    /// over (`handler_timeout`), whichever comes first.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         self.deadline
@@ -381,7 +382,7 @@ impl FromContext<'_> for CalledPattern {
     }
 }
 
-/// When the caller stops waiting, as a handler argument; `None` when it did not say.
+/// When the call ends at the latest, as a handler argument; `None` when neither its caller nor its server set a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Deadline(pub Option<Instant>);
 

@@ -1,5 +1,6 @@
 //! The one error of a call: what the application said, or what went wrong on the way.
 
+use std::any::Any;
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
@@ -64,6 +65,8 @@ struct Rest {
     not_executed: bool,
     /// It came over the wire.
     remote: bool,
+    /// Made from a panic.
+    panic: bool,
     /// The type this was converted from, should the conversion have dropped it.
     origin: Option<&'static str>,
     source: Option<Arc<dyn Error + Send + Sync>>,
@@ -278,6 +281,29 @@ impl TransportError {
 
     pub(crate) fn origin(&self) -> Option<&'static str> {
         self.rest.origin
+    }
+
+    /// A panic as an error: withheld, like every bug.
+    ///
+    /// ```
+    /// # use nestrs_core::TransportError;
+    /// let panic = std::panic::catch_unwind(|| panic!("no rows")).unwrap_err();
+    /// let error = TransportError::panicked(&*panic);
+    /// assert_eq!(error.to_string(), "panicked: no rows");
+    /// assert!(error.is_panic() && error.is_withheld());
+    /// ```
+    #[must_use]
+    pub fn panicked(panic: &(dyn Any + Send)) -> Self {
+        let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        let mut error = Self::internal(format!("panicked: {}", text.unwrap_or("(no message)")));
+        error.rest.panic = true;
+        error
+    }
+
+    /// True when it was made from a panic.
+    #[must_use]
+    pub fn is_panic(&self) -> bool {
+        self.rest.panic
     }
 
     /// Keeps its text from callers: they read "Internal server error".

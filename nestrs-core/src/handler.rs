@@ -3,6 +3,7 @@
 use std::any::TypeId;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::contract::ContractMethod;
 use crate::extras::Extras;
@@ -33,6 +34,7 @@ pub struct HandlerDef {
     metadata: Option<fn() -> HandlerMetadata>,
     transports: &'static [TransportId],
     extras: Extras,
+    limits: HandlerLimits,
 }
 
 impl HandlerDef {
@@ -51,6 +53,7 @@ impl HandlerDef {
             metadata: None,
             transports: &[],
             extras: Extras::new(&[]),
+            limits: HandlerLimits::NONE,
         }
     }
 
@@ -65,6 +68,7 @@ impl HandlerDef {
             metadata: None,
             transports: &[],
             extras: Extras::new(&[]),
+            limits: HandlerLimits::NONE,
         }
     }
 
@@ -79,6 +83,7 @@ impl HandlerDef {
             metadata: None,
             transports: &[],
             extras: Extras::new(&[]),
+            limits: HandlerLimits::NONE,
         }
     }
 
@@ -102,6 +107,35 @@ impl HandlerDef {
     #[must_use]
     pub const fn extras(self, extras: &'static [(&'static str, PatternLiteral)]) -> Self {
         Self { extras: Extras::new(extras), ..self }
+    }
+
+    /// The same row for a handler that this ends: `#[cancel_on_disconnect]`, `#[run_to_completion]`.
+    ///
+    /// # Panics
+    /// In the constant, so at compile time, where [`Ending::Disconnect`] is asked for a handler of events.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use nestrs_core::{Ending, HandlerDef, PatternLiteral};
+    ///
+    /// const ROW: HandlerDef = HandlerDef::message(&[PatternLiteral::Text("report")], "Reports::make", |_| {})
+    ///     .ending(Ending::Disconnect)
+    ///     .timeout(Duration::from_secs(5));
+    /// assert_eq!(ROW.limits().timeout, Some(Duration::from_secs(5)));
+    /// ```
+    #[must_use]
+    pub const fn ending(self, ending: Ending) -> Self {
+        assert!(
+            matches!(self.kind, HandlerKind::Message) || !matches!(ending, Ending::Disconnect),
+            "`#[cancel_on_disconnect]`: nobody waits for the answer to an event, so its emitter may well be gone"
+        );
+        Self { limits: HandlerLimits { ending, ..self.limits }, ..self }
+    }
+
+    /// The same row for a handler that may take this long.
+    #[must_use]
+    pub const fn timeout(self, timeout: Duration) -> Self {
+        Self { limits: HandlerLimits { timeout: Some(timeout), ..self.limits }, ..self }
     }
 
     /// The same row with what `#[set_metadata]` says of the handler and of its block; made once, at boot.
@@ -141,6 +175,12 @@ impl HandlerDef {
         self.extras
     }
 
+    /// What may end it before it is done.
+    #[must_use]
+    pub const fn limits(&self) -> HandlerLimits {
+        self.limits
+    }
+
     /// Whether some transport would serve both.
     pub(crate) fn shares_a_transport(&self, other: &Self) -> bool {
         self.transports.is_empty()
@@ -155,6 +195,33 @@ impl HandlerDef {
     pub(crate) fn to_metadata(self) -> Option<Arc<HandlerMetadata>> {
         self.metadata.map(|metadata| Arc::new(metadata()))
     }
+}
+
+/// What may end a handler before it is done. The end of the grace period ends all of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Ending {
+    /// Its deadline: the earlier of its caller's and of the handler's own timeout. It runs on when its caller is gone.
+    #[default]
+    Deadline,
+    /// Its deadline, or the end of its caller's connection: `#[cancel_on_disconnect]`.
+    Disconnect,
+    /// Neither: `#[run_to_completion]`. At the deadline the caller is answered, and the handler goes on.
+    Completion,
+}
+
+/// What one handler says of its end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HandlerLimits {
+    /// What may end it. Default: its deadline.
+    pub ending: Ending,
+    /// How long it may take: `#[handler_timeout("5s")]`. Default `None`: what its server says.
+    pub timeout: Option<Duration>,
+}
+
+impl HandlerLimits {
+    pub(crate) const NONE: Self = Self { ending: Ending::Deadline, timeout: None };
 }
 
 /// The handlers of one `#[micro_routes]` or `#[event_routes]` block; what linkme collects.
@@ -253,6 +320,8 @@ pub struct Route {
     pub transports: &'static [TransportId],
     /// What it says to the transport that serves it.
     pub extras: Extras,
+    /// What may end it before it is done.
+    pub limits: HandlerLimits,
     /// The handler with its stages.
     pub endpoint: Arc<dyn Endpoint>,
 }

@@ -60,7 +60,7 @@ pub use context::{
 pub use discovery::{DiscoveredHandler, DiscoveredProvider, DiscoveryService, ProviderMetadata};
 pub use error::{ErrorKind, INTERNAL_SERVER_ERROR, Sent, TransportError};
 pub use extras::{ExtraKind, Extras};
-pub use handler::{HandlerDef, HandlerKind, HandlerSet, MicroRoutes, Route};
+pub use handler::{Ending, HandlerDef, HandlerKind, HandlerLimits, HandlerSet, MicroRoutes, Route};
 pub use injectable::{DefaultField, Dependency, Injectable, Key};
 pub use lifecycle::{
     BeforeApplicationShutdown, Hook, HookList, HookOf, HookResult, Lifecycle, OnApplicationBootstrap,

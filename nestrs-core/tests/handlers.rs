@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use linkme::distributed_slice;
 use nestrs_core::__private::HANDLERS;
 use nestrs_core::{
-    BootOptions, BoxFuture, ContextKind, Dependency, DynamicModule, ExecutionContext, HandlerDef, HandlerReply,
+    BootOptions, BoxFuture, ContextKind, Dependency, DynamicModule, Ending, ExecutionContext, HandlerDef, HandlerReply,
     HandlerResult, HandlerSet, Injectable, MicroRoutes, ModuleDef, PatternLiteral, Payload, Provider, ResolveError,
     Resolver, TransportId, boot, mount,
 };
@@ -400,4 +400,10 @@ fn a_transport_that_two_handlers_of_a_message_share_is_a_problem_that_names_both
     let root = app().provide(Provider::class::<Choosy>()).microservice::<Choosy>();
     let problem = problem(root.provide(Provider::value(1_u8)).microservice::<u8>());
     assert!(problem.starts_with("the pattern `log.*` is handled by `Choosy::other` in `AppModule` and by `Rival::it`"));
+}
+
+#[test]
+#[should_panic(expected = "nobody waits for the answer to an event")]
+fn a_handler_of_events_cannot_end_with_its_emitter() {
+    let _ = HandlerDef::event(&[PatternLiteral::Text("done")], "Math::done", |_| {}).ending(Ending::Disconnect);
 }

@@ -8,6 +8,7 @@ use syn::{Attribute, Ident, Item, ItemImpl, PathArguments, Token, TraitItemFn, T
 
 use crate::attrs;
 use crate::diag::Errors;
+use crate::limits;
 use crate::source::source;
 use crate::types;
 
@@ -16,6 +17,7 @@ pub(crate) fn parse_impl(attribute: &str, item: TokenStream, errors: &mut Errors
     match errors.keep(syn::parse2::<Item>(item))? {
         Item::Impl(mut block) => {
             check_impl(attribute, &block, errors);
+            limits::report_on_block(&mut block.attrs, errors);
             hand_over(attribute, &mut block.attrs, errors);
             Some(block)
         }
@@ -140,6 +142,10 @@ pub(crate) fn lone_helper(helper: &str, args: &TokenStream, item: TokenStream) -
             return (quote!(#reader #[#helper(#args)] #block), errors);
         }
     }
+    if limits::LIMITS.contains(&helper) && syn::parse2::<ItemImpl>(item.clone()).is_ok() {
+        errors.at(Span::call_site(), limits::on_block(helper));
+        return (item, errors);
+    }
     let in_trait = matches!(syn::parse2::<TraitItemFn>(item.clone()), Ok(method) if method.semi_token.is_some());
     if in_trait && ["message_pattern", "event_pattern"].contains(&helper) {
         let message = format!("`#[{helper}]` is read by `#[contract]`: put that on the trait");
@@ -154,6 +160,8 @@ pub(crate) fn lone_helper(helper: &str, args: &TokenStream, item: TokenStream) -
         "`#[micro_routes]` and `#[event_routes]`"
     } else if attrs::STAGES.contains(&helper) {
         "`#[micro_routes]`, `#[event_routes]` and `#[controller]`"
+    } else if helper == "handler_timeout" {
+        "`#[micro_routes]` and `#[controller]`"
     } else {
         "`#[micro_routes]`"
     };
@@ -244,6 +252,8 @@ mod tests {
         check("use_micro_guards", "`#[micro_routes]` and `#[event_routes]`");
         check("use_guards", "`#[micro_routes]`, `#[event_routes]` and `#[controller]`");
         check("set_metadata", "`#[micro_routes]`, `#[event_routes]` and `#[controller]`");
+        check("run_to_completion", "`#[micro_routes]`");
+        check("handler_timeout", "`#[micro_routes]` and `#[controller]`");
         check("on_event", "`#[event_routes]`");
         check("get", "`#[controller]`");
     }

@@ -17,6 +17,7 @@ mod routes;
 mod attrs;
 mod block;
 mod diag;
+mod limits;
 mod paths;
 mod pattern;
 mod signature;
@@ -117,6 +118,12 @@ helpers! {
     /// Says something of a handler or a route, or of all of an impl block, for guards to read by the `Reflector`:
     /// `#[set_metadata(Roles(&["admin"]))]`, `#[set_metadata("roles", ["admin"])]`.
     set_metadata
+    /// Ends a handler of messages with its caller's connection: `#[cancel_on_disconnect]`.
+    cancel_on_disconnect
+    /// Lets a handler of messages or events go on when its deadline has passed: `#[run_to_completion]`.
+    run_to_completion
+    /// Says how long a handler or a route may take: `#[handler_timeout("5s")]`.
+    handler_timeout
     /// Runs guards before a handler, or before all handlers of an impl block: `#[use_micro_guards(TokenGuard)]`.
     use_micro_guards
     /// Wraps a handler, or all handlers of an impl block, in interceptors: `#[use_micro_interceptors(Timing)]`.

@@ -133,9 +133,17 @@ impl Cancellation {
     }
 }
 
+impl Cancellation {
+    /// The cancellation of a call, also for stages; one that never fires where there is no connection.
+    #[must_use]
+    pub fn of(cx: &ExecutionContext) -> Self {
+        cx.transport::<ConnectionContext>().map_or_else(Self::default, |connection| Self(connection.0.gone.clone()))
+    }
+}
+
 /// One that never fires, where there is no connection.
 impl FromContext<'_> for Cancellation {
     fn from_context(cx: &ExecutionContext) -> Result<Self, TransportError> {
-        Ok(cx.transport::<ConnectionContext>().map_or_else(Self::default, |connection| Self(connection.0.gone.clone())))
+        Ok(Self::of(cx))
     }
 }

@@ -12,21 +12,28 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt, future::join_all};
+use nestrs_core::log_limit::LogLimit;
 use nestrs_core::{
-    Application, BoxFuture, ContextKind, ErrorKind, ExecutionContext, HandlerKind, HandlerResult, Metadata, Payload,
-    Reply, ReplyStream, Route, TransportError,
+    Application, BoxFuture, ContextKind, Ending, ErrorKind, ExecutionContext, HandlerKind, HandlerResult, Metadata,
+    Payload, Reply, ReplyStream, Route, TransportError,
     spans::{PeerText, Timed},
 };
 use serde_json::{Value, json};
 
+use crate::context::Cancellation;
+use crate::deadline::{self, timed_out};
 use crate::net::registry::Counters;
 use crate::packet::Answer;
 use crate::route_table::{RouteEntry, RouteTable};
 use crate::serving::Serving;
 
-/// The member of a packet's metadata in which a caller may say how long it waits, in milliseconds. The handler is dropped
-/// then, and answered for with "Request timed out".
+/// The member of a packet's metadata in which a caller may say how long it waits, in milliseconds from the receipt of the
+/// packet. The handler is dropped then, unless it is marked `#[run_to_completion]`, and answered for with "Request timed
+/// out"; a call that is late already is not started. Anything but a whole number is ignored.
 pub const TIMEOUT_METADATA: &str = "nestrs-timeout-ms";
+
+/// Panics of handlers, wherever they are caught. Of the process, as its log is.
+static PANICS: LogLimit = LogLimit::per_second(10);
 
 /// At most this many items of a streaming reply are taken at once before they are handed to the socket.
 const STREAM_BUFFER: usize = 16;
@@ -35,6 +42,7 @@ const STREAM_BUFFER: usize = 16;
 #[derive(Clone)]
 pub struct Dispatcher {
     table: Arc<RouteTable>,
+    handler_timeout: Option<Duration>,
     /// Of the server it works for.
     counters: Arc<Counters>,
 }
@@ -55,7 +63,31 @@ pub struct Inbound<'a> {
 }
 
 /// A call under way: the next packets of its answer, once they are there.
-pub struct Call(BoxFuture<'static, Progress>);
+pub struct Call {
+    progress: BoxFuture<'static, Progress>,
+    runs_on: bool,
+}
+
+impl Call {
+    fn new(progress: impl Future<Output = Progress> + Send + 'static) -> Self {
+        Self { progress: Box::pin(progress), runs_on: false }
+    }
+
+    fn running_on(unfinished: BoxFuture<'static, ()>) -> Self {
+        let progress = async {
+            unfinished.await;
+            Progress { id: None, answers: Vec::new(), rest: None }
+        };
+        Self { runs_on: true, ..Self::new(progress) }
+    }
+
+    /// Whether it has been answered, and is a handler on its way to its end (`#[run_to_completion]`): poll it whatever
+    /// becomes of the connection. What else follows answers is a stream, which ends where nobody reads it.
+    #[must_use]
+    pub fn runs_on(&self) -> bool {
+        self.runs_on
+    }
+}
 
 /// What a call has come to.
 #[derive(Debug)]
@@ -77,7 +109,7 @@ impl fmt::Debug for Call {
 impl Future for Call {
     type Output = Progress;
     fn poll(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Progress> {
-        self.0.as_mut().poll(task)
+        self.progress.as_mut().poll(task)
     }
 }
 
@@ -94,7 +126,7 @@ impl Dispatcher {
     pub fn serving(application: &Application, serving: &Serving) -> Self {
         let routes = serving.routes(application);
         match serving.wildcards {
-            Some(style) => Self::of(RouteTable::with_wildcards(routes, style)),
+            Some(style) => Self::from_table(RouteTable::with_wildcards(routes, style)),
             None => Self::from_routes(routes),
         }
     }
@@ -102,16 +134,24 @@ impl Dispatcher {
     /// A dispatcher for these routes, each pattern taken as it is.
     #[must_use]
     pub fn from_routes<'a>(routes: impl IntoIterator<Item = &'a Route>) -> Self {
-        Self::of(RouteTable::new(routes))
+        Self::from_table(RouteTable::new(routes))
     }
 
-    fn of(table: RouteTable) -> Self {
-        Self { table: Arc::new(table), counters: Arc::default() }
+    fn from_table(table: RouteTable) -> Self {
+        Self { table: Arc::new(table), handler_timeout: None, counters: Arc::default() }
     }
 
     /// The same, counting what it does for a server.
     pub(crate) fn counting(self, counters: Arc<Counters>) -> Self {
         Self { counters, ..self }
+    }
+
+    /// The same, for a server whose handlers may take this long where they do not say themselves; see
+    /// [`TcpMicroserviceOptions::handler_timeout`](crate::TcpMicroserviceOptions::handler_timeout). Default `None`: as long as
+    /// they like.
+    #[must_use]
+    pub fn with_handler_timeout(self, handler_timeout: Option<Duration>) -> Self {
+        Self { handler_timeout, ..self }
     }
 
     /// The routes it serves.
@@ -125,10 +165,19 @@ impl Dispatcher {
     /// A request without a handler is answered as NestJS does; an event without one is logged. Kinds are not enforced,
     /// as in NestJS (fact sheet, section 5): an event for a message handler runs it and forgets the result, a request
     /// for event handlers runs them and is answered.
+    ///
+    /// A deadline in its metadata ([`TIMEOUT_METADATA`]) counts from now.
     #[must_use]
     pub fn dispatch(&self, inbound: Inbound<'_>) -> Call {
+        self.dispatch_received(inbound, None)
+    }
+
+    /// [`Dispatcher::dispatch`] for what was received a while ago, and has waited for its turn: its deadline counts from
+    /// then. `None` is now.
+    #[must_use]
+    pub fn dispatch_received(&self, inbound: Inbound<'_>, received: Option<Instant>) -> Call {
         let entry = inbound.route.as_deref().and_then(|subject| self.table.find(subject));
-        self.start(entry, inbound)
+        self.start(entry, inbound, received)
     }
 
     /// Runs a request or an event that a broker has matched itself: `declared` is the pattern it was subscribed to by,
@@ -147,28 +196,27 @@ impl Dispatcher {
     /// ```
     #[must_use]
     pub fn dispatch_as(&self, declared: &str, inbound: Inbound<'_>) -> Call {
-        self.start(self.table.get(declared).cloned(), inbound)
+        self.start(self.table.get(declared).cloned(), inbound, None)
     }
 
-    fn start(&self, entry: Option<Arc<RouteEntry>>, inbound: Inbound<'_>) -> Call {
+    fn start(&self, entry: Option<Arc<RouteEntry>>, inbound: Inbound<'_>, received: Option<Instant>) -> Call {
         let Some(entry) = entry else {
             let is_packet = inbound.id.is_some() || inbound.route.is_some();
             let counter = if is_packet { &self.counters.unknown_patterns } else { &self.counters.ignored_packets };
             counter.add(1);
-            return Call(Box::pin(std::future::ready(unhandled(inbound))));
+            return Call::new(std::future::ready(unhandled(inbound)));
         };
         let subject = match inbound.route.as_deref() {
             Some(subject) if *subject != *entry.pattern => Arc::from(subject),
             _ => Arc::clone(&entry.pattern),
         };
-        let received = Instant::now();
-        let deadline = inbound.metadata.as_ref().and_then(|metadata| deadline(metadata, received));
+        let deadline = inbound.metadata.as_ref().and_then(|metadata| deadline_of(metadata, received));
         let Inbound { id, payload, metadata, transport, .. } = inbound;
         let cx = ExecutionContext::new(ContextKind::Message, subject, payload)
             .with_metadata(metadata)
             .with_deadline(deadline)
             .with_transport(transport);
-        Call(Box::pin(run(entry, cx, id, deadline)))
+        Call::new(run(entry, cx, id, self.handler_timeout))
     }
 }
 
@@ -179,9 +227,9 @@ impl fmt::Debug for Dispatcher {
 }
 
 /// Counted from receipt, so that clocks need not agree.
-fn deadline(metadata: &Metadata, received: Instant) -> Option<Instant> {
+fn deadline_of(metadata: &Metadata, received: Option<Instant>) -> Option<Instant> {
     let milliseconds = metadata.get(TIMEOUT_METADATA)?.parse().ok()?;
-    received.checked_add(Duration::from_millis(milliseconds))
+    received.unwrap_or_else(deadline::now).checked_add(Duration::from_millis(milliseconds))
 }
 
 fn unhandled(inbound: Inbound<'_>) -> Progress {
@@ -195,51 +243,191 @@ fn unhandled(inbound: Inbound<'_>) -> Progress {
     Progress { id: inbound.id, answers, rest: None }
 }
 
-async fn run(entry: Arc<RouteEntry>, cx: ExecutionContext, id: Option<Bytes>, deadline: Option<Instant>) -> Progress {
+async fn run(
+    entry: Arc<RouteEntry>,
+    cx: ExecutionContext,
+    id: Option<Bytes>,
+    handler_timeout: Option<Duration>,
+) -> Progress {
     let is_request = id.is_some();
-    let answering = answer(&entry, cx, id.as_deref());
-    let outcome = match deadline {
-        None => answering.await,
-        Some(deadline) => {
-            tokio::time::timeout_at(deadline.into(), answering).await.unwrap_or_else(|_| Err(timed_out()))
-        }
-    };
+    let deadline = cx.deadline();
+    if deadline.is_some_and(deadline::has_passed) {
+        tracing::debug!(target: "nestrs::call", pattern = &*entry.pattern, is_request, "too late when it came; not started");
+        let answers = if is_request { vec![Answer::Error(timed_out())] } else { Vec::new() };
+        return Progress { id, answers, rest: None };
+    }
+    let Ran { outcome, deadline, unfinished } = answer(&entry, cx, id.as_ref(), handler_timeout).await;
+    let rest = unfinished.map(Call::running_on);
     match outcome {
         // Also for an event: its items are made, some at a time, and nobody reads them.
         Ok(Reply::Stream(items)) => {
             Stream { items, pattern: Arc::clone(&entry.pattern), deadline }.next(None, id).await
         }
         // What failed has been logged where it failed.
-        _ if !is_request => Progress { id, answers: Vec::new(), rest: None },
-        Ok(Reply::Value(payload)) => Progress { id, answers: vec![Answer::Value { payload, last: true }], rest: None },
-        Ok(Reply::Empty) => Progress { id, answers: vec![Answer::End], rest: None },
-        Err(error) => Progress { id, answers: vec![Answer::Error(error)], rest: None },
+        _ if !is_request => Progress { id, answers: Vec::new(), rest },
+        Ok(Reply::Value(payload)) => Progress { id, answers: vec![Answer::Value { payload, last: true }], rest },
+        Ok(Reply::Empty) => Progress { id, answers: vec![Answer::End], rest },
+        Err(error) => Progress { id, answers: vec![Answer::Error(error)], rest },
     }
 }
 
+/// What running handlers has come to.
+struct Ran {
+    outcome: HandlerResult,
+    /// The end of a stream that follows.
+    deadline: Option<Instant>,
+    /// Handlers that go on though their caller is answered.
+    unfinished: Option<BoxFuture<'static, ()>>,
+}
+
 /// Runs whoever answers to the pattern; `id` is a request's.
-async fn answer(entry: &RouteEntry, cx: ExecutionContext, id: Option<&[u8]>) -> HandlerResult {
+async fn answer(
+    entry: &RouteEntry,
+    cx: ExecutionContext,
+    id: Option<&Bytes>,
+    handler_timeout: Option<Duration>,
+) -> Ran {
     match (&entry.message, entry.events.as_slice()) {
-        (Some(route), _) if id.is_some() => call(route, cx, id).await,
-        (Some(route), []) => call(route, cx, None).await,
-        (_, [route]) => call(route, cx, id).await,
+        (Some(route), _) if id.is_some() => bounded(route, cx, id, handler_timeout).await,
+        (Some(route), []) => bounded(route, cx, None, handler_timeout).await,
+        (_, [route]) => bounded(route, cx, id, handler_timeout).await,
         (_, routes) => {
-            let calls = routes.iter().map(|route| async {
-                last_value(call(route, cx.clone().with_own_extensions(), id).await, route.pattern.route()).await
+            let calls = routes.iter().map(|route| {
+                let cx = cx.clone().with_own_extensions();
+                async move {
+                    let ran = bounded(route, cx, id, handler_timeout).await;
+                    let value = last_value(ran.outcome, route.pattern.route());
+                    let value = match ran.deadline {
+                        None => value.await,
+                        Some(deadline) => deadline::until(deadline, value).await.unwrap_or_else(|| Err(timed_out())),
+                    };
+                    (value, ran.unfinished)
+                }
             });
-            let outcomes = join_all(calls).await;
-            if id.is_some() { join(outcomes) } else { Ok(Reply::Empty) }
+            let (outcomes, unfinished): (Vec<_>, Vec<_>) = join_all(calls).await.into_iter().unzip();
+            let unfinished: Vec<_> = unfinished.into_iter().flatten().collect();
+            let unfinished = (!unfinished.is_empty()).then(|| join_all(unfinished).map(drop).boxed());
+            let outcome = if id.is_some() { join(outcomes) } else { Ok(Reply::Empty) };
+            Ran { outcome, deadline: None, unfinished }
         }
     }
 }
 
+/// Runs one handler for as long as it may run: up to the earlier of its caller's deadline and its own timeout, and with
+/// its caller, where it says so.
+async fn bounded(route: &Route, cx: ExecutionContext, id: Option<&Bytes>, handler_timeout: Option<Duration>) -> Ran {
+    let mut cx = cx.with_route(route);
+    if let Some(own) = route.limits.timeout.or(handler_timeout).and_then(|timeout| deadline::now().checked_add(timeout))
+    {
+        let end = cx.deadline().map_or(own, |deadline| deadline.min(own));
+        cx = cx.with_deadline(Some(end));
+    }
+    let deadline = cx.deadline();
+    let mut unfinished = None;
+    let outcome = match (route.limits.ending, deadline) {
+        (Ending::Completion, Some(deadline)) => {
+            match Box::pin(answered_by(deadline, route.clone(), cx, id.cloned())).await {
+                Ok(outcome) => outcome,
+                Err(running) => {
+                    unfinished = Some(running);
+                    Err(timed_out())
+                }
+            }
+        }
+        (Ending::Disconnect, _) if id.is_some() => Box::pin(with_caller(route, cx, id)).await,
+        (_, None) => call(route, cx, id).await,
+        (_, Some(deadline)) => match deadline::until(deadline, call(route, cx, id)).await {
+            Some(outcome) => in_time(outcome, deadline),
+            None => Err(dropped_at_deadline(route, id.is_some())),
+        },
+    };
+    Ran { outcome, deadline, unfinished }
+}
+
+/// A handler that runs to its end: the future it still is when its caller's time is over.
+async fn answered_by(
+    deadline: Instant,
+    route: Route,
+    cx: ExecutionContext,
+    id: Option<Bytes>,
+) -> Result<HandlerResult, BoxFuture<'static, ()>> {
+    let is_request = id.is_some();
+    let gone = Cancellation::of(&cx);
+    let (handler, pattern) = (route.handler, route.pattern.clone());
+    let calling = async move { call(&route, cx, id.as_ref()).await };
+    // What it calls does not inherit the deadline: that would end the work which is to be completed.
+    let mut calling = Box::pin(calling);
+    match tokio::time::timeout_at(deadline.into(), &mut calling).await {
+        Ok(outcome) => Ok(outcome),
+        // There is nobody to answer, so nothing to do but to go on.
+        Err(_) if gone.is_cancelled() => Ok(calling.await),
+        Err(_) => {
+            let pattern = pattern.route();
+            if is_request {
+                tracing::debug!(target: "nestrs::call", handler, pattern, "the deadline has passed; the handler runs on");
+            } else {
+                tracing::warn!(target: "nestrs::call", handler, pattern, "event handler takes too long; it runs on");
+            }
+            Err(Box::pin(async move {
+                let outcome = calling.await;
+                tracing::debug!(target: "nestrs::call", handler, ok = outcome.is_ok(), "a handler ended after its deadline");
+            }))
+        }
+    }
+}
+
+/// A handler that ends with its caller's connection.
+async fn with_caller(route: &Route, cx: ExecutionContext, id: Option<&Bytes>) -> HandlerResult {
+    let deadline = cx.deadline();
+    let gone = Cancellation::of(&cx);
+    let calling = async {
+        let calling = call(route, cx, id);
+        match deadline {
+            None => calling.await,
+            Some(deadline) => match deadline::until(deadline, calling).await {
+                Some(outcome) => in_time(outcome, deadline),
+                None => Err(dropped_at_deadline(route, true)),
+            },
+        }
+    };
+    tokio::select! {
+        biased;
+        outcome = calling => outcome,
+        () = gone.cancelled() => {
+            let pattern = route.pattern.route();
+            tracing::debug!(target: "nestrs::call", handler = route.handler, pattern, "the caller is gone; handler dropped");
+            Err(TransportError::withheld(ErrorKind::ConnectionClosed, "the caller is gone"))
+        }
+    }
+}
+
+/// What a handler called ends when it does itself, and may be the first to say so: that is the same failure.
+fn in_time(outcome: HandlerResult, deadline: Instant) -> HandlerResult {
+    match outcome {
+        Err(error) if error.kind() == ErrorKind::Timeout && deadline::has_passed(deadline) => {
+            Err(timed_out().with_source(error))
+        }
+        outcome => outcome,
+    }
+}
+
+/// For an event it is a failure of its handler, of which nobody else would hear.
+fn dropped_at_deadline(route: &Route, is_request: bool) -> TransportError {
+    let (handler, pattern) = (route.handler, route.pattern.route());
+    if is_request {
+        tracing::debug!(target: "nestrs::call", handler, pattern, "the deadline has passed; handler dropped");
+    } else {
+        tracing::warn!(target: "nestrs::call", handler, pattern, "event handler took too long and was dropped");
+    }
+    timed_out()
+}
+
 /// Runs one handler inside its stages and its span; whatever it does, the caller gets an answer.
-async fn call(route: &Route, cx: ExecutionContext, id: Option<&[u8]>) -> HandlerResult {
-    let cx = cx.with_route(route);
-    let span = Timed::call(&cx, id);
+async fn call(route: &Route, cx: ExecutionContext, id: Option<&Bytes>) -> HandlerResult {
+    let span = Timed::call(&cx, id.map(|id| &**id));
     let calling = AssertUnwindSafe(async { route.endpoint.call(&cx, cx.payload().clone()).await });
     let calling = pin!(calling.catch_unwind());
-    let outcome = span.drive(calling).await.unwrap_or_else(|panic| Err(panicked(&*panic)));
+    let outcome = span.drive(calling).await.unwrap_or_else(|panic| Err(TransportError::panicked(&*panic)));
     if let Err(error) = &outcome {
         span.enter(|| log_failure(error, cx.handler(), cx.declared_pattern(), id.is_some()));
     }
@@ -248,7 +436,14 @@ async fn call(route: &Route, cx: ExecutionContext, id: Option<&[u8]>) -> Handler
 
 /// What is withheld from the caller goes to the log; what the application said is the caller's business.
 pub(crate) fn log_failure(error: &TransportError, handler: &str, pattern: &str, is_request: bool) {
-    if error.is_withheld() {
+    if error.is_panic() {
+        // A panic a peer can cause it can cause a million times.
+        PANICS.pass(|suppressed| {
+            let suppressed = (suppressed > 0).then_some(suppressed);
+            let error = error.message_for_log();
+            tracing::error!(target: "nestrs::call", handler, pattern, error, suppressed, "handler failed");
+        });
+    } else if error.is_withheld() {
         let (error, source) = (error.message_for_log(), error.cause_for_log());
         tracing::error!(target: "nestrs::call", handler, pattern, error, source, "handler failed");
     } else if error.kind() == ErrorKind::InvalidPayload {
@@ -276,12 +471,7 @@ impl fmt::Display for LogText<'_> {
 
 /// A panic becomes one error reply.
 pub(crate) fn panicked(panic: &(dyn Any + Send)) -> TransportError {
-    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    TransportError::internal(format!("panicked: {}", text.unwrap_or("(no message)")))
-}
-
-fn timed_out() -> TransportError {
-    TransportError::new("Request timed out").with_kind(ErrorKind::Timeout)
+    TransportError::panicked(panic)
 }
 
 /// What one of several event handlers came to: `Ok(None)` when it gave no value at all, as an empty Observable does;
@@ -348,7 +538,7 @@ impl Stream {
             match next {
                 // Taken one too early, to see whether the one before it was the last.
                 Some(item) if answers.len() + 1 == STREAM_BUFFER => {
-                    let rest = Some(Call(self.next(Some(item), id.clone())));
+                    let rest = Some(Call::new(self.next(Some(item), id.clone())));
                     return Progress { id, answers, rest };
                 }
                 Some(Ok(payload)) => answers.push(Answer::Value { payload, last: false }),
@@ -368,7 +558,7 @@ impl Stream {
             match self.in_time().now_or_never() {
                 Some(ready) => next = ready,
                 None => {
-                    let rest = Some(Call(self.next(None, id.clone())));
+                    let rest = Some(Call::new(self.next(None, id.clone())));
                     return Progress { id, answers, rest };
                 }
             }
@@ -379,11 +569,10 @@ impl Stream {
     async fn in_time(&mut self) -> Option<Item> {
         match self.deadline {
             None => fenced_next(&mut self.items).await,
-            Some(deadline) if deadline <= Instant::now() => Some(Err(timed_out())),
-            Some(deadline) => match tokio::time::timeout_at(deadline.into(), fenced_next(&mut self.items)).await {
-                Ok(next) => next,
-                Err(_) => Some(Err(timed_out())),
-            },
+            Some(deadline) if deadline::has_passed(deadline) => Some(Err(timed_out())),
+            Some(deadline) => {
+                deadline::until(deadline, fenced_next(&mut self.items)).await.unwrap_or_else(|| Some(Err(timed_out())))
+            }
         }
     }
 }

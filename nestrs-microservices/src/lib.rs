@@ -11,6 +11,7 @@
 
 mod client;
 mod context;
+mod deadline;
 mod dispatcher;
 mod event_bus;
 #[cfg(feature = "test-util")]
@@ -32,6 +33,7 @@ pub use client::{
     AsyncClientConfig, ClientConfig, ClientProxy, ClientsModule, ClientsService, ContractClient, ReplyItems,
 };
 pub use context::{Cancellation, ConnectionContext, Peer};
+pub use deadline::{current_deadline, with_deadline};
 pub use dispatcher::{Call, Dispatcher, Inbound, Progress, TIMEOUT_METADATA};
 pub use event_bus::{
     Emitted, EventBus, EventBusModule, EventBusOptions, EventBusStats, EventOutcome, EventStream, FailureKind,

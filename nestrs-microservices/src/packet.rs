@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::io::Write as _;
 
 use bytes::Bytes;
 use nestrs_core::{Metadata, Payload, TransportError};
@@ -9,6 +10,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+use crate::dispatcher::TIMEOUT_METADATA;
 use crate::net::codec::{utf16_len, write_frame_header};
 
 /// What NestJS answers when nobody handles a pattern. A plain string, unlike every other error.
@@ -316,6 +318,15 @@ pub(crate) fn write_request(
         out.extend_from_slice(piece);
     }
     pieces.iter().map(|piece| piece.len()).sum()
+}
+
+/// `{"nestrs-timeout-ms":"29999"}`, written into `room`.
+pub(crate) fn timeout_metadata(room: &mut [u8; 48], milliseconds: u128) -> &str {
+    let mut rest = &mut room[..];
+    // Twenty digits would fit, which is longer than anybody waits.
+    let milliseconds = u64::try_from(milliseconds).unwrap_or(u64::MAX);
+    let written = write!(rest, "{{\"{TIMEOUT_METADATA}\":\"{milliseconds}\"}}").map(|()| 48 - rest.len());
+    written.ok().and_then(|len| std::str::from_utf8(&room[..len]).ok()).unwrap_or("{}")
 }
 
 /// A response as a client reads it.

@@ -1,14 +1,15 @@
 //! The two halves of a transport: calls out, and messages in.
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
-use nestrs_core::{ErrorKind, ExtraKind, Metadata, Pattern, Payload, TransportError, WildcardStyle};
+use nestrs_core::{ErrorKind, ExtraKind, Metadata, Pattern, Payload, Sent, TransportError, WildcardStyle};
 use serde_json::Value;
 
+use crate::deadline;
 use crate::dispatcher::Dispatcher;
 use crate::net::io::Listener;
 use crate::server_handle::ServerHandle;
@@ -44,14 +45,16 @@ pub trait Transport: Send + Sync + 'static {
     /// Emits an event to a canonical pattern.
     async fn emit_json(&self, pattern: &str, payload: Value) -> Result<(), TransportError>;
 
-    /// [`Transport::send_json`] without the detour through values. An absent payload is an answer without a value.
+    /// [`Transport::send_json`] without the detour through values. An absent payload is an answer without a value. By default
+    /// it ends with the timeout and the deadline of the options.
     async fn send_payload(
         &self,
         pattern: &Pattern,
         payload: Payload,
-        _options: &CallOptions,
+        options: &CallOptions,
     ) -> Result<Payload, TransportError> {
-        self.send_json(pattern.route(), payload.into_value()?).await.map(Payload::from_value)
+        let sending = self.send_json(pattern.route(), payload.into_value()?);
+        options.end(pattern, sending).await.map(Payload::from_value)
     }
 
     /// [`Transport::emit_json`] without the detour through values.
@@ -59,9 +62,9 @@ pub trait Transport: Send + Sync + 'static {
         &self,
         pattern: &Pattern,
         payload: Payload,
-        _options: &CallOptions,
+        options: &CallOptions,
     ) -> Result<(), TransportError> {
-        self.emit_json(pattern.route(), payload.into_value()?).await
+        options.end(pattern, self.emit_json(pattern.route(), payload.into_value()?)).await
     }
 
     /// Sends a request that may be answered by any number of values.
@@ -97,6 +100,41 @@ pub struct CallOptions {
     pub timeout: Option<Duration>,
     /// Strings to send beside the payload.
     pub metadata: Metadata,
+    /// When the call ends at the latest, whatever its timeout: what is left to the handler that makes it. A
+    /// [`ClientProxy`](crate::ClientProxy) sets it to [`current_deadline`](crate::current_deadline).
+    pub deadline: Option<Instant>,
+}
+
+impl CallOptions {
+    /// When a call that begins now ends, and how long that is: by its own timeout or else by `default`, and at its deadline
+    /// if that comes first. `None` when it may wait for ever.
+    #[must_use]
+    pub fn limit(&self, default: Option<Duration>) -> Option<(Instant, Duration)> {
+        let now = deadline::now();
+        let own = self.timeout.or(default).and_then(|timeout| Some((now.checked_add(timeout)?, timeout)));
+        match (own, self.deadline) {
+            (Some((end, timeout)), Some(deadline)) if end > deadline => {
+                Some((deadline, deadline.saturating_duration_since(now).min(timeout)))
+            }
+            (None, Some(deadline)) => Some((deadline, deadline.saturating_duration_since(now))),
+            (own, _) => own,
+        }
+    }
+
+    /// Ends a call of a transport that does not itself.
+    async fn end<T>(
+        &self,
+        pattern: &Pattern,
+        calling: impl Future<Output = Result<T, TransportError>> + Send,
+    ) -> Result<T, TransportError> {
+        // A transport without timers may be called outside of a runtime.
+        let limit = self.limit(None).filter(|_| tokio::runtime::Handle::try_current().is_ok());
+        let Some((end, timeout)) = limit else { return calling.await };
+        tokio::time::timeout_at(end.into(), calling).await.unwrap_or_else(|_| {
+            let text = format!("`{}` was not answered within {timeout:?}", pattern.route());
+            Err(TransportError::withheld(ErrorKind::Timeout, text).with_sent(Sent::Maybe))
+        })
+    }
 }
 
 /// What state a client's connection is in (NestJS fact sheet, section 16, `status`).

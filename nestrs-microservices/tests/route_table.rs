@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use nestrs_core::{
-    BoxFuture, Endpoint, ExecutionContext, Extras, HandlerKind, HandlerResult, Pattern, Payload, Reply, Route,
-    Wildcard, WildcardStyle,
+    BoxFuture, Endpoint, ExecutionContext, Extras, HandlerKind, HandlerLimits, HandlerResult, Pattern, Payload, Reply,
+    Route, Wildcard, WildcardStyle,
 };
 use nestrs_microservices::RouteTable;
 use proptest::prelude::*;
@@ -38,6 +38,7 @@ fn routes(handlers: &[(HandlerKind, Vec<String>)]) -> Vec<Route> {
                 handler: name,
                 transports: &[],
                 extras: Extras::default(),
+                limits: HandlerLimits::default(),
                 endpoint: Arc::clone(&endpoint),
             });
         }

@@ -147,7 +147,7 @@ pub(crate) fn build_router(
         // Pipes are for payloads; what an extractor takes is its own affair.
         let stages = route.enhancers.chain().into_iter().filter(|entry| entry.kind != StageKind::Pipe);
         let chain = Chain::new(stages);
-        let mut layer = RouteLayer::new(route.method, &route.path, route.handler, route.metadata);
+        let mut layer = RouteLayer::new(route.method, &route.path, route.handler, route.metadata).within(route.timeout);
         if !chain.is_empty() {
             layer = layer.staged(route.enhancers);
         }

@@ -4,6 +4,7 @@ use std::any::Any;
 use std::fmt;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use axum::extract::{FromRequestParts, MatchedPath, Request};
 use axum::http::HeaderMap;
@@ -14,8 +15,8 @@ use axum::routing::MethodRouter;
 use futures_util::FutureExt;
 use nestrs_core::spans::Timed;
 use nestrs_core::{
-    Answer, ContextKind, Enhancers, ExecutionContext, Filters, FromContext, HandlerMetadata, Metadata, Payload, Reply,
-    Stages, TransportError, ValueMap,
+    Answer, ContextKind, Enhancers, ErrorKind, ExecutionContext, Filters, FromContext, HandlerMetadata, Metadata,
+    Payload, Reply, Stages, TransportError, ValueMap,
 };
 
 use super::refusal::accepted;
@@ -32,10 +33,15 @@ struct RouteInfo {
     metadata: Option<Arc<HandlerMetadata>>,
 }
 
+/// When a request ends at the latest, among its extensions.
+#[derive(Clone, Copy)]
+struct EndsAt(Instant);
+
 /// What stands around one route: its stages, where it has any, and outside of them what writes and logs its failures.
 pub(super) struct RouteLayer {
     info: Arc<RouteInfo>,
     stages: Option<Stages<(), (), ()>>,
+    timeout: Option<Duration>,
 }
 
 impl RouteLayer {
@@ -46,7 +52,14 @@ impl RouteLayer {
         metadata: Option<Arc<HandlerMetadata>>,
     ) -> Self {
         let pattern = format!("{method} {path}").into();
-        Self { info: Arc::new(RouteInfo { method, path: path.to_owned(), pattern, handler, metadata }), stages: None }
+        let info = RouteInfo { method, path: path.to_owned(), pattern, handler, metadata };
+        Self { info: Arc::new(info), stages: None, timeout: None }
+    }
+
+    /// Ends requests that take longer.
+    pub(super) fn within(mut self, timeout: Option<Duration>) -> Self {
+        self.timeout = timeout;
+        self
     }
 
     pub(super) fn staged(mut self, enhancers: Enhancers) -> Self {
@@ -68,17 +81,39 @@ impl RouteLayer {
         let info = &self.info;
         let mut span = Timed::request(info.method.as_str(), &info.path, None);
         request.extensions_mut().insert(Arc::clone(info));
-        let answering = AssertUnwindSafe(self.answer(request, next)).catch_unwind();
-        let outcome = span
-            .around(answering)
-            .await
-            .unwrap_or_else(|panic| Err(TransportError::internal(format!("panicked: {}", panic_text(&*panic)))));
+        let end = self.timeout.and_then(|timeout| tokio::time::Instant::now().checked_add(timeout));
+        if let Some(end) = end {
+            request.extensions_mut().insert(EndsAt(end.into_std()));
+        }
+        let answering = AssertUnwindSafe(self.answer_until(end, request, next)).catch_unwind();
+        let outcome = span.around(answering).await.unwrap_or_else(|panic| Err(TransportError::panicked(&*panic)));
         let response = match outcome {
             Ok(response) => response,
             Err(error) => span.enter(|| respond_error(&error, info.handler, &info.pattern)),
         };
         span.end_as(&response.status().as_u16());
         response
+    }
+
+    /// The answer, if it comes in time; what the handler calls inherits the end.
+    async fn answer_until(
+        &self,
+        end: Option<tokio::time::Instant>,
+        request: Request,
+        next: Next,
+    ) -> Result<Response, TransportError> {
+        let answering = self.answer(request, next);
+        let Some(end) = end else { return answering.await };
+        let answering = nestrs_microservices::with_deadline(end.into_std(), answering);
+        let timed_out = || TransportError::new("Request timed out").with_kind(ErrorKind::Timeout);
+        match tokio::time::timeout_at(end, answering).await {
+            // What the handler called ends when it does, and was the first to say so.
+            Ok(Err(error)) if error.kind() == ErrorKind::Timeout && end <= tokio::time::Instant::now() => {
+                Err(timed_out().with_source(error))
+            }
+            Ok(outcome) => outcome,
+            Err(_) => Err(timed_out()),
+        }
     }
 
     async fn answer(&self, mut request: Request, next: Next) -> Result<Response, TransportError> {
@@ -123,6 +158,7 @@ fn context(parts: &mut Parts) -> ExecutionContext {
     let pattern = info.map_or_else(|| pattern_of(parts), |info| Arc::clone(&info.pattern));
     let mut cx = ExecutionContext::new(ContextKind::Http, pattern, Payload::absent())
         .with_metadata(Some(metadata(&parts.headers)))
+        .with_deadline(parts.extensions.get().map(|EndsAt(end)| *end))
         .with_transport(Arc::new(parts.clone()));
     if let Some(info) = info {
         cx = cx.with_handler(info.handler).with_handler_metadata(info.metadata.clone());

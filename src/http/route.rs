@@ -3,6 +3,7 @@
 use std::any::TypeId;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::handler::Handler;
@@ -168,6 +169,7 @@ pub struct RouteDef<S> {
     mount: fn(ServiceSource<S>) -> MethodRouter,
     enhanced: Option<fn() -> EnhancerSpecs>,
     metadata: Option<fn() -> HandlerMetadata>,
+    timeout: Option<Duration>,
 }
 
 impl<S> RouteDef<S> {
@@ -179,7 +181,7 @@ impl<S> RouteDef<S> {
         name: &'static str,
         mount: fn(ServiceSource<S>) -> MethodRouter,
     ) -> Self {
-        Self { method, path, name, mount, enhanced: None, metadata: None }
+        Self { method, path, name, mount, enhanced: None, metadata: None, timeout: None }
     }
 
     /// Adds the stages written on it and on its block, from outside in.
@@ -193,6 +195,13 @@ impl<S> RouteDef<S> {
     #[must_use]
     pub const fn metadata(mut self, metadata: fn() -> HandlerMetadata) -> Self {
         self.metadata = Some(metadata);
+        self
+    }
+
+    /// Says how long it may take.
+    #[must_use]
+    pub const fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
         self
     }
 }
@@ -240,6 +249,7 @@ pub(super) struct MountedRoute {
     /// Those written on it and on its block.
     pub(super) enhancers: Enhancers,
     pub(super) metadata: Option<Arc<HandlerMetadata>>,
+    pub(super) timeout: Option<Duration>,
 }
 
 fn mount<B: HttpRoutes>(scope: &Scope) -> Result<Vec<MountedRoute>, ResolveError> {
@@ -255,6 +265,7 @@ fn mount<B: HttpRoutes>(scope: &Scope) -> Result<Vec<MountedRoute>, ResolveError
                 None => Enhancers::default(),
             },
             metadata: route.metadata.map(|metadata| Arc::new(metadata())),
+            timeout: route.timeout,
         })
     });
     mounted.collect()

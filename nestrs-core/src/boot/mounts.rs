@@ -106,6 +106,7 @@ impl Mounts {
                         handler: handler.name(),
                         transports: handler.transport_filter(),
                         extras: handler.given_extras(),
+                        limits: handler.limits(),
                         metadata: metadata.clone(),
                         chain: Arc::clone(&chain),
                         endpoint: Arc::clone(&endpoint),

@@ -78,9 +78,10 @@ fn row(controller: &Controller, method: &Method, route: &Route) -> TokenStream {
     }
     let enhanced = (!specs.is_empty()).then(|| quote!(.enhanced(|| __nest::EnhancerSpecs::default() #specs)));
     let metadata = stages::metadata(&controller.stages, &method.stages);
+    let timeout = method.limits.timeout(service);
     quote! {
         #(#cfgs)*
-        __nest::http::RouteDef::new(__nest::http::Method::#verb, #path, #name, #maker) #enhanced #metadata
+        __nest::http::RouteDef::new(__nest::http::Method::#verb, #path, #name, #maker) #enhanced #metadata #timeout
     }
 }
 

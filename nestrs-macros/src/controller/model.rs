@@ -8,6 +8,7 @@ use crate::attrs::{self, Stages};
 use crate::block;
 use crate::contract;
 use crate::diag::Errors;
+use crate::limits::{self, Limits};
 use crate::paths::{self, Nest};
 use crate::routes;
 
@@ -33,6 +34,8 @@ pub(crate) struct Method {
     pub(crate) others: Vec<Attribute>,
     pub(crate) routes: Vec<Route>,
     pub(crate) stages: Stages,
+    /// What ends it before it is done.
+    pub(crate) limits: Limits,
 }
 
 #[derive(Debug)]
@@ -90,6 +93,7 @@ impl Method {
         unread.extend(unreadable(&method.attrs));
         let reads_next = is_served || method.attrs.iter().any(|other| attrs::is_one_of(other, attrs::HANDLERS));
         let stages = Stages::take(&mut method.attrs, reads_next, errors);
+        let limits = take_limits(method, reads_next, errors);
         routes::check_route(&method.sig, reads_next, errors);
         if !reads_next {
             routes::strip_markers(&mut method.sig);
@@ -99,8 +103,29 @@ impl Method {
             path: path(&attribute, errors),
             attribute,
         });
-        Some(Self { routes: routes.collect(), stages, signature: method.sig.clone(), others: method.attrs.clone() })
+        let routes = routes.collect();
+        Some(Self { routes, stages, limits, signature: method.sig.clone(), others: method.attrs.clone() })
     }
+}
+
+/// Takes what ends a route, and leaves it where messages to the same method read it next. axum drops a route with its
+/// caller, whatever it says.
+fn take_limits(method: &mut ImplItemFn, reads_next: bool, errors: &mut Errors) -> Limits {
+    let mut ignored = Errors::default();
+    // Whoever reads next says what is wrong.
+    let limits = Limits::read(&method.attrs, if reads_next { &mut ignored } else { errors });
+    if let Some(complete) = limits.complete() {
+        errors.on(&complete.meta, limits::COMPLETE_ON_ROUTE);
+        attrs::take(&mut method.attrs, &["run_to_completion"]);
+    }
+    if reads_next {
+        return limits;
+    }
+    if let Some(cancel) = limits.cancel() {
+        errors.on(&cancel.meta, "an HTTP route ends with its caller as it is: leave this out");
+    }
+    attrs::take(&mut method.attrs, limits::LIMITS);
+    limits
 }
 
 fn unreadable(attributes: &[Attribute]) -> Vec<Attribute> {
@@ -112,6 +137,7 @@ fn report_idle_stages(method: &mut ImplItemFn, errors: &mut Errors) {
     if method.attrs.iter().any(|attribute| attrs::is_one_of(attribute, attrs::HANDLERS)) {
         return;
     }
+    limits::report_idle(&method.sig.ident, &mut method.attrs, "#[get(\"/…\")]", errors);
     for attribute in attrs::take(&mut method.attrs, attrs::STAGES) {
         let name = &method.sig.ident;
         errors.on(&attribute, format_args!("`{name}` is no route, so nothing would run this: add `#[get(\"/…\")]`"));

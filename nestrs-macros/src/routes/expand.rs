@@ -98,11 +98,12 @@ fn row(handler: &Handler, routes: &Routes) -> TokenStream {
     });
     let (mount, arguments) = bind::mount(handler, service);
     let metadata = stages::metadata(&routes.stages, &handler.stages);
+    let limits = handler.limits.setters(service);
     quote! {
         #(#cfgs)*
         __nest::HandlerDef::#constructor(#patterns, #name, |mounting| {
             __nest::#mount(mounting, #arguments #(#lists),*, #method)
-        }) #setters #metadata
+        }) #setters #metadata #limits
     }
 }
 

@@ -8,6 +8,7 @@ use crate::attrs::{self, Stages};
 use crate::block;
 use crate::contract;
 use crate::diag::Errors;
+use crate::limits::{self, Limits};
 use crate::paths::{self, Nest};
 use crate::pattern::{self, Options, Pattern};
 use crate::types;
@@ -60,6 +61,8 @@ pub(crate) struct Handler {
     /// What follows them.
     pub(crate) options: Options,
     pub(crate) stages: Stages,
+    /// What ends it before it is done.
+    pub(crate) limits: Limits,
     /// The attributes that stayed on the method.
     pub(crate) others: Vec<Attribute>,
     /// With `#[payload]` and its like still in place, as the user wrote it.
@@ -137,8 +140,10 @@ impl Handler {
             }
             Family::Micro => named(attribute, errors),
         };
+        let limits = take_limits(family, method, is_served, errors);
         let (signature, stages) = leave(method, is_served, errors);
-        Some(Self { kind, patterns, options, stages, others: method.attrs.clone(), signature, arguments, attributes })
+        let others = method.attrs.clone();
+        Some(Self { kind, patterns, options, stages, limits, others, signature, arguments, attributes })
     }
 }
 
@@ -149,6 +154,7 @@ impl Handler {
             errors.on(&attribute, "the contract has the pattern of this method: leave this out");
         }
         let arguments = argument::read(&method.sig, errors);
+        let limits = take_limits(Family::Micro, method, is_served, errors);
         let (signature, stages) = leave(method, is_served, errors);
         let others = method.attrs.clone();
         Self {
@@ -157,6 +163,7 @@ impl Handler {
             patterns: Vec::new(),
             options: Options::default(),
             stages,
+            limits,
             others,
             signature,
             arguments,
@@ -168,6 +175,35 @@ impl Handler {
         let is_payload = |argument: &&Argument| matches!(argument.source, Source::Payload | Source::RawPayload);
         self.arguments.iter().find(is_payload).map(|argument| &argument.ty)
     }
+}
+
+/// Takes what ends a handler, and leaves what others read: a block that serves a contract all of it, an HTTP route the
+/// timeout, and the event bus nothing.
+fn take_limits(family: Family, method: &mut ImplItemFn, is_served: bool, errors: &mut Errors) -> Limits {
+    let is_route = method.attrs.iter().any(|other| attrs::is_one_of(other, attrs::VERBS));
+    if family == Family::Bus {
+        let reads_next =
+            is_served || is_route || method.attrs.iter().any(|other| attrs::is_one_of(other, attrs::HANDLERS));
+        for attribute in if reads_next { Vec::new() } else { attrs::take(&mut method.attrs, limits::LIMITS) } {
+            let message = match attrs::name(&attribute).as_str() {
+                "handler_timeout" => {
+                    "the event bus has a limit for all subscribers: `EventBusOptions::handler_timeout`"
+                }
+                _ => "nobody waits for a subscriber of the event bus with a deadline or a connection: leave this out",
+            };
+            errors.on(&attribute.meta, message);
+        }
+        return Limits::default();
+    }
+    let limits = Limits::read(&method.attrs, errors);
+    if !is_served {
+        let read_next: &[&str] = if is_route { &["cancel_on_disconnect", "run_to_completion"] } else { limits::LIMITS };
+        attrs::take(&mut method.attrs, read_next);
+    }
+    if let (true, Some(complete)) = (is_route, limits.complete()) {
+        errors.on(&complete.meta, limits::COMPLETE_ON_ROUTE);
+    }
+    limits
 }
 
 /// Takes the stages and markers of a method, and its signature as it was written.
@@ -227,14 +263,12 @@ fn report_idle_stages(family: Family, method: &mut ImplItemFn, errors: &mut Erro
     if method.attrs.iter().any(elsewhere) {
         return;
     }
+    let add = format!("#[{}(\"…\")]", family.helpers()[0]);
+    limits::report_idle(&method.sig.ident, &mut method.attrs, &add, errors);
     for attribute in attrs::take(&mut method.attrs, attrs::STAGES) {
         errors.on(
             &attribute,
-            format_args!(
-                "`{}` is no handler, so nothing would run this: add `#[{}(\"…\")]`",
-                method.sig.ident,
-                family.helpers()[0]
-            ),
+            format_args!("`{}` is no handler, so nothing would run this: add `{add}`", method.sig.ident),
         );
     }
 }

@@ -13,6 +13,7 @@ use crate::pattern::{self, Member, Pattern, Value};
 use crate::signature;
 use crate::source::source;
 use crate::topic;
+use crate::types::Returned;
 
 pub(crate) fn validate(routes: &Routes, errors: &mut Errors) {
     if routes.contract.is_some() {
@@ -32,12 +33,24 @@ pub(crate) fn validate(routes: &Routes, errors: &mut Errors) {
             check_topics(&handler.patterns, errors);
             argument::check_no_header(&handler.signature, errors);
         }
+        check_limits(handler, errors);
         signature::check(&handler.signature, errors);
         for argument in &handler.arguments {
             argument::check(argument, errors);
         }
     }
     check_routes(&routes.handlers, errors);
+}
+
+/// What ends a handler must be something that can.
+fn check_limits(handler: &Handler, errors: &mut Errors) {
+    if let (Kind::Event, Some(cancel)) = (handler.kind, handler.limits.cancel()) {
+        let message = "nobody waits for the answer to an event: its emitter may be gone before the handler begins";
+        errors.on(&cancel.meta, message);
+    }
+    if let (true, Some(complete)) = (Returned::of(&handler.signature.output).is_stream, handler.limits.complete()) {
+        errors.on(&complete.meta, "a stream ends where nobody reads it: do what must be done in a task of its own");
+    }
 }
 
 /// One attribute says everything about a handler's patterns.

@@ -1,18 +1,20 @@
 //! The typed face of a transport.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_core::Stream;
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use nestrs_core::spans::Timed;
-use nestrs_core::{ErrorKind, Pattern, Payload, TransportError};
+use nestrs_core::{ErrorKind, Pattern, Payload, Sent, TransportError};
 use serde::{Deserialize, Serialize};
 
+use crate::deadline::{current_deadline, has_passed};
 use crate::transport::{CallOptions, ClientStatus, Transport};
 
 /// Calls a remote service (NestJS's `ClientProxy`). Clones share one connection.
@@ -78,8 +80,9 @@ impl ClientProxy {
     {
         let pattern = pattern.into();
         let payload = Payload::from_serialize(payload)?;
+        let options = self.options(&pattern)?;
         let mut span = Timed::client_call(self.name, pattern.route(), "send");
-        let sending = self.transport.send_payload(&pattern, payload, &self.options);
+        let sending = self.transport.send_payload(&pattern, payload, &options);
         let outcome = span.around(sending).await.and_then(|answer| decode(&answer, &pattern));
         span.end(&outcome);
         outcome
@@ -96,8 +99,9 @@ impl ClientProxy {
     {
         let pattern = pattern.into();
         let payload = Payload::from_serialize(payload)?;
+        let options = self.options(&pattern)?;
         let mut span = Timed::client_call(self.name, pattern.route(), "emit");
-        let outcome = span.around(self.transport.emit_payload(&pattern, payload, &self.options)).await;
+        let outcome = span.around(self.transport.emit_payload(&pattern, payload, &options)).await;
         span.end(&outcome);
         outcome
     }
@@ -119,11 +123,28 @@ impl ClientProxy {
     {
         let pattern = pattern.into();
         let payload = Payload::from_serialize(payload)?;
-        let items = self.transport.send_stream(&pattern, payload, &self.options).await?;
+        let options = self.options(&pattern)?;
+        let items = self.transport.send_stream(&pattern, payload, &options).await?;
+        let items = match options.deadline {
+            None => items,
+            Some(deadline) => ends_at(deadline, items, pattern.clone()),
+        };
         Ok(ReplyItems(items.map(move |item| item.and_then(|payload| decode(&payload, &pattern))).boxed()))
     }
 
-    /// The same client with another timeout for its calls.
+    /// How a call that begins now goes out: no longer than the handler that makes it may take.
+    fn options(&self, pattern: &Pattern) -> Result<Cow<'_, CallOptions>, TransportError> {
+        let Some(inherited) = current_deadline() else { return Ok(Cow::Borrowed(&self.options)) };
+        if has_passed(inherited) {
+            return Err(out_of_time(pattern).with_sent(Sent::No));
+        }
+        let mut options = self.options.clone();
+        options.deadline = Some(inherited);
+        Ok(Cow::Owned(options))
+    }
+
+    /// The same client with another timeout for its calls. Inside a handler that has a deadline they end with that at the
+    /// latest ([`current_deadline`]).
     ///
     /// ```
     /// use std::sync::Arc;
@@ -198,6 +219,27 @@ fn decode<T: for<'de> Deserialize<'de>>(answer: &Payload, pattern: &Pattern) -> 
         let text = format!("the reply of `{}` {what}: {reason}", pattern.route());
         TransportError::withheld(ErrorKind::InvalidReply, text)
     })
+}
+
+fn out_of_time(pattern: &Pattern) -> TransportError {
+    let text = format!("`{}` was not answered before the deadline of the handler that called it", pattern.route());
+    TransportError::withheld(ErrorKind::Timeout, text)
+}
+
+/// The items that come before the deadline; the last one is an error if there would be more.
+fn ends_at(
+    deadline: Instant,
+    items: BoxStream<'static, Result<Payload, TransportError>>,
+    pattern: Pattern,
+) -> BoxStream<'static, Result<Payload, TransportError>> {
+    futures_util::stream::unfold(Some((items, pattern)), move |state| async move {
+        let (mut items, pattern) = state?;
+        match tokio::time::timeout_at(deadline.into(), items.next()).await {
+            Ok(item) => Some((item?, Some((items, pattern)))),
+            Err(_) => Some((Err(out_of_time(&pattern).with_sent(Sent::Maybe)), None)),
+        }
+    })
+    .boxed()
 }
 
 /// The values of one reply, as they arrive. An error is the last item.

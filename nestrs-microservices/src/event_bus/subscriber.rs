@@ -17,6 +17,7 @@ use tracing::{Instrument, Span};
 use super::bus::Hub;
 use super::event::ReceivedEvent;
 use super::report::{FailureKind, SubscriberFailure};
+use crate::deadline::{current_deadline, with_some_deadline};
 use crate::dispatcher::{log_failure, panicked};
 
 /// A queue that stays full is logged this often.
@@ -239,12 +240,14 @@ impl Subscriber {
         let subscriber = Arc::clone(self);
         let cut_off = running.hub.cut_off();
         let timeout = running.hub.options().handler_timeout;
+        // A publisher waits for it, perhaps in a handler of its own; who emits does not.
+        let inherited = current_deadline();
         Box::pin(async move {
             let timeout = timeout.filter(|_| Handle::try_current().is_ok());
             let name = Arc::clone(&event.name);
             let Target::Handler(call) = &subscriber.target else { unreachable!("streams are never run") };
             // A handler may panic before it has made its future.
-            let fenced = AssertUnwindSafe(async { call(event).await }).catch_unwind();
+            let fenced = AssertUnwindSafe(with_some_deadline(inherited, async { call(event).await })).catch_unwind();
             let bounded = async {
                 match timeout {
                     None => Some(fenced.await),

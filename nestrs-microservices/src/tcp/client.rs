@@ -1,5 +1,6 @@
 //! Calls over one multiplexed connection.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,14 +8,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use nestrs_core::{ErrorKind, Metadata, Pattern, Payload, Sent, TransportError};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 
 use crate::client::Waiter;
+use crate::dispatcher::TIMEOUT_METADATA;
 use crate::net::codec::{utf16_len, write_frame_header};
-use crate::packet::write_request;
-use crate::time::after;
+use crate::packet::{timeout_metadata, write_request};
 use crate::transport::{CallOptions, ClientStatus, Transport};
 
 use super::call_id::{id_text, next_id};
@@ -65,21 +66,29 @@ impl TcpTransport {
 impl Inner {
     /// `None` for a call that waits for ever.
     fn deadline(&self, options: &CallOptions) -> Option<(Instant, Duration)> {
-        let timeout = options.timeout.or(self.options.request_timeout)?;
-        Some((after(timeout)?, timeout))
+        options.limit(self.options.request_timeout).map(|(deadline, timeout)| (deadline.into(), timeout))
     }
 
-    /// The bytes of a request or event.
+    /// The bytes of a request or event; `left` is what a request tells of its deadline, in milliseconds.
     fn frame(
         &self,
         pattern: &str,
         payload: &Payload,
         metadata: &Metadata,
+        left: Option<u128>,
         id: Option<&str>,
     ) -> Result<Vec<u8>, TransportError> {
-        let metadata = (!metadata.is_empty()).then(|| {
-            Value::Object(metadata.iter().map(|(key, value)| (key.to_owned(), value.into())).collect()).to_string()
-        });
+        let mut room = [0; 48];
+        let metadata: Option<Cow<'_, str>> = match left {
+            None if metadata.is_empty() => None,
+            Some(left) if metadata.is_empty() => Some(timeout_metadata(&mut room, left).into()),
+            left => {
+                let mut all: Map<_, _> = metadata.iter().map(|(key, value)| (key.to_owned(), value.into())).collect();
+                // What the caller has set itself is meant.
+                left.map(|left| all.entry(TIMEOUT_METADATA).or_insert_with(|| left.to_string().into()));
+                Some(Value::Object(all).to_string().into())
+            }
+        };
         let data = payload.json();
         let mut frame = Vec::with_capacity(pattern.len() + data.len() + 80);
         let mut len = write_request(&mut frame, pattern, &data, metadata.as_deref(), id);
@@ -114,7 +123,15 @@ impl Inner {
         let place = self.place().await?;
         let link = self.dialler.link(deadline).await?;
         let id = next_id();
-        let frame = self.frame(&pattern.json(), payload, &options.metadata, Some(&id_text(id)))?;
+        // A stream is as long as it is: its timeout is for each item.
+        let end = if matches!(waiter, Waiter::One(_)) { deadline } else { options.deadline.map(Instant::from) };
+        let left = end.map(|end| end.saturating_duration_since(Instant::now()));
+        if left.is_some_and(|left| left.is_zero()) {
+            return Err(timed_out(pattern, Duration::ZERO).with_sent(Sent::No));
+        }
+        // Rounded up: our own timer is the first to fire, and says that it was a timeout.
+        let left = left.filter(|_| self.options.send_deadline).map(|left| left.as_millis() + 1);
+        let frame = self.frame(&pattern.json(), payload, &options.metadata, left, Some(&id_text(id)))?;
         let in_flight = InFlight { link, id, _place: place };
         in_flight.link.submit(&frame, Some((id, waiter))).await?;
         Ok(in_flight)
@@ -184,7 +201,7 @@ impl Transport for TcpTransport {
         let emitting = async {
             let _place = self.shared.place().await?;
             let link = self.shared.dialler.link(limit.map(|(deadline, _)| deadline)).await?;
-            let frame = self.shared.frame(&route, &payload, &options.metadata, None)?;
+            let frame = self.shared.frame(&route, &payload, &options.metadata, None, None)?;
             let span = link.submit(&frame, None).await?;
             link.written(span).await
         };

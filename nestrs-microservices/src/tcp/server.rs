@@ -162,7 +162,8 @@ impl TransportServer for TcpServer {
             log: LogLimit::per_second(1),
             limits: Arc::new(Limits::new(self.options, max_connections)),
         };
-        let dispatcher = dispatcher.counting(Arc::clone(&self.registry.counters));
+        let timeout = admission.limits.options.handler_timeout;
+        let dispatcher = dispatcher.counting(Arc::clone(&self.registry.counters)).with_handler_timeout(timeout);
         let outcome = accept_all(&mut *listener, &admission, &dispatcher, &shutdown).await;
         // The address is free again before the connections drain.
         drop(listener);

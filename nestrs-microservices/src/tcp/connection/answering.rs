@@ -65,8 +65,10 @@ impl Connection {
         };
         self.touch();
         // An answer that was replaced by an error is the last one.
-        let Some(call) = rest.filter(|_| all_queued) else { return };
+        let Some(call) = rest.filter(|rest| all_queued || rest.runs_on()) else { return };
         let place = Some(place.unwrap_or_else(|| self.limits.in_flight.enter()));
+        // One that runs on has been answered, and is not answered again when it is dropped.
+        let id = id.filter(|_| !call.runs_on());
         let flight = Flight { call, id, place };
         // It is asked for more when the socket has taken what it gave.
         if self.out.queued() > 0 && flight.id.is_some() {

@@ -120,6 +120,8 @@ struct Connection {
     reading: bool,
     /// When to look after a peer that is not being read.
     look_after: Option<Instant>,
+    /// When the last bytes came: with them came every whole frame in the buffer, since more is read once those are served.
+    received: Instant,
     /// When the last byte went in either direction. Kept only where there is an `idle_timeout`.
     active: Option<Instant>,
     /// Whose turn it is to be asked first.
@@ -182,6 +184,7 @@ impl Connection {
             progress: None,
             reading: true,
             look_after: None,
+            received: Instant::now(),
             active: options.idle_timeout.map(|_| Instant::now()),
             handlers_first: false,
             alarm: Alarm::default(),

@@ -45,7 +45,8 @@ impl Connection {
         });
         // Everything that is read passes here.
         if let Poll::Ready(Ok(read @ 1..)) = read {
-            self.meter.received(read, Instant::now());
+            self.received = Instant::now();
+            self.meter.received(read, self.received);
             self.touch();
         }
         read
@@ -185,12 +186,13 @@ impl Connection {
     fn dispatch(&self, packet: &Packet) -> Call {
         // The frame was checked to be UTF-8, and its members are slices of it.
         let pattern = packet.pattern.as_deref().and_then(|json| std::str::from_utf8(json).ok());
-        self.dispatcher.dispatch(Inbound {
+        let inbound = Inbound {
             route: pattern.and_then(Pattern::route_of),
             id: packet.id.clone(),
             payload: packet.payload.clone(),
             metadata: packet.metadata.clone(),
             transport: Arc::clone(&self.context) as _,
-        })
+        };
+        self.dispatcher.dispatch_received(inbound, Some(self.received.into_std()))
     }
 }

@@ -3,6 +3,7 @@ use std::future::poll_fn;
 use tokio::io::{AsyncWriteExt, DuplexStream};
 
 use crate::net::io::Plain;
+use crate::net::registry::Registry;
 use crate::tcp::TcpMicroserviceOptions;
 
 use super::*;
@@ -11,8 +12,9 @@ const NOBODY: &str = r#"31#{"pattern":"x","data":1,"id":1}"#;
 
 fn connection() -> (Connection, DuplexStream) {
     let (near, far) = tokio::io::duplex(1024 * 1024);
-    let limits = Arc::new(Limits::new(TcpMicroserviceOptions::default()));
-    let connection = Connection::new(Box::new(Plain(far)), ConnectionId(0), None, limits, Dispatcher::from_routes([]));
+    let limits = Arc::new(Limits::new(TcpMicroserviceOptions::default(), 1));
+    let meter = Arc::clone(&Registry::new("tcp").register(None).meter);
+    let connection = Connection::new(Box::new(Plain(far)), meter, limits, Dispatcher::from_routes([]));
     (connection, near)
 }
 

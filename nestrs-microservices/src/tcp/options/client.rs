@@ -49,6 +49,9 @@ pub struct TcpTransportOptions {
     /// Items of one stream that its reader has not taken yet. Default 1 024; one more ends the stream with
     /// [`ErrorKind::Overloaded`], so that a slow reader cannot hold up the other calls of the connection.
     pub stream_buffer: usize,
+    /// Whether each request says how long its caller waits, so that the server stops working for one who has gone on: in its
+    /// metadata, where NestJS 11 ignores it and NestJS 12 shows it to handlers. Default true. Events never say so.
+    pub send_deadline: bool,
     /// How a dead server is found. Default: within 30 s.
     pub keepalive: Keepalive,
     pub(in crate::tcp) serializer: Option<Arc<dyn PacketSerializer>>,
@@ -70,6 +73,7 @@ impl Default for TcpTransportOptions {
             pending_bytes: 64 * 1024 * 1024,
             max_frame_bytes: 64 * 1024 * 1024,
             stream_buffer: 1024,
+            send_deadline: true,
             keepalive: Keepalive::default(),
             serializer: None,
             deserializer: None,
@@ -114,6 +118,8 @@ impl TcpTransportOptions {
         max_frame_bytes: usize,
         /// Sets how many items of a stream may wait for its reader.
         stream_buffer: usize,
+        /// Sets whether requests say how long their callers wait.
+        send_deadline: bool,
         /// Sets how a dead server is found.
         keepalive: Keepalive,
     }
