@@ -307,6 +307,21 @@ impl TransportError {
         self.rest.sent
     }
 
+    /// Whether the request was surely not executed: nothing of it was sent, or the server said that it refused to run it
+    /// (`"executed": false` in its `err`). Such a call may be made again without asking what it does.
+    ///
+    /// ```
+    /// # use nestrs_core::{Sent, TransportError}; use serde_json::json;
+    /// assert!(TransportError::new("refused").with_sent(Sent::No).was_not_executed());
+    /// assert!(TransportError::from_wire(json!({ "message": "Service overloaded", "executed": false })).was_not_executed());
+    /// assert!(!TransportError::new("lost").with_sent(Sent::Maybe).was_not_executed());
+    /// ```
+    #[must_use]
+    pub fn was_not_executed(&self) -> bool {
+        let refused = self.rest.exact.as_ref().and_then(|err| err.get("executed")) == Some(&Value::Bool(false));
+        refused || self.rest.sent == Some(Sent::No)
+    }
+
     /// What a caller reads of the message: "Internal server error" where it is withheld.
     ///
     /// ```

@@ -28,7 +28,8 @@ mod time;
 mod transport;
 
 pub use client::{
-    AsyncClientConfig, ClientConfig, ClientProxy, ClientsModule, ClientsService, ContractClient, ReplyItems,
+    AsyncClientConfig, Backoff, ClientConfig, ClientProxy, ClientStats, ClientsModule, ClientsService, ContractClient,
+    ReplyItems,
 };
 pub use context::{Cancellation, ConnectionContext, ConnectionId, Peer};
 pub use dispatcher::{Call, Dispatcher, Inbound, Progress, TIMEOUT_METADATA};

@@ -9,6 +9,7 @@ use futures_util::stream::BoxStream;
 use nestrs_core::{ErrorKind, ExtraKind, Metadata, Pattern, Payload, TransportError, WildcardStyle};
 use serde_json::Value;
 
+use crate::client::ClientStats;
 use crate::dispatcher::Dispatcher;
 use crate::net::io::Listener;
 use crate::shutdown::Shutdown;
@@ -86,6 +87,16 @@ pub trait Transport: Send + Sync + 'static {
     fn status(&self) -> BoxStream<'static, ClientStatus> {
         futures_util::stream::empty().boxed()
     }
+
+    /// How long a call may take whose [`CallOptions::timeout`] says nothing; `None` for ever. Retries keep within it.
+    fn request_timeout(&self) -> Option<Duration> {
+        None
+    }
+
+    /// What it has counted. By default nothing.
+    fn stats(&self) -> ClientStats {
+        ClientStats::default()
+    }
 }
 
 /// How one call differs from the client's defaults.
@@ -96,6 +107,8 @@ pub struct CallOptions {
     pub timeout: Option<Duration>,
     /// Strings to send beside the payload.
     pub metadata: Metadata,
+    /// Somebody outside sees to it that the call is made again, so nobody inside does.
+    pub(crate) retried: bool,
 }
 
 /// What state a client's connection is in (NestJS fact sheet, section 16, `status`).
@@ -108,7 +121,8 @@ pub enum ClientStatus {
     Connecting,
     /// Calls go out at once.
     Connected,
-    /// There is no connection, for this reason; the next call dials anew.
+    /// There is no connection, for this reason. After a loss another is being dialled; one that could not be made the
+    /// first time is dialled by the next call.
     Disconnected(ErrorKind),
     /// Closed by its owner, for good.
     Closed,

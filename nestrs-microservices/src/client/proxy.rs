@@ -10,10 +10,12 @@ use futures_core::Stream;
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use nestrs_core::spans::Timed;
-use nestrs_core::{ErrorKind, Pattern, Payload, TransportError};
+use nestrs_core::{ErrorKind, Pattern, Payload, Sent, TransportError};
 use serde::{Deserialize, Serialize};
 
 use crate::transport::{CallOptions, ClientStatus, Transport};
+
+use super::stats::ClientStats;
 
 /// Calls a remote service (NestJS's `ClientProxy`). Clones share one connection.
 ///
@@ -77,10 +79,10 @@ impl ClientProxy {
         TRes: for<'de> Deserialize<'de> + Send,
     {
         let pattern = pattern.into();
-        let payload = Payload::from_serialize(payload)?;
+        let payload = written(payload)?;
         let mut span = Timed::client_call(self.name, pattern.route(), "send");
         let sending = self.transport.send_payload(&pattern, payload, &self.options);
-        let outcome = span.around(sending).await.and_then(|answer| decode(&answer, &pattern));
+        let outcome = span.around(sending).await.and_then(|answer| decode(&answer, &pattern)).map_err(honest);
         span.end(&outcome);
         outcome
     }
@@ -95,9 +97,10 @@ impl ClientProxy {
         TReq: Serialize + Send + Sync + ?Sized,
     {
         let pattern = pattern.into();
-        let payload = Payload::from_serialize(payload)?;
+        let payload = written(payload)?;
         let mut span = Timed::client_call(self.name, pattern.route(), "emit");
-        let outcome = span.around(self.transport.emit_payload(&pattern, payload, &self.options)).await;
+        let emitting = self.transport.emit_payload(&pattern, payload, &self.options);
+        let outcome = span.around(emitting).await.map_err(honest);
         span.end(&outcome);
         outcome
     }
@@ -118,9 +121,10 @@ impl ClientProxy {
         TRes: for<'de> Deserialize<'de> + Send + 'static,
     {
         let pattern = pattern.into();
-        let payload = Payload::from_serialize(payload)?;
-        let items = self.transport.send_stream(&pattern, payload, &self.options).await?;
-        Ok(ReplyItems(items.map(move |item| item.and_then(|payload| decode(&payload, &pattern))).boxed()))
+        let payload = written(payload)?;
+        let items = self.transport.send_stream(&pattern, payload, &self.options).await.map_err(honest)?;
+        let decoded = move |item: Result<Payload, _>| item.and_then(|item| decode(&item, &pattern)).map_err(honest);
+        Ok(ReplyItems(items.map(decoded).boxed()))
     }
 
     /// The same client with another timeout for its calls.
@@ -175,6 +179,12 @@ impl ClientProxy {
         self.transport.status()
     }
 
+    /// What it has counted: replies that came too late, connections lost, calls sent once more.
+    #[must_use]
+    pub fn stats(&self) -> ClientStats {
+        self.transport.stats()
+    }
+
     /// The name it was registered under; empty for one made by [`ClientProxy::new`].
     #[must_use]
     pub fn name(&self) -> &'static str {
@@ -187,6 +197,16 @@ impl fmt::Debug for ClientProxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientProxy").field("name", &self.name).finish_non_exhaustive()
     }
+}
+
+/// The payload as JSON, or an error that says that nothing was sent.
+fn written<T: Serialize + ?Sized>(payload: &T) -> Result<Payload, TransportError> {
+    Payload::from_serialize(payload).map_err(|error| error.with_sent(Sent::No))
+}
+
+/// Every error of a call says whether the request may have been sent; where a transport does not know, it may.
+fn honest(error: TransportError) -> TransportError {
+    if error.sent().is_some() { error } else { error.with_sent(Sent::Maybe) }
 }
 
 fn decode<T: for<'de> Deserialize<'de>>(answer: &Payload, pattern: &Pattern) -> Result<T, TransportError> {
