@@ -3,6 +3,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part of this")]
 
 pub mod contract;
+pub mod fake;
 pub mod http;
 pub mod node;
 pub mod program;
