@@ -65,7 +65,8 @@ async fn cl_1_refused_unresolvable_timed_out_and_tls_are_told_apart() {
     let hanging = TcpTransportOptions::to("127.0.0.1:1").connector(hanging);
     let timed_out = client(hanging.clone().connect_timeout(Duration::from_millis(30)));
     let not_waited_for = client(hanging.connect_wait(Duration::from_millis(30)));
-    let stranger = || async { Err::<TcpStream, _>(std::io::Error::new(std::io::ErrorKind::InvalidData, "UnknownIssuer")) };
+    let stranger =
+        || async { Err::<TcpStream, _>(std::io::Error::new(std::io::ErrorKind::InvalidData, "UnknownIssuer")) };
     let tls = client(TcpTransportOptions::to("[::1]:7").connector(Connector::new(stranger)));
     for (client, address, said) in [
         (refused, "tcp://127.0.0.1:", ": connection refused"),
