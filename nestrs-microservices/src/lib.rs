@@ -28,8 +28,8 @@ mod time;
 mod transport;
 
 pub use client::{
-    AsyncClientConfig, Backoff, ClientConfig, ClientProxy, ClientStats, ClientsModule, ClientsService, ContractClient,
-    ReplyItems,
+    AsyncClientConfig, Backoff, CircuitBreaker, CircuitOpen, ClientConfig, ClientProxy, ClientStats, ClientsModule,
+    ClientsService, ContractClient, ReplyItems, RetryPolicy,
 };
 pub use context::{Cancellation, ConnectionContext, ConnectionId, Peer};
 pub use dispatcher::{Call, Dispatcher, Inbound, Progress, TIMEOUT_METADATA};
@@ -47,7 +47,7 @@ pub use serializer::{PacketDeserializer, PacketSerializer};
 pub use serving::Serving;
 pub use shutdown::Shutdown;
 pub use tcp::{Overflow, TcpMicroserviceOptions, TcpServer, TcpTransport, TcpTransportOptions, default_host};
-pub use transport::{Bound, CallOptions, ClientStatus, MicroserviceOptions, Transport, TransportServer};
+pub use transport::{Bound, CallOptions, CircuitState, ClientStatus, MicroserviceOptions, Transport, TransportServer};
 
 /// What macros expand to. Not for people: anything here may change in any release.
 #[doc(hidden)]

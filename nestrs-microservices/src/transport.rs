@@ -88,6 +88,12 @@ pub trait Transport: Send + Sync + 'static {
         futures_util::stream::empty().boxed()
     }
 
+    /// What state its circuit is in, from now on. By default, where there is no
+    /// [`CircuitBreaker`](crate::CircuitBreaker), nothing.
+    fn circuit(&self) -> BoxStream<'static, CircuitState> {
+        futures_util::stream::empty().boxed()
+    }
+
     /// How long a call may take whose [`CallOptions::timeout`] says nothing; `None` for ever. Retries keep within it.
     fn request_timeout(&self) -> Option<Duration> {
         None
@@ -136,6 +142,27 @@ impl fmt::Display for ClientStatus {
             Self::Connected => "connected",
             Self::Disconnected(_) => "disconnected",
             Self::Closed => "closed",
+        })
+    }
+}
+
+/// What state a client's circuit is in; see [`CircuitBreaker`](crate::CircuitBreaker).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CircuitState {
+    /// Calls go out.
+    Closed,
+    /// Calls fail at once.
+    Open,
+    /// One call at a time goes out, to see how it ends.
+    HalfOpen,
+}
+
+impl fmt::Display for CircuitState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Closed => "closed",
+            Self::Open => "open",
+            Self::HalfOpen => "half-open",
         })
     }
 }
