@@ -199,6 +199,7 @@ impl Dialler {
     async fn dial_again(&self) -> Result<Arc<Link>, TransportError> {
         let began = Instant::now();
         let address = self.options.address();
+        let mut told = false;
         loop {
             let pause = self.options.backoff.pause(self.state().failures);
             tokio::time::sleep(pause).await;
@@ -224,7 +225,7 @@ impl Dialler {
             state.failures = state.failures.saturating_add(1);
             self.status.send_replace(ClientStatus::Disconnected(error.kind()));
             // An outage is one line, not one for each try.
-            if state.failures == 1 {
+            if !std::mem::replace(&mut told, true) {
                 tracing::warn!(target: "nestrs::client", address, %error, "cannot connect; trying on");
             } else {
                 tracing::debug!(target: "nestrs::client", address, %error, "cannot connect; trying on");
