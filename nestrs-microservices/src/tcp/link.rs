@@ -3,6 +3,7 @@
 use std::future::poll_fn;
 use std::io;
 use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 
@@ -24,6 +25,8 @@ use super::options::{Overflow, TcpTransportOptions};
 
 /// How much one read takes at most.
 const READ_MAX: usize = 16 * 1024;
+/// How often a connection that can no longer be written to is read from.
+const SALVAGED_READS_MAX: usize = 1024;
 
 /// What callers see of a connection.
 pub(super) struct Link {
@@ -32,6 +35,8 @@ pub(super) struct Link {
     /// Tells callers that bytes were written: those that wait for room, and those that wait for their own.
     progress: Notify,
     life: watch::Sender<Life>,
+    /// No more is queued. Set under the lock of `out`.
+    leaving: AtomicBool,
     pending_bytes: usize,
     overflow: Overflow,
 }
@@ -59,8 +64,6 @@ struct Out {
     flushed: u64,
     /// Set while the task has nothing to write.
     task: Option<Waker>,
-    /// No more is queued.
-    leaving: bool,
     /// The connection is to end, or has ended, for this reason.
     stopped: Option<TransportError>,
 }
@@ -85,6 +88,7 @@ impl Link {
             out: Mutex::default(),
             progress: Notify::new(),
             life: watch::Sender::new(Life::Open),
+            leaving: AtomicBool::new(false),
             pending_bytes: options.pending_bytes,
             overflow: options.overflow,
         });
@@ -96,6 +100,7 @@ impl Link {
             buffer: BytesMut::new(),
             decoder: NestDecoder::new(options.max_frame_bytes),
             half_frame: HalfFrame::new(options.frame_idle_timeout, options.min_frame_rate),
+            was_idle: true,
             counters: Arc::clone(counters),
             options: options.clone(),
         };
@@ -106,7 +111,7 @@ impl Link {
     /// True while it takes calls.
     pub(super) fn is_open(&self) -> bool {
         let out = self.out();
-        out.stopped.is_none() && !out.leaving
+        out.stopped.is_none() && !self.is_leaving()
     }
 
     /// Calls that wait for an answer.
@@ -118,18 +123,25 @@ impl Link {
     pub(super) fn forget(&self, id: u64) {
         self.pending.forget(id);
         // It may have been the last that the connection was there for.
-        let task = {
-            let mut out = self.out();
-            if out.leaving { out.task.take() } else { None }
-        };
-        if let Some(task) = task {
-            task.wake();
+        if self.is_leaving() {
+            let task = self.out().task.take();
+            if let Some(task) = task {
+                task.wake();
+            }
         }
+    }
+
+    fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::Acquire)
     }
 
     /// Takes no more calls. Those under way may still be answered.
     fn leave(&self) {
-        self.out().leaving = true;
+        {
+            // Under the lock: nobody who sees `false` there queues anything later.
+            let _out = self.out();
+            self.leaving.store(true, Ordering::Release);
+        }
         self.progress.notify_waiters();
         self.life.send_if_modified(|life| match life {
             Life::Open => {
@@ -150,7 +162,7 @@ impl Link {
                 if let Some(error) = &out.stopped {
                     return Err(error.clone().with_sent(Sent::No));
                 }
-                if out.leaving {
+                if self.is_leaving() {
                     return Err(lost("the server is shutting down").with_sent(Sent::No));
                 }
                 // A frame larger than the limit still goes out, alone.
@@ -262,6 +274,8 @@ struct Task {
     buffer: BytesMut,
     decoder: NestDecoder,
     half_frame: HalfFrame,
+    /// No call was under way when the task last had nothing to do.
+    was_idle: bool,
     counters: Arc<Counters>,
     options: TcpTransportOptions,
 }
@@ -279,21 +293,19 @@ impl Task {
     fn poll(&mut self, task: &mut Context<'_>) -> Poll<TransportError> {
         // Also while a write is pending: `close` must be able to wake a task whose peer does not read.
         self.link.out().task = Some(task.waker().clone());
+        // Where nothing was under way, the server may have said good-bye: what is not written yet is then surely not sent.
+        if std::mem::take(&mut self.was_idle)
+            && let Poll::Ready(ended) = self.poll_replies(task, 1)
+        {
+            return Poll::Ready(ended);
+        }
         loop {
-            // Read first: where the server has said good-bye already, what is not written yet was surely not sent.
-            let read = self.poll_read(task);
-            match read {
-                Poll::Ready(Ok(0)) => return Poll::Ready(lost("the server closed it")),
-                Poll::Ready(Ok(received)) => {
-                    if let Err(error) = self.deliver(received) {
-                        return Poll::Ready(error);
-                    }
+            let drained = match self.poll_write(task) {
+                Poll::Ready(Err(error)) => {
+                    // What the server had answered before can still be read.
+                    let _ = self.poll_replies(task, SALVAGED_READS_MAX);
+                    return Poll::Ready(lost(&error.to_string()));
                 }
-                Poll::Ready(Err(error)) => return Poll::Ready(lost(&error.to_string())),
-                Poll::Pending => {}
-            }
-            let idle = match self.poll_write(task) {
-                Poll::Ready(Err(error)) => return Poll::Ready(lost(&error.to_string())),
                 Poll::Ready(Ok(())) => true,
                 Poll::Pending => false,
             };
@@ -302,15 +314,40 @@ impl Task {
                 if let Some(reason) = &out.stopped {
                     return Poll::Ready(reason.clone());
                 }
-                out.leaving && idle && out.bytes.is_empty()
+                self.link.is_leaving() && drained && out.bytes.is_empty()
             };
             if leaving && self.link.pending.len() == 0 {
                 return Poll::Ready(lost("the server is shutting down"));
             }
-            if read.is_pending() {
-                ready!(self.half_frame.poll_late(task));
-                return Poll::Ready(lost("a reply did not arrive as a whole in time (`frame_idle_timeout`)"));
+            if let Poll::Ready(read) = self.poll_read(task) {
+                if let Err(ended) = self.take(read) {
+                    return Poll::Ready(ended);
+                }
+                continue;
             }
+            self.was_idle = self.link.pending.len() == 0;
+            ready!(self.half_frame.poll_late(task));
+            return Poll::Ready(lost("a reply did not arrive as a whole in time (`frame_idle_timeout`)"));
+        }
+    }
+
+    /// Reads up to so many times what is there; ready when the connection has ended.
+    fn poll_replies(&mut self, task: &mut Context<'_>, reads: usize) -> Poll<TransportError> {
+        for _ in 0..reads {
+            let read = ready!(self.poll_read(task));
+            if let Err(ended) = self.take(read) {
+                return Poll::Ready(ended);
+            }
+        }
+        Poll::Pending
+    }
+
+    /// What one read brought; an error when it was the last.
+    fn take(&mut self, read: io::Result<usize>) -> Result<(), TransportError> {
+        match read {
+            Ok(0) => Err(lost("the server closed it")),
+            Ok(received) => self.deliver(received),
+            Err(error) => Err(lost(&error.to_string())),
         }
     }
 
