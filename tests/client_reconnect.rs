@@ -2,9 +2,11 @@
 
 mod support;
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -13,7 +15,7 @@ use nestrs::microservices::net::io::Connector;
 use nestrs::microservices::{Backoff, ClientStatus, TcpTransportOptions, memory_pair};
 use nestrs::prelude::*;
 use serde_json::Value;
-use tokio::io::DuplexStream;
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::time::Instant;
 
 use support::contract::ContractModule;
@@ -353,6 +355,56 @@ async fn cl_4_what_was_queued_on_a_connection_that_is_gone_is_sent_on_the_next()
     let closed: Vec<_> = place.0.open.lock().unwrap().drain(..).collect();
     drop(closed);
     client.emit("x", &1).await.unwrap();
+    assert_eq!((client.stats().resent, client.stats().connections), (1, 2));
+}
+
+/// Half a connection: the server has said FIN, and what is written to it is taken all the same, as a kernel does.
+#[derive(Default)]
+struct HalfClosed {
+    fin: Arc<AtomicBool>,
+    taken: Arc<AtomicUsize>,
+}
+
+impl AsyncRead for HalfClosed {
+    fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
+        // Nobody is woken: the news has not come through yet.
+        if self.fin.load(Ordering::Relaxed) { Poll::Ready(Ok(())) } else { Poll::Pending }
+    }
+}
+
+impl AsyncWrite for HalfClosed {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
+        self.taken.fetch_add(bytes.len(), Ordering::Relaxed);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Where nothing was under way the client looks for a good-bye before it writes, so that it knows what was not sent.
+#[tokio::test(start_paused = true)]
+async fn cl_4_an_idle_connection_is_looked_at_before_it_is_written_to() {
+    let fin = Arc::new(AtomicBool::new(false));
+    let taken = Arc::new(AtomicUsize::new(0));
+    let (said, counted) = (Arc::clone(&fin), Arc::clone(&taken));
+    let dials = AtomicUsize::new(0);
+    let client = client(TcpTransportOptions::default().connector(Connector::new(move || {
+        let first = dials.fetch_add(1, Ordering::Relaxed) == 0;
+        let fin = if first { Arc::clone(&said) } else { Arc::default() };
+        let io = HalfClosed { fin, taken: if first { Arc::clone(&counted) } else { Arc::default() } };
+        async move { Ok(io) }
+    })));
+    client.emit("x", &1).await.unwrap();
+    let before = taken.load(Ordering::Relaxed);
+    fin.store(true, Ordering::Relaxed);
+    client.emit("x", &2).await.unwrap();
+    assert_eq!(taken.load(Ordering::Relaxed), before, "not a byte was given to the old one");
     assert_eq!((client.stats().resent, client.stats().connections), (1, 2));
 }
 
