@@ -358,28 +358,61 @@ async fn cl_4_what_was_queued_on_a_connection_that_is_gone_is_sent_on_the_next()
     assert_eq!((client.stats().resent, client.stats().connections), (1, 2));
 }
 
-/// Half a connection: the server has said FIN, and what is written to it is taken all the same, as a kernel does.
+/// A stream that does as it is told, and wakes nobody: the news of what it does has not come through yet.
+#[derive(Clone, Default)]
+struct Wire(Arc<WireState>);
+
 #[derive(Default)]
-struct HalfClosed {
-    fin: Arc<AtomicBool>,
-    taken: Arc<AtomicUsize>,
+struct WireState {
+    /// What can be read.
+    input: Mutex<Vec<u8>>,
+    /// What was written.
+    taken: Mutex<Vec<u8>>,
+    /// Reading finds the end; what is written is taken all the same, as a kernel does.
+    fin: AtomicBool,
+    /// Writing fails.
+    broken: AtomicBool,
+    /// What was written stays in a buffer of its own, as in TLS.
+    held: AtomicBool,
 }
 
-impl AsyncRead for HalfClosed {
-    fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
-        // Nobody is woken: the news has not come through yet.
-        if self.fin.load(Ordering::Relaxed) { Poll::Ready(Ok(())) } else { Poll::Pending }
+impl Wire {
+    fn taken(&self) -> String {
+        String::from_utf8(self.0.taken.lock().unwrap().clone()).unwrap()
+    }
+
+    /// A client whose first connection this is; later ones take what they are given.
+    fn client(&self) -> ClientProxy {
+        let wire = Mutex::new(Some(self.clone()));
+        client(TcpTransportOptions::default().connector(Connector::new(move || {
+            let next = wire.lock().unwrap().take().unwrap_or_default();
+            async move { Ok(next) }
+        })))
     }
 }
 
-impl AsyncWrite for HalfClosed {
+impl AsyncRead for Wire {
+    fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, chunk: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
+        let input = std::mem::take(&mut *self.0.input.lock().unwrap());
+        if input.is_empty() && !self.0.fin.load(Ordering::Relaxed) {
+            return Poll::Pending;
+        }
+        chunk.put_slice(&input);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Wire {
     fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
-        self.taken.fetch_add(bytes.len(), Ordering::Relaxed);
+        if self.0.broken.load(Ordering::Relaxed) {
+            return Poll::Ready(Err(std::io::ErrorKind::BrokenPipe.into()));
+        }
+        self.0.taken.lock().unwrap().extend_from_slice(bytes);
         Poll::Ready(Ok(bytes.len()))
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Poll::Ready(Ok(()))
+        if self.0.held.load(Ordering::Relaxed) { Poll::Pending } else { Poll::Ready(Ok(())) }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
@@ -390,22 +423,48 @@ impl AsyncWrite for HalfClosed {
 /// Where nothing was under way the client looks for a good-bye before it writes, so that it knows what was not sent.
 #[tokio::test(start_paused = true)]
 async fn cl_4_an_idle_connection_is_looked_at_before_it_is_written_to() {
-    let fin = Arc::new(AtomicBool::new(false));
-    let taken = Arc::new(AtomicUsize::new(0));
-    let (said, counted) = (Arc::clone(&fin), Arc::clone(&taken));
-    let dials = AtomicUsize::new(0);
-    let client = client(TcpTransportOptions::default().connector(Connector::new(move || {
-        let first = dials.fetch_add(1, Ordering::Relaxed) == 0;
-        let fin = if first { Arc::clone(&said) } else { Arc::default() };
-        let io = HalfClosed { fin, taken: if first { Arc::clone(&counted) } else { Arc::default() } };
-        async move { Ok(io) }
-    })));
+    let wire = Wire::default();
+    let client = wire.client();
     client.emit("x", &1).await.unwrap();
-    let before = taken.load(Ordering::Relaxed);
-    fin.store(true, Ordering::Relaxed);
+    let before = wire.taken();
+    wire.0.fin.store(true, Ordering::Relaxed);
     client.emit("x", &2).await.unwrap();
-    assert_eq!(taken.load(Ordering::Relaxed), before, "not a byte was given to the old one");
+    assert_eq!(wire.taken(), before, "not a byte was given to the old one");
     assert_eq!((client.stats().resent, client.stats().connections), (1, 2));
+}
+
+/// A server that answered and then broke has answered.
+#[tokio::test(start_paused = true)]
+async fn sd_3_a_reply_that_has_arrived_is_not_lost_with_the_connection() {
+    let wire = Wire::default();
+    let client = wire.client();
+    let answered = client.clone();
+    let answered = tokio::spawn(async move { answered.send::<_, u32>("x", &1).await });
+    while wire.taken().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let taken = wire.taken();
+    let id = &taken[taken.len() - 23..taken.len() - 2];
+    let bytes = support::raw::frame(&format!(r#"{{"response":5,"isDisposed":true,"id":"{id}"}}"#));
+    wire.0.input.lock().unwrap().extend_from_slice(bytes.as_bytes());
+    wire.0.broken.store(true, Ordering::Relaxed);
+    // What cannot be written shows that it is broken, and goes out on the next.
+    client.emit("x", &2).await.unwrap();
+    assert_eq!(answered.await.unwrap().unwrap(), 5);
+}
+
+/// A stream with a buffer of its own has not given the kernel what it has taken.
+#[tokio::test(start_paused = true)]
+async fn cl_8_emit_waits_for_a_stream_that_holds_back_what_it_was_given() {
+    let wire = Wire::default();
+    wire.0.held.store(true, Ordering::Relaxed);
+    let client = wire.client();
+    let short = client.with_timeout(Duration::from_secs(1));
+    let error = short.emit("x", &1).await.unwrap_err();
+    assert_eq!((error.kind(), error.sent()), (ErrorKind::Timeout, Some(Sent::Maybe)));
+    assert!(wire.taken().contains(r#""pattern":"x""#), "{}", wire.taken());
+    wire.0.held.store(false, Ordering::Relaxed);
+    client.emit("x", &2).await.unwrap();
 }
 
 /// Whatever a server does while it ends, each call ends in a reply or an error.
