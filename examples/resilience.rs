@@ -54,6 +54,7 @@ fn stock(address: &str) -> ClientConfig {
         .circuit_breaker(CircuitBreaker::default().min_calls(4).open_for(Duration::from_millis(300)))
 }
 
+#[expect(clippy::print_stdout, reason = "this program is read on a terminal")]
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let address = std::env::var("STOCK_ADDRESS").unwrap_or_else(|_| "127.0.0.1:3001".to_owned());
