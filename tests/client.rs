@@ -2,67 +2,27 @@
 
 mod support;
 
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use futures_util::future::join_all;
 use nestrs::Sent;
 use nestrs::microservices::net::io::{Accepted, Connector};
-use nestrs::microservices::{ClientStatus, TcpMicroserviceOptions, TcpTransport, TcpTransportOptions};
+use nestrs::microservices::{ClientStatus, Overflow, TcpMicroserviceOptions, TcpTransportOptions};
 use nestrs::prelude::*;
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 
 use support::contract::ContractModule;
+use support::fake::{FakeServer, client, id_of_next_request, read_frame, reply};
 use support::raw::{PATIENCE, frame};
 use support::{client_of, client_to, free_port, serve, serve_with};
-
-/// A server that a test plays by hand.
-struct FakeServer {
-    listener: TcpListener,
-    address: String,
-}
-
-impl FakeServer {
-    async fn bind() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap().to_string();
-        Self { listener, address }
-    }
-
-    fn options(&self) -> TcpTransportOptions {
-        TcpTransportOptions::to(&self.address)
-    }
-
-    async fn accept(&self) -> TcpStream {
-        tokio::time::timeout(PATIENCE, self.listener.accept()).await.expect("a client comes").unwrap().0
-    }
-}
-
-fn client(options: TcpTransportOptions) -> ClientProxy {
-    ClientProxy::new(Arc::new(TcpTransport::new(options)))
-}
-
-/// Reads one frame and gives its body.
-async fn read_frame(socket: &mut TcpStream) -> Value {
-    let mut header = Vec::new();
-    loop {
-        match socket.read_u8().await.unwrap() {
-            b'#' => break,
-            digit => header.push(digit),
-        }
-    }
-    let mut body = vec![0; String::from_utf8(header).unwrap().parse().unwrap()];
-    socket.read_exact(&mut body).await.unwrap();
-    serde_json::from_slice(&body).unwrap()
-}
-
-async fn id_of_next_request(socket: &mut TcpStream) -> String {
-    read_frame(socket).await["id"].as_str().expect("a request").to_owned()
-}
 
 #[tokio::test]
 async fn cl_1_concurrent_first_calls_share_one_dial() {
@@ -96,17 +56,33 @@ async fn cl_1_a_server_that_is_not_there_is_named_and_the_request_was_not_sent()
     assert_eq!(client.connect().await.unwrap_err().kind(), ErrorKind::Unavailable);
 }
 
+/// Each failure in its own words, each with the address, none of them sent.
 #[tokio::test]
-async fn cl_1_names_that_do_not_resolve_and_dials_that_hang_are_told_apart() {
-    let unknown = client_to("no-such-host.invalid:3000").send::<_, Value>("echo", &1).await.unwrap_err();
-    assert_eq!(unknown.kind(), ErrorKind::Unavailable);
-    assert!(!unknown.message.contains("refused"), "{unknown}");
-
+async fn cl_1_refused_unresolvable_timed_out_and_tls_are_told_apart() {
+    let refused = client_to(&FakeServer::bind().await.address);
+    let unresolvable = client_to("no-such-host.invalid:3000");
     let hanging = Connector::new(std::future::pending::<std::io::Result<TcpStream>>);
-    let options = TcpTransportOptions::default().connector(hanging).connect_wait(Duration::from_millis(30));
-    let error = client(options).send::<_, Value>("echo", &1).await.unwrap_err();
-    assert_eq!((error.kind(), error.sent()), (ErrorKind::Unavailable, Some(Sent::No)));
-    assert!(error.message.contains("in time"), "{error}");
+    let hanging = TcpTransportOptions::to("127.0.0.1:1").connector(hanging);
+    let timed_out = client(hanging.clone().connect_timeout(Duration::from_millis(30)));
+    let not_waited_for = client(hanging.connect_wait(Duration::from_millis(30)));
+    let stranger =
+        || async { Err::<TcpStream, _>(std::io::Error::new(std::io::ErrorKind::InvalidData, "UnknownIssuer")) };
+    let tls = client(TcpTransportOptions::to("[::1]:7").connector(Connector::new(stranger)));
+    for (client, address, said) in [
+        (refused, "tcp://127.0.0.1:", ": connection refused"),
+        (unresolvable, "tcp://no-such-host.invalid:3000", ": the name cannot be resolved"),
+        (timed_out, "tcp://127.0.0.1:1", ": the connection attempt timed out"),
+        (not_waited_for, "tcp://127.0.0.1:1", ": no connection in time"),
+        (tls, "tcp://[::1]:7", ": the TLS handshake failed: UnknownIssuer"),
+    ] {
+        let call = client.send::<_, Value>("echo", &1).await.unwrap_err();
+        let event = client.emit("echo", &1).await.unwrap_err();
+        for error in [call, event] {
+            assert_eq!((error.kind(), error.sent()), (ErrorKind::Unavailable, Some(Sent::No)), "{error}");
+            assert!(error.message.contains(address) && error.message.contains(said), "{error}");
+        }
+        assert_eq!(client.stats().pending, 0);
+    }
 }
 
 #[tokio::test]
@@ -134,35 +110,43 @@ async fn the_dial_is_tried_again_as_often_as_asked() {
     app.close().await;
 }
 
+/// The best of three rounds counts: others may be at work on the machine.
 #[tokio::test]
-async fn cl_2_a_lost_connection_fails_every_pending_call_at_once_and_the_next_call_dials_anew() {
+async fn cl_2_a_lost_connection_fails_ten_thousand_calls_at_once_and_the_next_call_is_served() {
+    const CALLS: usize = 10_000;
     let server = FakeServer::bind().await;
-    let client = client(server.options());
-    let calls: Vec<_> = (0..1000)
-        .map(|call| {
-            let client = client.clone();
-            tokio::spawn(async move { client.send::<_, Value>("hang", &call).await })
-        })
-        .collect();
-    let mut socket = server.accept().await;
-    for _ in 0..1000 {
-        read_frame(&mut socket).await;
+    let client = client(server.options().max_pending(CALLS));
+    let mut best = Duration::MAX;
+    for _ in 0..3 {
+        let calls: Vec<_> = (0..CALLS)
+            .map(|call| {
+                let client = client.clone();
+                tokio::spawn(async move { client.send::<_, Value>("hang", &call).await })
+            })
+            .collect();
+        let mut socket = server.accept().await;
+        for _ in 0..CALLS {
+            read_frame(&mut socket).await;
+        }
+        assert_eq!(client.stats().pending, CALLS);
+        let lost = Instant::now();
+        drop(socket);
+        for call in calls {
+            let error = call.await.unwrap().unwrap_err();
+            assert_eq!((error.kind(), error.sent()), (ErrorKind::ConnectionClosed, Some(Sent::Maybe)));
+        }
+        best = best.min(lost.elapsed());
+        assert_eq!(client.stats().pending, 0);
+        if best < Duration::from_millis(100) {
+            break;
+        }
     }
-    let lost = Instant::now();
-    drop(socket);
-    for call in calls {
-        let error = call.await.unwrap().unwrap_err();
-        assert_eq!((error.kind(), error.sent()), (ErrorKind::ConnectionClosed, Some(Sent::Maybe)));
-    }
-    assert!(lost.elapsed() < Duration::from_millis(500), "{:?}", lost.elapsed());
+    assert!(best < Duration::from_millis(500), "{best:?}");
 
     let next = tokio::spawn(async move { client.send::<_, u32>("echo", &7).await });
     let mut socket = server.accept().await;
     let id = id_of_next_request(&mut socket).await;
-    socket
-        .write_all(frame(&json!({"response": 7, "isDisposed": true, "id": id}).to_string()).as_bytes())
-        .await
-        .unwrap();
+    reply(&mut socket, &id, r#""response":7,"isDisposed":true"#).await;
     assert_eq!(next.await.unwrap().unwrap(), 7);
 }
 
@@ -214,6 +198,9 @@ async fn cl_7_hand_made_replies_are_read_as_nestjs_reads_them() {
         let seen = format!("{} {end}", Value::from(values)).replace(&id, "ID");
         assert_eq!(seen, expected, "{replies:?}");
     }
+    let stats = client.stats();
+    // Twice a second reply; twice an id that nobody knows, or none, and twice what is no packet.
+    assert_eq!((stats.late_replies, stats.unknown_replies, stats.pending), (2, 4, 0));
 }
 
 #[tokio::test]
@@ -231,15 +218,17 @@ async fn cl_12_a_hostile_server_ends_the_connection_and_nothing_more() {
 }
 
 #[tokio::test]
-async fn cl_6_a_call_times_out_and_a_late_reply_disturbs_nobody() {
+async fn cl_6_a_call_times_out_and_a_late_reply_is_counted_and_disturbs_nobody() {
     let app = serve::<ContractModule>().await;
     let client = client_of(&app);
     let hasty = client.with_timeout(Duration::from_millis(20));
     let error = hasty.send::<_, u64>("slow", &60).await.unwrap_err();
     assert_eq!((error.kind(), error.sent()), (ErrorKind::Timeout, Some(Sent::Maybe)));
     assert!(error.message.contains("`slow`") && error.message.contains("20ms"), "{error}");
+    assert_eq!((client.stats().pending, client.stats().late_replies), (0, 0));
     // Its reply comes while this one waits.
     assert_eq!(client.send::<_, u64>("slow", &90).await.unwrap(), 90);
+    assert_eq!((client.stats().late_replies, client.stats().unknown_replies), (1, 0));
     app.close().await;
 }
 
@@ -262,6 +251,70 @@ async fn cl_9_above_max_pending_calls_wait_their_turn() {
     app.close().await;
 }
 
+/// With `Reject` nobody waits: too many calls, and too many bytes that the server does not take.
+#[tokio::test]
+async fn cl_9_calls_above_a_limit_may_be_refused_at_once_instead() {
+    let server = FakeServer::narrow().await;
+    let options = server.options().overflow(Overflow::Reject);
+    let busy = client(options.clone().max_pending(1));
+    let first = busy.clone();
+    let first = tokio::spawn(async move { first.send::<_, u32>("echo", &1).await });
+    let mut socket = server.accept().await;
+    let id = id_of_next_request(&mut socket).await;
+    let started = Instant::now();
+    let error = busy.send::<_, u32>("echo", &2).await.unwrap_err();
+    assert_eq!((error.kind(), error.sent()), (ErrorKind::Overloaded, Some(Sent::No)));
+    assert!(error.message.contains("`max_pending`"), "{error}");
+    assert_eq!(busy.emit("echo", &2).await.unwrap_err().kind(), ErrorKind::Overloaded);
+    reply(&mut socket, &id, r#""response":1,"isDisposed":true"#).await;
+    assert_eq!(first.await.unwrap().unwrap(), 1);
+
+    let full = client(options.pending_bytes(100_000).request_timeout(Some(PATIENCE)));
+    full.connect().await.unwrap();
+    let _deaf = server.accept().await;
+    let payload = "x".repeat(90_000);
+    let mut emitting = Vec::new();
+    let error = loop {
+        let mut event = Box::pin({
+            let (full, payload) = (full.clone(), payload.clone());
+            async move { full.emit("x", &payload).await }
+        });
+        match tokio::time::timeout(Duration::from_millis(20), &mut event).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => break error,
+            Err(_) => emitting.push(event),
+        }
+    };
+    assert_eq!((error.kind(), error.sent()), (ErrorKind::Overloaded, Some(Sent::No)));
+    assert!(error.message.contains("`pending_bytes`"), "{error}");
+    assert!(started.elapsed() < PATIENCE);
+}
+
+/// A call that waits for room among the bytes waits for its own timeout at most, and nothing of it is sent.
+#[tokio::test]
+async fn cl_9_above_pending_bytes_calls_wait_up_to_their_deadline() {
+    let server = FakeServer::narrow().await;
+    let client = client(server.options().pending_bytes(1_000_000));
+    client.connect().await.unwrap();
+    let mut deaf = server.accept().await;
+    let payload = "x".repeat(900_000);
+    let hasty = client.with_timeout(Duration::from_millis(100));
+    let error = loop {
+        if let Err(error) = hasty.send::<_, Value>("x", &payload).await
+            && error.sent() == Some(Sent::No)
+        {
+            break error;
+        }
+    };
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    // What was queued goes out whole, and what was not leaves no trace.
+    let last = client.clone();
+    let last = tokio::spawn(async move { last.emit("last", &1).await });
+    while read_frame(&mut deaf).await["pattern"] != "last" {}
+    last.await.unwrap().unwrap();
+    assert_eq!(client.stats().pending, 0);
+}
+
 #[tokio::test]
 async fn cl_10_a_dropped_call_is_forgotten_and_frees_its_place() {
     let app = serve::<ContractModule>().await;
@@ -272,6 +325,63 @@ async fn cl_10_a_dropped_call_is_forgotten_and_frees_its_place() {
     }
     assert_eq!(client.send::<_, u32>("echo", &1).await.unwrap(), 1);
     app.close().await;
+}
+
+#[tokio::test]
+async fn cl_8_emit_returns_when_the_kernel_has_the_whole_frame_and_not_before() {
+    let server = FakeServer::narrow().await;
+    let client = client(server.options());
+    client.connect().await.unwrap();
+    let mut deaf = server.accept().await;
+    // More than the buffers between here and there hold.
+    let event = "x".repeat(8 * 1024 * 1024);
+    let emitting = client.clone();
+    let mut emitting = tokio::spawn(async move { emitting.emit("big", &event).await });
+    assert!(tokio::time::timeout(Duration::from_millis(200), &mut emitting).await.is_err(), "nobody has read it");
+    assert_eq!(read_frame(&mut deaf).await["pattern"], "big");
+    emitting.await.unwrap().unwrap();
+
+    // And it is no proof of handling: the server may die without ever reading it.
+    client.emit("small", &1).await.unwrap();
+    drop(deaf);
+}
+
+/// Futures are dropped after every number of polls, others go on; the server sees whole frames and nothing else.
+#[tokio::test]
+async fn cl_10_a_call_may_be_dropped_at_any_await_and_frames_stay_whole() {
+    let server = FakeServer::bind().await;
+    let client = client(server.options().max_pending(2).pending_bytes(60_000));
+    let payload = "x".repeat(20_000);
+    let dropping = client.clone();
+    let dropped = tokio::spawn(async move {
+        for polls in 0..200 {
+            let mut call = pin!(dropping.send::<_, Value>("dropped", &payload));
+            let mut event = pin!(dropping.emit("dropped", &payload));
+            for _ in 0..=polls % 10 {
+                let both = poll_fn(|task| {
+                    let done = call.as_mut().poll(task).is_ready() || event.as_mut().poll(task).is_ready();
+                    Poll::Ready(done)
+                });
+                if both.await {
+                    break;
+                }
+                tokio::task::yield_now().await;
+            }
+        }
+        dropping.send::<_, u32>("last", &1).await
+    });
+    let mut socket = server.accept().await;
+    let id = loop {
+        // Fails on anything that is no whole frame.
+        let request = read_frame(&mut socket).await;
+        if request["pattern"] == "last" {
+            break request["id"].as_str().unwrap().to_owned();
+        }
+    };
+    assert_eq!(client.stats().pending, 1);
+    reply(&mut socket, &id, r#""response":3,"isDisposed":true"#).await;
+    assert_eq!(dropped.await.unwrap().unwrap(), 3);
+    assert_eq!(client.stats().pending, 0);
 }
 
 #[tokio::test]

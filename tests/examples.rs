@@ -132,6 +132,24 @@ async fn wildcards_stand_for_many_subjects() {
     );
 }
 
+#[tokio::test]
+async fn resilience_outlives_a_service_that_is_slow_then_away_then_back() {
+    let port = free_port().await;
+    let child = start("resilience", &[("STOCK_ADDRESS", &format!("127.0.0.1:{port}"))]);
+    let output = tokio::time::timeout(PATIENCE, child.wait_with_output()).await.expect("it ends in time").unwrap();
+    let expected = [
+        "hasty: Timeout, sent Some(Maybe)",
+        "patient: 7",
+        "unicorn: there are no unicorns",
+        "away: circuit open: too many calls of `STOCK` have failed, sent Some(No)",
+        "fallback: 0",
+        "back: 7",
+        "connections: 2, lost: 1",
+    ];
+    assert_eq!(String::from_utf8(output.stdout).unwrap().lines().collect::<Vec<_>>(), expected);
+    assert!(output.status.success());
+}
+
 /// What a program that ends by itself has printed.
 async fn output_of(example: &str) -> String {
     let child = start(example, &[]);

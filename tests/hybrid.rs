@@ -355,5 +355,5 @@ async fn sd_2_close_returns_when_the_grace_period_is_over_whatever_handlers_do()
     assert!(started.elapsed() < Duration::from_millis(1100), "{:?}", started.elapsed());
     let error = pending.await.unwrap().unwrap_err();
     assert_eq!((error.kind(), error.message.as_str()), (ErrorKind::Remote, "Service is shutting down"));
-    assert!(!error.is_not_executed(), "it had begun");
+    assert!(!error.was_not_executed(), "it had begun");
 }

@@ -179,8 +179,8 @@ impl TransportError {
     /// # use nestrs_core::{ErrorKind, TransportError};
     /// let error = TransportError::not_executed(ErrorKind::Overloaded, "Service overloaded");
     /// assert_eq!(error.to_wire_json(), r#"{"status":"error","message":"Service overloaded","executed":false}"#);
-    /// assert!(TransportError::from_wire(error.to_wire()).is_not_executed());
-    /// assert!(!TransportError::new("sold out").is_not_executed());
+    /// assert!(TransportError::from_wire(error.to_wire()).was_not_executed());
+    /// assert!(!TransportError::new("sold out").was_not_executed());
     /// ```
     #[must_use]
     pub fn not_executed(kind: ErrorKind, message: impl Into<String>) -> Self {
@@ -190,8 +190,7 @@ impl TransportError {
     }
 
     /// True for a [`TransportError::not_executed`], also when it came over the wire.
-    #[must_use]
-    pub fn is_not_executed(&self) -> bool {
+    fn says_not_executed(&self) -> bool {
         let told = |exact: &Value| exact.get("executed") == Some(&Value::Bool(false));
         self.rest.not_executed || self.rest.exact.as_ref().is_some_and(told)
     }
@@ -373,6 +372,20 @@ impl TransportError {
     #[must_use]
     pub fn sent(&self) -> Option<Sent> {
         self.rest.sent
+    }
+
+    /// Whether the request was surely not executed: nothing of it was sent, or the server said that it refused to run it
+    /// (`"executed": false` in its `err`). Such a call may be made again without asking what it does.
+    ///
+    /// ```
+    /// # use nestrs_core::{Sent, TransportError}; use serde_json::json;
+    /// assert!(TransportError::new("refused").with_sent(Sent::No).was_not_executed());
+    /// assert!(TransportError::from_wire(json!({ "message": "Service overloaded", "executed": false })).was_not_executed());
+    /// assert!(!TransportError::new("lost").with_sent(Sent::Maybe).was_not_executed());
+    /// ```
+    #[must_use]
+    pub fn was_not_executed(&self) -> bool {
+        self.says_not_executed() || self.rest.sent == Some(Sent::No)
     }
 
     /// What a caller reads of the message: "Internal server error" where it is withheld.

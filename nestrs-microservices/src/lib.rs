@@ -30,7 +30,8 @@ mod time;
 mod transport;
 
 pub use client::{
-    AsyncClientConfig, ClientConfig, ClientProxy, ClientsModule, ClientsService, ContractClient, ReplyItems,
+    AsyncClientConfig, Backoff, CircuitBreaker, CircuitOpen, ClientConfig, ClientProxy, ClientStats, ClientsModule,
+    ClientsService, ContractClient, ReplyItems, RetryPolicy,
 };
 pub use context::{Cancellation, ConnectionContext, Peer};
 pub use deadline::{current_deadline, with_deadline};
@@ -55,7 +56,7 @@ pub use server_handle::ServerHandle;
 pub use serving::Serving;
 pub use shutdown::Shutdown;
 pub use tcp::{Overflow, TcpMicroserviceOptions, TcpServer, TcpTransport, TcpTransportOptions, default_host};
-pub use transport::{Bound, CallOptions, ClientStatus, MicroserviceOptions, Transport, TransportServer};
+pub use transport::{Bound, CallOptions, CircuitState, ClientStatus, MicroserviceOptions, Transport, TransportServer};
 
 /// What macros expand to. Not for people: anything here may change in any release.
 #[doc(hidden)]

@@ -9,6 +9,7 @@ use futures_util::stream::BoxStream;
 use nestrs_core::{ErrorKind, ExtraKind, Metadata, Pattern, Payload, Sent, TransportError, WildcardStyle};
 use serde_json::Value;
 
+use crate::client::ClientStats;
 use crate::deadline;
 use crate::dispatcher::Dispatcher;
 use crate::net::io::Listener;
@@ -90,6 +91,22 @@ pub trait Transport: Send + Sync + 'static {
     fn status(&self) -> BoxStream<'static, ClientStatus> {
         futures_util::stream::empty().boxed()
     }
+
+    /// What state its circuit is in, from now on. By default, where there is no
+    /// [`CircuitBreaker`](crate::CircuitBreaker), nothing.
+    fn circuit(&self) -> BoxStream<'static, CircuitState> {
+        futures_util::stream::empty().boxed()
+    }
+
+    /// How long a call may take whose [`CallOptions::timeout`] says nothing; `None` for ever. Retries keep within it.
+    fn request_timeout(&self) -> Option<Duration> {
+        None
+    }
+
+    /// What it has counted. By default nothing.
+    fn stats(&self) -> ClientStats {
+        ClientStats::default()
+    }
 }
 
 /// How one call differs from the client's defaults.
@@ -103,6 +120,8 @@ pub struct CallOptions {
     /// When the call ends at the latest, whatever its timeout: what is left to the handler that makes it. A
     /// [`ClientProxy`](crate::ClientProxy) sets it to [`current_deadline`](crate::current_deadline).
     pub deadline: Option<Instant>,
+    /// Somebody outside sees to it that the call is made again, so nobody inside does.
+    pub(crate) retried: bool,
 }
 
 impl CallOptions {
@@ -147,7 +166,8 @@ pub enum ClientStatus {
     Connecting,
     /// Calls go out at once.
     Connected,
-    /// There is no connection, for this reason; the next call dials anew.
+    /// There is no connection, for this reason. After a loss another is being dialled; one that could not be made the
+    /// first time is dialled by the next call.
     Disconnected(ErrorKind),
     /// Closed by its owner, for good.
     Closed,
@@ -161,6 +181,27 @@ impl fmt::Display for ClientStatus {
             Self::Connected => "connected",
             Self::Disconnected(_) => "disconnected",
             Self::Closed => "closed",
+        })
+    }
+}
+
+/// What state a client's circuit is in; see [`CircuitBreaker`](crate::CircuitBreaker).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CircuitState {
+    /// Calls go out.
+    Closed,
+    /// Calls fail at once.
+    Open,
+    /// One call at a time goes out, to see how it ends.
+    HalfOpen,
+}
+
+impl fmt::Display for CircuitState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Closed => "closed",
+            Self::Open => "open",
+            Self::HalfOpen => "half-open",
         })
     }
 }

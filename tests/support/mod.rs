@@ -5,6 +5,7 @@
 pub mod clean;
 pub mod connection;
 pub mod contract;
+pub mod fake;
 pub mod http;
 pub mod node;
 pub mod process;

@@ -92,7 +92,7 @@ fn cl_4_a_refusal_is_not_passed_on_as_a_refusal_of_ones_own() {
     assert_eq!(refusal.to_wire(), wire);
     // This service has begun; only the one it asked has not.
     let remote = TransportError::from_wire(wire.clone());
-    assert!(remote.is_not_executed());
+    assert!(remote.was_not_executed());
     assert_eq!(remote.details, Some(wire.clone()));
     assert_eq!(remote.to_wire(), json!({"status": "error", "message": "Service overloaded"}));
     assert_eq!(TransportError::exact(wire.clone()).to_wire(), wire, "what an application says, it says");

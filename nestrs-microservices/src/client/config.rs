@@ -1,10 +1,18 @@
 //! A named client, before it is registered.
 
 use std::fmt;
+use std::future::Future;
 use std::sync::Arc;
+
+use nestrs_core::{Pattern, TransportError};
+use serde_json::Value;
 
 use crate::tcp::{TcpTransport, TcpTransportOptions};
 use crate::transport::Transport;
+
+use super::breaker::{Breaking, CircuitBreaker};
+use super::fallback::FallingBack;
+use super::retry::{RetryPolicy, Retrying};
 
 /// A transport under a name; what [`ClientsModule::register`](crate::ClientsModule::register) takes.
 ///
@@ -26,6 +34,35 @@ use crate::transport::Transport;
 /// let own = ClientConfig { name: "loopback", transport: Arc::new(Loopback) };
 /// # let _ = (built_in, own);
 /// ```
+///
+/// # Layers
+///
+/// A circuit breaker, retries and a fallback can be laid around any transport. Each wraps what is there, so the one named
+/// last is outermost; this is the order that most want:
+///
+/// ```
+/// use nestrs_microservices::{CircuitBreaker, ClientConfig, RetryPolicy, TcpTransportOptions};
+/// use serde_json::json;
+///
+/// let stock = ClientConfig::tcp("stock", TcpTransportOptions::to("127.0.0.1:3001"))
+///     .circuit_breaker(CircuitBreaker::default())
+///     .retry(RetryPolicy::idempotent())
+///     .fallback(|pattern, error| async move {
+///         match pattern.route() {
+///             "stock.count" => Ok(json!(0)),
+///             _ => Err(error),
+///         }
+///     });
+/// # let _ = stock;
+/// ```
+///
+/// ```text
+/// call ─▶ fallback ─▶ retry ─▶ circuit breaker ─▶ transport
+///         sees what   makes    counts each try,
+///         is left     tries    refuses them all while open
+/// ```
+///
+/// A retry does not try an open circuit again; the fallback is asked at once.
 #[derive(Clone)]
 pub struct ClientConfig {
     /// What the client is injected by: `#[inject("billing")]`, `ClientsService::expect("billing")`.
@@ -39,6 +76,31 @@ impl ClientConfig {
     #[must_use]
     pub fn tcp(name: &'static str, options: TcpTransportOptions) -> Self {
         Self { name, transport: Arc::new(TcpTransport::new(options)) }
+    }
+
+    /// Stops calling for a while when too many calls fail; see [`CircuitBreaker`]. All clients made from this configuration
+    /// share the circuit.
+    #[must_use]
+    pub fn circuit_breaker(self, breaker: CircuitBreaker) -> Self {
+        Self { name: self.name, transport: Arc::new(Breaking::new(self.name, self.transport, breaker)) }
+    }
+
+    /// Tries calls again that failed on their way. For services all of whose calls and events may be executed twice
+    /// without harm; else see [`ClientProxy::retry_idempotent`](crate::ClientProxy::retry_idempotent).
+    #[must_use]
+    pub fn retry(self, policy: RetryPolicy) -> Self {
+        Self { name: self.name, transport: Arc::new(Retrying::new(self.transport, policy, Arc::default())) }
+    }
+
+    /// Answers calls in the place of the service when it cannot be reached; see
+    /// [`ClientProxy::with_fallback`](crate::ClientProxy::with_fallback).
+    #[must_use]
+    pub fn fallback<F, Fut>(self, answer: F) -> Self
+    where
+        F: Fn(Pattern, TransportError) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Value, TransportError>> + Send + 'static,
+    {
+        Self { name: self.name, transport: Arc::new(FallingBack::new(self.transport, answer)) }
     }
 }
 

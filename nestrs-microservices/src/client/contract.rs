@@ -1,5 +1,6 @@
 //! What all clients of contracts have in common.
 
+use std::future::Future;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -8,8 +9,10 @@ use nestrs_core::{
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::proxy::{ClientProxy, ReplyItems};
+use super::retry::RetryPolicy;
 
 /// A client that `#[contract]` has generated: the typed face of one [`ClientProxy`]. Clones share its connection.
 ///
@@ -57,6 +60,28 @@ pub trait ContractClient: Injectable + Clone + From<ClientProxy> {
     #[must_use]
     fn with_metadata(&self, key: impl Into<String>, value: impl Into<String>) -> Self {
         Self::from(self.proxy().with_metadata(key, value))
+    }
+
+    /// The same client, for calls that may be executed twice without harm; see [`ClientProxy::retry_idempotent`].
+    #[must_use]
+    fn retry_idempotent(&self) -> Self {
+        Self::from(self.proxy().retry_idempotent())
+    }
+
+    /// The same client with calls that are tried again; see [`ClientProxy::with_retry`].
+    #[must_use]
+    fn with_retry(&self, policy: RetryPolicy) -> Self {
+        Self::from(self.proxy().with_retry(policy))
+    }
+
+    /// The same client with an answer for calls that cannot be made; see [`ClientProxy::with_fallback`].
+    #[must_use]
+    fn with_fallback<F, Fut>(&self, answer: F) -> Self
+    where
+        F: Fn(Pattern, TransportError) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Value, TransportError>> + Send + 'static,
+    {
+        Self::from(self.proxy().with_fallback(answer))
     }
 
     /// A provider of this client over the [`ClientProxy`] registered as `name`, whatever the contract says.

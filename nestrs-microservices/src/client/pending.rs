@@ -8,6 +8,9 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::packet::{NO_HANDLER, ResponseEvent};
 
+/// What a server says to calls that come while it ends; it does not run them.
+const SHUTTING_DOWN: &str = "Service is shutting down";
+
 /// The calls under way on one connection. Whoever waits is told exactly once.
 ///
 /// Invariant: an id is in `waiting` from before its packet is queued until its last response is taken, its caller is
@@ -27,8 +30,16 @@ struct State {
 pub(crate) enum Waiter {
     /// One value, or none.
     One(oneshot::Sender<Result<Payload, TransportError>>),
-    /// Any number of values.
-    Many(mpsc::Sender<Result<Payload, TransportError>>),
+    /// Any number of values, and perhaps an error after them. The error has a place of its own, so that no full buffer
+    /// can keep it from its reader.
+    Many(mpsc::Sender<Payload>, oneshot::Sender<TransportError>),
+}
+
+/// Whether somebody waited for a response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Settled {
+    Taken,
+    Nobody,
 }
 
 impl Pending {
@@ -50,49 +61,44 @@ impl Pending {
         self.lock().waiting.remove(&id);
     }
 
-    /// Hands a response to whoever waits for it. One that nobody waits for, or whose id is already answered, is
-    /// ignored: the first wins.
-    pub(crate) fn settle(&self, id: u64, event: ResponseEvent) {
-        let mut state = self.lock();
-        match event {
-            ResponseEvent::Value { payload, last: false } => match state.waiting.get(&id) {
-                Some((_, Waiter::Many(items))) => match items.try_send(Ok(payload)) {
-                    Ok(()) => {}
-                    Err(mpsc::error::TrySendError::Closed(_)) => _ = state.waiting.remove(&id),
-                    Err(mpsc::error::TrySendError::Full(_)) => {
-                        if let Some((_, waiter)) = state.waiting.remove(&id) {
-                            drop(state);
-                            let text = "the reader of the stream is too slow (`stream_buffer`)";
-                            waiter.fail(TransportError::withheld(ErrorKind::Overloaded, text));
-                        }
-                    }
-                },
-                // One value is enough for a caller that wants one; the rest of the stream is ignored.
-                Some((_, Waiter::One(_))) => Self::take(state, id, Ok(payload)),
-                None => {}
-            },
-            ResponseEvent::Value { payload, last: true } => Self::take(state, id, Ok(payload)),
-            ResponseEvent::Error(err) => Self::take(state, id, Err(remote_error(err))),
-            ResponseEvent::End => match state.waiting.remove(&id) {
-                Some((_, Waiter::One(waiter))) => {
-                    drop(state);
-                    let _ = waiter.send(Ok(Payload::absent()));
-                }
-                // Dropping the sender ends the stream.
-                Some((_, Waiter::Many(_))) | None => {}
-            },
-        }
+    pub(crate) fn len(&self) -> usize {
+        self.lock().waiting.len()
     }
 
-    /// Settles a call for good. The lock is released first: a waiter may run at once.
-    fn take(mut state: std::sync::MutexGuard<'_, State>, id: u64, outcome: Result<Payload, TransportError>) {
-        let waiter = state.waiting.remove(&id);
-        drop(state);
-        match waiter {
-            Some((_, Waiter::One(waiter))) => _ = waiter.send(outcome),
-            Some((_, Waiter::Many(items))) => last_item(items, outcome),
-            None => {}
+    /// Hands a response to whoever waits for it. One that nobody waits for, or whose id is already answered, is
+    /// ignored: the first wins.
+    pub(crate) fn settle(&self, id: u64, event: ResponseEvent) -> Settled {
+        let mut state = self.lock();
+        // One value is enough for a caller that wants one; the rest of the stream is ignored.
+        if let ResponseEvent::Value { last: false, .. } = &event
+            && let Some((_, Waiter::Many(items, _))) = state.waiting.get(&id)
+        {
+            let ResponseEvent::Value { payload, .. } = event else { return Settled::Taken };
+            let Err(refused) = items.try_send(payload) else { return Settled::Taken };
+            let waiter = state.waiting.remove(&id);
+            drop(state);
+            if let (mpsc::error::TrySendError::Full(_), Some((_, waiter))) = (refused, waiter) {
+                waiter.fail(too_slow());
+            }
+            return Settled::Taken;
         }
+        let waiter = state.waiting.remove(&id);
+        // A waiter may run at once.
+        drop(state);
+        let Some((_, waiter)) = waiter else { return Settled::Nobody };
+        match (waiter, event) {
+            (waiter, ResponseEvent::Error(err)) => waiter.fail(remote_error(err)),
+            (Waiter::One(waiter), ResponseEvent::Value { payload, .. }) => _ = waiter.send(Ok(payload)),
+            (Waiter::One(waiter), ResponseEvent::End) => _ = waiter.send(Ok(Payload::absent())),
+            // Dropping the senders ends the stream.
+            (Waiter::Many(items, end), ResponseEvent::Value { payload, .. }) => {
+                if let Err(mpsc::error::TrySendError::Full(_)) = items.try_send(payload) {
+                    let _ = end.send(too_slow());
+                }
+            }
+            (Waiter::Many(..), ResponseEvent::End) => {}
+        }
+        Settled::Taken
     }
 
     /// Fails every call that waits, and every later one. `sent` tells from where a request begins whether it may have
@@ -113,27 +119,44 @@ impl Pending {
     }
 }
 
-/// The one `err` that is not the application's, and none of our own callers' business.
+/// The `err`s that are not the application's, and none of our own callers' business. What a server says of a call that
+/// it did not run must not be passed on: the handler that made the call did run.
 fn remote_error(err: serde_json::Value) -> TransportError {
-    let nobody = err.as_str() == Some(NO_HANDLER);
+    let kind = if err.as_str() == Some(NO_HANDLER) {
+        Some(ErrorKind::NotFound)
+    } else if is_farewell(&err) {
+        Some(ErrorKind::Unavailable)
+    } else if is_not_executed(&err) {
+        Some(ErrorKind::Overloaded)
+    } else {
+        None
+    };
     let error = TransportError::from_wire(err).with_sent(Sent::Maybe);
-    if nobody { error.with_kind(ErrorKind::NotFound).withhold() } else { error }
+    match kind {
+        Some(kind) => error.with_kind(kind).withhold(),
+        None => error,
+    }
+}
+
+fn is_not_executed(err: &serde_json::Value) -> bool {
+    err.get("executed") == Some(&serde_json::Value::Bool(false))
+}
+
+/// True for what a server says that is about to end: new calls had better go elsewhere.
+pub(crate) fn is_farewell(err: &serde_json::Value) -> bool {
+    is_not_executed(err) && err.get("message").and_then(serde_json::Value::as_str) == Some(SHUTTING_DOWN)
+}
+
+fn too_slow() -> TransportError {
+    let text = "the reader of the stream is too slow (`stream_buffer`)";
+    TransportError::withheld(ErrorKind::Overloaded, text).with_sent(Sent::Maybe)
 }
 
 impl Waiter {
     fn fail(self, error: TransportError) {
         match self {
             Self::One(waiter) => _ = waiter.send(Err(error)),
-            Self::Many(items) => last_item(items, Err(error)),
+            Self::Many(_, end) => _ = end.send(error),
         }
-    }
-}
-
-/// Delivers the last item even when the buffer is full at this moment: an end must not be lost.
-fn last_item(items: mpsc::Sender<Result<Payload, TransportError>>, item: Result<Payload, TransportError>) {
-    if let Err(mpsc::error::TrySendError::Full(item)) = items.try_send(item)
-        && let Ok(runtime) = tokio::runtime::Handle::try_current()
-    {
-        runtime.spawn(async move { items.send(item).await });
     }
 }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -13,9 +14,14 @@ use futures_util::stream::BoxStream;
 use nestrs_core::spans::Timed;
 use nestrs_core::{ErrorKind, Pattern, Payload, Sent, TransportError};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::deadline::{current_deadline, has_passed};
-use crate::transport::{CallOptions, ClientStatus, Transport};
+use crate::transport::{CallOptions, CircuitState, ClientStatus, Transport};
+
+use super::fallback::FallingBack;
+use super::retry::{RetryBudget, RetryPolicy, Retrying};
+use super::stats::ClientStats;
 
 /// Calls a remote service (NestJS's `ClientProxy`). Clones share one connection.
 ///
@@ -43,6 +49,8 @@ pub struct ClientProxy {
     name: &'static str,
     transport: Arc<dyn Transport>,
     options: CallOptions,
+    /// Of all calls made with a retry policy, whichever that is.
+    retries: Arc<RetryBudget>,
 }
 
 impl ClientProxy {
@@ -53,7 +61,7 @@ impl ClientProxy {
     }
 
     pub(crate) fn named(name: &'static str, transport: Arc<dyn Transport>) -> Self {
-        Self { name, transport, options: CallOptions::default() }
+        Self { name, transport, options: CallOptions::default(), retries: Arc::default() }
     }
 
     /// Sends a request and waits for its answer. A reply of many values gives the first; see
@@ -79,11 +87,11 @@ impl ClientProxy {
         TRes: for<'de> Deserialize<'de> + Send,
     {
         let pattern = pattern.into();
-        let payload = Payload::from_serialize(payload)?;
+        let payload = written(payload)?;
         let options = self.options(&pattern)?;
         let mut span = Timed::client_call(self.name, pattern.route(), "send");
         let sending = self.transport.send_payload(&pattern, payload, &options);
-        let outcome = span.around(sending).await.and_then(|answer| decode(&answer, &pattern));
+        let outcome = span.around(sending).await.and_then(|answer| decode(&answer, &pattern)).map_err(honest);
         span.end(&outcome);
         outcome
     }
@@ -98,10 +106,11 @@ impl ClientProxy {
         TReq: Serialize + Send + Sync + ?Sized,
     {
         let pattern = pattern.into();
-        let payload = Payload::from_serialize(payload)?;
+        let payload = written(payload)?;
         let options = self.options(&pattern)?;
         let mut span = Timed::client_call(self.name, pattern.route(), "emit");
-        let outcome = span.around(self.transport.emit_payload(&pattern, payload, &options)).await;
+        let emitting = self.transport.emit_payload(&pattern, payload, &options);
+        let outcome = span.around(emitting).await.map_err(honest);
         span.end(&outcome);
         outcome
     }
@@ -122,14 +131,15 @@ impl ClientProxy {
         TRes: for<'de> Deserialize<'de> + Send + 'static,
     {
         let pattern = pattern.into();
-        let payload = Payload::from_serialize(payload)?;
+        let payload = written(payload)?;
         let options = self.options(&pattern)?;
-        let items = self.transport.send_stream(&pattern, payload, &options).await?;
+        let items = self.transport.send_stream(&pattern, payload, &options).await.map_err(honest)?;
         let items = match options.deadline {
             None => items,
             Some(deadline) => ends_at(deadline, items, pattern.clone()),
         };
-        Ok(ReplyItems(items.map(move |item| item.and_then(|payload| decode(&payload, &pattern))).boxed()))
+        let decoded = move |item: Result<Payload, _>| item.and_then(|item| decode(&item, &pattern)).map_err(honest);
+        Ok(ReplyItems(items.map(decoded).boxed()))
     }
 
     /// How a call that begins now goes out: no longer than the handler that makes it may take.
@@ -175,6 +185,66 @@ impl ClientProxy {
         client
     }
 
+    /// The same client, for calls that may be executed twice without harm: [`RetryPolicy::idempotent`].
+    ///
+    /// ```
+    /// # use nestrs_core::TransportError; use nestrs_microservices::ClientProxy;
+    /// async fn count(stock: &ClientProxy) -> Result<u32, TransportError> {
+    ///     stock.retry_idempotent().send("stock.count", &()).await
+    /// }
+    /// ```
+    #[must_use]
+    pub fn retry_idempotent(&self) -> Self {
+        self.with_retry(RetryPolicy::idempotent())
+    }
+
+    /// The same client with calls that are tried again as `policy` says. Its clones, and every other client made from the
+    /// same one, share one [budget](RetryPolicy); a policy of the client's configuration does not apply to these calls.
+    #[must_use]
+    pub fn with_retry(&self, policy: RetryPolicy) -> Self {
+        let mut client = self.clone();
+        client.transport = Arc::new(Retrying::new(client.transport, policy, Arc::clone(&client.retries)));
+        client
+    }
+
+    /// The same client with an answer for calls that fail because the service cannot be reached, does not answer in time,
+    /// or refuses to work ([`ErrorKind::Unavailable`], [`ErrorKind::ConnectionClosed`], [`ErrorKind::Timeout`],
+    /// [`ErrorKind::Overloaded`]). What the service answers is never replaced, and events have no answer. A stream that has
+    /// not brought an item yet becomes a stream of the one answer.
+    ///
+    /// `answer` may fail too, with the error it was given or another. How long it takes is up to it: the call's timeout is
+    /// over.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use nestrs_core::{ErrorKind, TransportError};
+    /// use nestrs_microservices::{ClientProxy, TcpTransport, TcpTransportOptions};
+    /// use serde_json::json;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), TransportError> {
+    /// # let address = { let l = std::net::TcpListener::bind("127.0.0.1:0").unwrap(); l.local_addr().unwrap().to_string() };
+    /// // Nobody listens there.
+    /// let stock = ClientProxy::new(Arc::new(TcpTransport::new(TcpTransportOptions::to(&address))));
+    /// let stock = stock.with_fallback(|_pattern, error| async move {
+    ///     assert_eq!(error.kind(), ErrorKind::Unavailable);
+    ///     Ok(json!(0))
+    /// });
+    /// let count: u32 = stock.send("stock.count", &()).await?;
+    /// assert_eq!(count, 0);
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn with_fallback<F, Fut>(&self, answer: F) -> Self
+    where
+        F: Fn(Pattern, TransportError) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Value, TransportError>> + Send + 'static,
+    {
+        let mut client = self.clone();
+        client.transport = Arc::new(FallingBack::new(client.transport, answer));
+        client
+    }
+
     /// Connects now rather than at the first call, to fail fast at start-up.
     ///
     /// # Errors
@@ -196,6 +266,19 @@ impl ClientProxy {
         self.transport.status()
     }
 
+    /// What state its [`CircuitBreaker`](crate::CircuitBreaker) is in: the present one first, then each later one. A reader
+    /// that is slower than the changes sees the latest. Ends with the client; without a breaker, at once.
+    #[must_use]
+    pub fn circuit(&self) -> BoxStream<'static, CircuitState> {
+        self.transport.circuit()
+    }
+
+    /// What it has counted: replies that came too late, connections lost, calls sent once more.
+    #[must_use]
+    pub fn stats(&self) -> ClientStats {
+        self.transport.stats()
+    }
+
     /// The name it was registered under; empty for one made by [`ClientProxy::new`].
     #[must_use]
     pub fn name(&self) -> &'static str {
@@ -208,6 +291,16 @@ impl fmt::Debug for ClientProxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientProxy").field("name", &self.name).finish_non_exhaustive()
     }
+}
+
+/// The payload as JSON, or an error that says that nothing was sent.
+fn written<T: Serialize + ?Sized>(payload: &T) -> Result<Payload, TransportError> {
+    Payload::from_serialize(payload).map_err(|error| error.with_sent(Sent::No))
+}
+
+/// Every error of a call says whether the request may have been sent; where a transport does not know, it may.
+fn honest(error: TransportError) -> TransportError {
+    if error.sent().is_some() { error } else { error.with_sent(Sent::Maybe) }
 }
 
 fn decode<T: for<'de> Deserialize<'de>>(answer: &Payload, pattern: &Pattern) -> Result<T, TransportError> {

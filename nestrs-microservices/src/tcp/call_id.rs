@@ -4,10 +4,16 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+static NEXT: AtomicU64 = AtomicU64::new(1);
+
 /// Ids are never used twice in a process.
 pub(super) fn next_id() -> u64 {
-    static NEXT: AtomicU64 = AtomicU64::new(1);
     NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+/// Whether this process ever gave the id to a call.
+pub(super) fn was_given(id: u64) -> bool {
+    (1..NEXT.load(Ordering::Relaxed)).contains(&id)
 }
 
 /// 21 lower-case hex digits, as NestJS's own ids are: five of this process, sixteen of the call.
@@ -36,13 +42,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_is_21_hex_digits_and_is_known_again() {
+    fn cl_6_an_id_is_21_hex_digits_never_used_again_and_known_again() {
         let id = next_id();
         let text = id_text(id);
         assert_eq!(text.len(), 21);
         assert!(text.bytes().all(|digit| digit.is_ascii_hexdigit() && !digit.is_ascii_uppercase()));
         assert_eq!(id_of(format!("\"{text}\"").as_bytes()), Some(id));
         assert_ne!(next_id(), id);
+        assert!(was_given(id) && !was_given(0) && !was_given(u64::MAX));
     }
 
     #[test]

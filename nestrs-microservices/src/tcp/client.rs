@@ -9,10 +9,10 @@ use async_trait::async_trait;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use nestrs_core::{ErrorKind, Metadata, Pattern, Payload, Sent, TransportError};
 use serde_json::{Map, Value};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, mpsc, oneshot};
 use tokio::time::Instant;
 
-use crate::client::Waiter;
+use crate::client::{ClientStats, Waiter};
 use crate::dispatcher::TIMEOUT_METADATA;
 use crate::net::codec::{utf16_len, write_frame_header};
 use crate::packet::{timeout_metadata, write_request};
@@ -20,14 +20,18 @@ use crate::transport::{CallOptions, ClientStatus, Transport};
 
 use super::call_id::{id_text, next_id};
 use super::dial::{Dialler, closed};
-use super::link::Link;
-use super::options::TcpTransportOptions;
+use super::link::{Link, lost};
+use super::options::{Overflow, TcpTransportOptions};
 
 /// The client half of the TCP transport.
 ///
 /// Nothing is dialled before the first call, unless [`Transport::connect`] is called. All calls share one connection;
-/// when it is lost every call under way fails at once, and the next call dials anew. Failed calls say whether their
-/// request may have been executed ([`TransportError::sent`]).
+/// when it is lost every call under way fails at once, and another is dialled until there is one
+/// ([`TcpTransportOptions::backoff`]). A server that says that it is shutting down is left in the same way, but for the
+/// calls that it still answers.
+///
+/// Failed calls say whether their request may have been executed ([`TransportError::sent`]). One that surely was not, for
+/// it was never sent or the server refused to run it, is sent once more by itself, within its own timeout.
 ///
 /// Clients in one process share nothing, so several may talk to one server over a connection each.
 pub struct TcpTransport {
@@ -41,7 +45,7 @@ struct Owner(Arc<Dialler>);
 
 impl Drop for Owner {
     fn drop(&mut self) {
-        self.0.end();
+        self.0.abandon();
     }
 }
 
@@ -94,7 +98,10 @@ impl Inner {
         let mut len = write_request(&mut frame, pattern, &data, metadata.as_deref(), id);
         if let Some(serializer) = &self.options.serializer {
             let body = frame.iter().position(|byte| *byte == b'#').map_or(0, |hash| hash + 1);
-            let wire = serializer.serialize(serde_json::from_slice(&frame[body..])?)?.to_string();
+            let packet = serde_json::from_slice(&frame[body..]).map_err(TransportError::from);
+            // Whatever the serializer thinks of it, nothing has been sent.
+            let packet = packet.and_then(|packet| serializer.serialize(packet));
+            let wire = packet.map_err(|error| error.with_sent(Sent::No))?.to_string();
             frame.clear();
             write_frame_header(&mut frame, utf16_len(wire.as_bytes()));
             frame.extend_from_slice(wire.as_bytes());
@@ -108,7 +115,17 @@ impl Inner {
 
     /// Waits for a free place among the calls under way.
     async fn place(&self) -> Result<OwnedSemaphorePermit, TransportError> {
-        Arc::clone(&self.calls).acquire_owned().await.map_err(|_| closed())
+        let calls = Arc::clone(&self.calls);
+        if self.options.overflow == Overflow::Wait {
+            return calls.acquire_owned().await.map_err(|_| closed());
+        }
+        calls.try_acquire_owned().map_err(|refused| match refused {
+            TryAcquireError::Closed => closed(),
+            TryAcquireError::NoPermits => {
+                let text = format!("{} calls are under way (`max_pending`)", self.options.max_pending);
+                TransportError::withheld(ErrorKind::Overloaded, text).with_sent(Sent::No)
+            }
+        })
     }
 
     /// Queues a request whose responses go to `waiter`.
@@ -147,7 +164,49 @@ struct InFlight {
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.link.pending().forget(self.id);
+        self.link.forget(self.id);
+    }
+}
+
+/// What is known of a call over all of its tries.
+struct Tries {
+    /// `Maybe` from the moment at which any of them was queued; back to `No` only when it turns out that not a byte of it
+    /// was sent.
+    sent: Sent,
+    again: bool,
+}
+
+impl Tries {
+    /// With `again`, a call that was surely not executed is sent once more.
+    fn new(options: &CallOptions) -> Self {
+        Self { sent: Sent::No, again: !options.retried }
+    }
+
+    /// How a try ended: with the outcome of the call, or with the reason to try once more.
+    fn judge<T>(
+        &mut self,
+        before: Sent,
+        outcome: Result<T, TransportError>,
+    ) -> Result<Result<T, TransportError>, TransportError> {
+        let Err(error) = outcome else { return Ok(outcome) };
+        self.sent = if error.sent() == Some(Sent::No) { before } else { Sent::Maybe };
+        let lost_unsent = error.kind() == ErrorKind::ConnectionClosed && error.sent() == Some(Sent::No);
+        let refused = error.sent() == Some(Sent::Maybe) && error.was_not_executed();
+        if (lost_unsent || refused) && std::mem::take(&mut self.again) {
+            return Err(error);
+        }
+        Ok(Err(error.with_sent(self.sent)))
+    }
+}
+
+impl Inner {
+    /// Before a call is sent once more. A server that has too much to do is left in peace for a moment.
+    async fn before_resending(&self, reason: &TransportError) {
+        self.dialler.counters().resent.add_one();
+        tracing::debug!(target: "nestrs::client", %reason, "was not executed; sent once more");
+        if reason.kind() == ErrorKind::Overloaded {
+            tokio::time::sleep(self.options.backoff.pause(0)).await;
+        }
     }
 }
 
@@ -168,23 +227,33 @@ impl Transport for TcpTransport {
         payload: Payload,
         options: &CallOptions,
     ) -> Result<Payload, TransportError> {
-        let (sender, answer) = oneshot::channel();
         let limit = self.shared.deadline(options);
         let deadline = limit.map(|(deadline, _)| deadline);
-        let mut in_flight = None;
+        let mut tries = Tries::new(options);
         let calling = async {
-            let request = self.shared.request(pattern, &payload, options, deadline, Waiter::One(sender)).await?;
-            in_flight = Some(request);
-            answer.await.unwrap_or_else(|_| Err(closed()))
+            loop {
+                let (sender, answer) = oneshot::channel();
+                let before = tries.sent;
+                let outcome = match self.shared.request(pattern, &payload, options, deadline, Waiter::One(sender)).await
+                {
+                    // A request that is queued goes out, whoever still waits for it.
+                    Ok(_in_flight) => {
+                        tries.sent = Sent::Maybe;
+                        answer.await.unwrap_or_else(|_| Err(lost("nobody answers any more")))
+                    }
+                    Err(error) => Err(error),
+                };
+                match tries.judge(before, outcome) {
+                    Ok(outcome) => return outcome,
+                    Err(reason) => self.shared.before_resending(&reason).await,
+                }
+            }
         };
         match limit {
             None => calling.await,
             Some((deadline, timeout)) => match tokio::time::timeout_at(deadline, calling).await {
                 Ok(outcome) => outcome,
-                // A request that is queued still goes out.
-                Err(_) => {
-                    Err(timed_out(pattern, timeout).with_sent(if in_flight.is_some() { Sent::Maybe } else { Sent::No }))
-                }
+                Err(_) => Err(timed_out(pattern, timeout).with_sent(tries.sent)),
             },
         }
     }
@@ -196,20 +265,33 @@ impl Transport for TcpTransport {
         options: &CallOptions,
     ) -> Result<(), TransportError> {
         let limit = self.shared.deadline(options);
+        let deadline = limit.map(|(deadline, _)| deadline);
         // NestJS puts the route into an event, not the pattern.
         let route = Value::from(pattern.route()).to_string();
+        let mut tries = Tries::new(options);
         let emitting = async {
-            let _place = self.shared.place().await?;
-            let link = self.shared.dialler.link(limit.map(|(deadline, _)| deadline)).await?;
-            let frame = self.shared.frame(&route, &payload, &options.metadata, None, None)?;
-            let span = link.submit(&frame, None).await?;
-            link.written(span).await
+            loop {
+                let before = tries.sent;
+                let outcome = async {
+                    let _place = self.shared.place().await?;
+                    let link = self.shared.dialler.link(deadline).await?;
+                    let frame = self.shared.frame(&route, &payload, &options.metadata, None, None)?;
+                    let span = link.submit(&frame, None).await?;
+                    tries.sent = Sent::Maybe;
+                    link.written(span).await
+                };
+                let outcome = outcome.await;
+                match tries.judge(before, outcome) {
+                    Ok(outcome) => return outcome,
+                    Err(reason) => self.shared.before_resending(&reason).await,
+                }
+            }
         };
         match limit {
             None => emitting.await,
             Some((deadline, timeout)) => match tokio::time::timeout_at(deadline, emitting).await {
                 Ok(outcome) => outcome,
-                Err(_) => Err(timed_out(pattern, timeout).with_sent(Sent::Maybe)),
+                Err(_) => Err(timed_out(pattern, timeout).with_sent(tries.sent)),
             },
         }
     }
@@ -220,35 +302,20 @@ impl Transport for TcpTransport {
         payload: Payload,
         options: &CallOptions,
     ) -> Result<BoxStream<'static, Result<Payload, TransportError>>, TransportError> {
-        let (sender, items) = mpsc::channel(self.shared.options.stream_buffer.max(1));
-        let limit = self.shared.deadline(options);
-        let deadline = limit.map(|(deadline, _)| deadline);
-        let requesting = self.shared.request(pattern, &payload, options, deadline, Waiter::Many(sender));
-        let in_flight = match limit {
-            None => requesting.await?,
-            Some((deadline, timeout)) => match tokio::time::timeout_at(deadline, requesting).await {
-                Ok(in_flight) => in_flight?,
-                Err(_) => return Err(timed_out(pattern, timeout).with_sent(Sent::No)),
-            },
+        let mut call = StreamCall {
+            shared: Arc::clone(&self.shared),
+            _owner: Arc::clone(&self.owner),
+            pattern: pattern.clone(),
+            payload,
+            options: options.clone(),
+            tries: Tries::new(options),
         };
-        let timeout = limit.map(|(_, timeout)| timeout);
-        let pattern = pattern.clone();
-        let state = Some((items, in_flight, Arc::clone(&self.owner)));
-        Ok(stream::unfold(state, move |state| {
-            let pattern = pattern.clone();
-            async move {
-                let (mut items, in_flight, owner) = state?;
-                let next = match timeout {
-                    None => items.recv().await,
-                    Some(timeout) => match tokio::time::timeout(timeout, items.recv()).await {
-                        Ok(next) => next,
-                        Err(_) => return Some((Err(timed_out(&pattern, timeout).with_sent(Sent::Maybe)), None)),
-                    },
-                };
-                let item = next?;
-                let state = item.is_ok().then_some((items, in_flight, owner));
-                Some((item, state))
-            }
+        let items = call.begin().await?;
+        Ok(stream::unfold(Some((call, items)), |state| async {
+            let (mut call, mut items) = state?;
+            let item = call.next(&mut items).await?;
+            let state = item.is_ok().then_some((call, items));
+            Some((item, state))
         })
         .boxed())
     }
@@ -264,6 +331,102 @@ impl Transport for TcpTransport {
 
     fn status(&self) -> BoxStream<'static, ClientStatus> {
         self.shared.dialler.status()
+    }
+
+    fn request_timeout(&self) -> Option<Duration> {
+        self.shared.options.request_timeout
+    }
+
+    fn stats(&self) -> ClientStats {
+        let counters = self.shared.dialler.counters();
+        ClientStats {
+            pending: self.shared.dialler.pending(),
+            connections: counters.connections.get(),
+            failed_dials: counters.failed_dials.get(),
+            lost_connections: counters.lost_connections.get(),
+            late_replies: counters.late_replies.get(),
+            unknown_replies: counters.unknown_replies.get(),
+            resent: counters.resent.get(),
+            ..ClientStats::default()
+        }
+    }
+}
+
+/// A request that is answered by many values, and what it takes to make it once more.
+struct StreamCall {
+    shared: Arc<Inner>,
+    _owner: Arc<Owner>,
+    pattern: Pattern,
+    payload: Payload,
+    options: CallOptions,
+    tries: Tries,
+}
+
+/// The values that come back.
+struct Items {
+    values: mpsc::Receiver<Payload>,
+    /// What went wrong, once the values are taken.
+    end: oneshot::Receiver<TransportError>,
+    /// How long each may take.
+    timeout: Option<Duration>,
+    /// Nothing has come back yet.
+    first: bool,
+    _in_flight: InFlight,
+}
+
+impl StreamCall {
+    async fn begin(&mut self) -> Result<Items, TransportError> {
+        loop {
+            let before = self.tries.sent;
+            let limit = self.shared.deadline(&self.options);
+            let deadline = limit.map(|(deadline, _)| deadline);
+            let (sender, values) = mpsc::channel(self.shared.options.stream_buffer.max(1));
+            let (ending, end) = oneshot::channel();
+            let waiter = Waiter::Many(sender, ending);
+            let requesting = self.shared.request(&self.pattern, &self.payload, &self.options, deadline, waiter);
+            let outcome = match limit {
+                None => requesting.await,
+                Some((deadline, timeout)) => match tokio::time::timeout_at(deadline, requesting).await {
+                    Ok(outcome) => outcome,
+                    Err(_) => Err(timed_out(&self.pattern, timeout).with_sent(Sent::No)),
+                },
+            };
+            match self.tries.judge(before, outcome) {
+                Ok(outcome) => {
+                    let timeout = limit.map(|(_, timeout)| timeout);
+                    return Ok(Items { values, end, timeout, first: true, _in_flight: outcome? });
+                }
+                Err(reason) => self.shared.before_resending(&reason).await,
+            }
+        }
+    }
+
+    async fn next(&mut self, items: &mut Items) -> Option<Result<Payload, TransportError>> {
+        loop {
+            let value = match items.timeout {
+                None => items.values.recv().await,
+                Some(timeout) => match tokio::time::timeout(timeout, items.values.recv()).await {
+                    Ok(value) => value,
+                    Err(_) => return Some(Err(timed_out(&self.pattern, timeout).with_sent(Sent::Maybe))),
+                },
+            };
+            if let Some(value) = value {
+                items.first = false;
+                return Some(Ok(value));
+            }
+            let error = items.end.try_recv().ok()?;
+            let before = self.tries.sent;
+            // Of a stream that has begun, nothing may come twice.
+            self.tries.again &= items.first;
+            match self.tries.judge::<()>(before, Err(error)) {
+                Ok(outcome) => return outcome.err().map(Err),
+                Err(reason) => self.shared.before_resending(&reason).await,
+            }
+            match self.begin().await {
+                Ok(anew) => *items = anew,
+                Err(error) => return Some(Err(error)),
+            }
+        }
     }
 }
 

@@ -1,5 +1,7 @@
-//! The one connection of a client: made when it is needed, shared, made anew after a loss.
+//! The one connection of a client: made when it is first needed, shared, and made anew after a loss.
 
+use std::io;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -10,35 +12,70 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
 
+use crate::client::Counters;
 use crate::net::io::BoxIo;
 use crate::time::{after, sleep_until};
 use crate::transport::ClientStatus;
 
-use super::link::Link;
+use super::link::{Life, Link};
 use super::options::TcpTransportOptions;
+
+/// A connection that lived this long shows that the server is well: after it the pauses between dials begin anew.
+const PROVEN: Duration = Duration::from_secs(1);
 
 /// Owns the connection, or the attempt to make one.
 pub(super) struct Dialler {
     options: TcpTransportOptions,
     state: Mutex<State>,
     status: watch::Sender<ClientStatus>,
+    counters: Arc<Counters>,
+    /// Everything that runs for this client: dials, connections, and what watches them.
+    tasks: TaskTracker,
 }
 
-enum State {
+struct State {
+    phase: Phase,
+    /// Connections that take no more calls, and still answer those they have.
+    leaving: Vec<Arc<Link>>,
+    /// Dials that failed since the last connection that was worth the name.
+    failures: u32,
+    /// Why the last dial failed.
+    last_failure: Option<String>,
+}
+
+enum Phase {
+    /// Never connected, or the last attempt of a client that never was has failed.
     Idle,
     /// Every call that comes meanwhile waits for the same attempt.
     Dialling(Dial, AbortHandle),
-    Connected(Arc<Link>),
+    Connected(Arc<Link>, Instant),
     Closed,
 }
 
-/// One attempt, awaited by many.
+/// One attempt, or after a loss as many as it takes; awaited by many.
 type Dial = Shared<BoxFuture<'static, Result<Arc<Link>, TransportError>>>;
+
+/// What a dial follows.
+#[derive(Clone, Copy)]
+enum After {
+    /// A call, or `connect`: it is told of a failure.
+    Need,
+    /// The loss of a connection: it goes on until there is another.
+    Loss,
+}
 
 impl Dialler {
     pub(super) fn new(options: TcpTransportOptions) -> Self {
-        Self { options, state: Mutex::new(State::Idle), status: watch::Sender::new(ClientStatus::Idle) }
+        let state = State { phase: Phase::Idle, leaving: Vec::new(), failures: 0, last_failure: None };
+        Self {
+            options,
+            state: Mutex::new(state),
+            status: watch::Sender::new(ClientStatus::Idle),
+            counters: Arc::default(),
+            tasks: TaskTracker::new(),
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -49,17 +86,17 @@ impl Dialler {
     pub(super) async fn link(self: &Arc<Self>, deadline: Option<Instant>) -> Result<Arc<Link>, TransportError> {
         let dialling = {
             let mut state = self.state();
-            match &*state {
-                State::Closed => return Err(closed()),
-                State::Connected(link) if link.is_open() => return Ok(Arc::clone(link)),
+            match &state.phase {
+                Phase::Closed => return Err(closed()),
+                Phase::Connected(link, _) if link.is_open() => return Ok(Arc::clone(link)),
                 // A task that has ended and left this state was abandoned: by a panic, or with its runtime.
-                State::Dialling(dialling, task) if !task.is_finished() => dialling.clone(),
-                State::Idle | State::Connected(_) | State::Dialling(..) => {
+                Phase::Dialling(dialling, task) if !task.is_finished() => dialling.clone(),
+                Phase::Idle | Phase::Dialling(..) => {
                     self.status.send_replace(ClientStatus::Connecting);
-                    let (dialling, task) = self.begin_dial();
-                    *state = State::Dialling(dialling.clone(), task);
-                    dialling
+                    self.begin_dial(&mut state, After::Need)
                 }
+                // Whoever watches it has not seen its end yet.
+                Phase::Connected(..) => self.replace(&mut state, ErrorKind::ConnectionClosed),
             }
         };
         let until = [deadline, after(self.patience())].into_iter().flatten().min();
@@ -67,7 +104,11 @@ impl Dialler {
             // Where the thread was too busy to look sooner, a connection counts more than the clock.
             biased;
             outcome = dialling => outcome,
-            () = sleep_until(until) => Err(self.unavailable("no connection in time", None)),
+            () = sleep_until(until) => {
+                let why = self.state().last_failure.clone();
+                let why = why.map_or_else(String::new, |why| format!(" ({why})"));
+                Err(self.unavailable(&format!("no connection in time{why}"), None))
+            }
         }
     }
 
@@ -82,29 +123,14 @@ impl Dialler {
     }
 
     /// Dials in a task of its own, so that it goes on when the call that began it is dropped.
-    fn begin_dial(self: &Arc<Self>) -> (Dial, AbortHandle) {
+    fn begin_dial(self: &Arc<Self>, state: &mut State, after: After) -> Dial {
         let dialler = Arc::clone(self);
-        let dial = tokio::spawn(async move {
-            let outcome = dialler.dial().await;
-            let mut state = dialler.state();
-            if matches!(*state, State::Closed) {
-                if let Ok(link) = outcome {
-                    link.close(&closed());
-                }
-                return Err(closed());
-            }
-            match &outcome {
-                Ok(link) => {
-                    *state = State::Connected(Arc::clone(link));
-                    dialler.status.send_replace(ClientStatus::Connected);
-                    dialler.watch(Arc::clone(link));
-                }
-                Err(error) => {
-                    *state = State::Idle;
-                    dialler.status.send_replace(ClientStatus::Disconnected(error.kind()));
-                }
-            }
-            outcome
+        let dial = self.tasks.spawn(async move {
+            let outcome = match after {
+                After::Need => dialler.dial().await,
+                After::Loss => dialler.dial_again().await,
+            };
+            dialler.arrive(outcome)
         });
         let name = self.options.address();
         let dialler = Arc::downgrade(self);
@@ -112,7 +138,7 @@ impl Dialler {
         let dialling = dial
             .map(move |ended| {
                 ended.unwrap_or_else(|_| {
-                    if dialler.upgrade().is_none_or(|dialler| matches!(*dialler.state(), State::Closed)) {
+                    if dialler.upgrade().is_none_or(|dialler| matches!(dialler.state().phase, Phase::Closed)) {
                         return Err(closed());
                     }
                     let text = format!("the attempt to reach tcp://{name} was abandoned");
@@ -121,22 +147,42 @@ impl Dialler {
             })
             .boxed()
             .shared();
-        (dialling, task)
+        state.phase = Phase::Dialling(dialling.clone(), task);
+        dialling
     }
 
+    /// Ends a dial: from here on calls find the connection, or its absence.
+    fn arrive(self: &Arc<Self>, outcome: Result<Arc<Link>, TransportError>) -> Result<Arc<Link>, TransportError> {
+        let mut state = self.state();
+        if matches!(state.phase, Phase::Closed) {
+            if let Ok(link) = outcome {
+                link.close(&closed());
+            }
+            return Err(closed());
+        }
+        match &outcome {
+            Ok(link) => {
+                state.phase = Phase::Connected(Arc::clone(link), Instant::now());
+                state.last_failure = None;
+                self.counters.connections.add_one();
+                self.status.send_replace(ClientStatus::Connected);
+                self.watch(Arc::clone(link));
+            }
+            Err(error) => {
+                state.phase = Phase::Idle;
+                self.status.send_replace(ClientStatus::Disconnected(error.kind()));
+            }
+        }
+        outcome
+    }
+
+    /// The first connection: as many tries as the options say.
     async fn dial(&self) -> Result<Arc<Link>, TransportError> {
         let mut attempt = 0;
         loop {
-            let error = match tokio::time::timeout(self.options.connect_timeout, self.dial_once()).await {
-                Ok(Ok(io)) => return Ok(Link::start(io, &self.options)),
-                Ok(Err(error)) => {
-                    let text = match error.kind() {
-                        std::io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
-                        _ => error.to_string(),
-                    };
-                    self.unavailable(&text, Some(error))
-                }
-                Err(_) => self.unavailable("the connection attempt timed out", None),
+            let error = match self.try_once().await {
+                Ok(link) => return Ok(link),
+                Err(error) => error,
             };
             if attempt >= self.options.retry_attempts {
                 return Err(error);
@@ -148,17 +194,85 @@ impl Dialler {
         }
     }
 
-    async fn dial_once(&self) -> std::io::Result<BoxIo> {
+    /// Every further one: as many tries as it takes. The first comes after a pause too: all clients of a server lose it at
+    /// once.
+    async fn dial_again(&self) -> Result<Arc<Link>, TransportError> {
+        let began = Instant::now();
+        let address = self.options.address();
+        let mut told = false;
+        loop {
+            let pause = self.options.backoff.pause(self.state().failures);
+            tokio::time::sleep(pause).await;
+            {
+                let state = self.state();
+                if matches!(state.phase, Phase::Closed) {
+                    return Err(closed());
+                }
+                self.status.send_replace(ClientStatus::Connecting);
+            }
+            let error = match self.try_once().await {
+                Ok(link) => {
+                    let elapsed_ms = began.elapsed().as_millis() as u64;
+                    tracing::info!(target: "nestrs::client", address, elapsed_ms, "connected again");
+                    return Ok(link);
+                }
+                Err(error) => error,
+            };
+            let mut state = self.state();
+            if matches!(state.phase, Phase::Closed) {
+                return Err(closed());
+            }
+            state.failures = state.failures.saturating_add(1);
+            self.status.send_replace(ClientStatus::Disconnected(error.kind()));
+            // An outage is one line, not one for each try.
+            if !std::mem::replace(&mut told, true) {
+                tracing::warn!(target: "nestrs::client", address, %error, "cannot connect; trying on");
+            } else {
+                tracing::debug!(target: "nestrs::client", address, %error, "cannot connect; trying on");
+            }
+        }
+    }
+
+    async fn try_once(&self) -> Result<Arc<Link>, TransportError> {
+        // A connector is the user's code, and may panic.
+        let dialling = AssertUnwindSafe(self.dial_once()).catch_unwind();
+        let (why, source) = match tokio::time::timeout(self.options.connect_timeout, dialling).await {
+            Ok(Ok(Ok(io))) => return Ok(Link::start(io, &self.options, &self.counters, &self.tasks)),
+            Ok(Ok(Err(error))) => (what_failed(&error), Some(error)),
+            Ok(Err(_panic)) => ("the connector panicked".to_owned(), None),
+            Err(_) => ("the connection attempt timed out".to_owned(), None),
+        };
+        self.counters.failed_dials.add_one();
+        let error = self.unavailable(&why, source);
+        self.state().last_failure = Some(why);
+        Err(error)
+    }
+
+    async fn dial_once(&self) -> io::Result<BoxIo> {
         self.options.check_address()?;
         if let Some(connector) = &self.options.connector {
             return connector.dial().await;
         }
-        let stream = TcpStream::connect((self.options.host.as_str(), self.options.port)).await?;
-        self.options.keepalive.tune(&stream)?;
-        Ok(Box::new(stream))
+        Ok(Box::new(self.dial_tcp().await?))
     }
 
-    fn unavailable(&self, what: &str, source: Option<std::io::Error>) -> TransportError {
+    async fn dial_tcp(&self) -> io::Result<TcpStream> {
+        let addresses = tokio::net::lookup_host((self.options.host.as_str(), self.options.port)).await;
+        let addresses = addresses.map_err(|error| io::Error::other(format!("the name cannot be resolved: {error}")))?;
+        let mut last_error = None;
+        for address in addresses {
+            match TcpStream::connect(address).await {
+                Ok(stream) => {
+                    self.options.keepalive.tune(&stream)?;
+                    return Ok(stream);
+                }
+                Err(error) => last_error = Some(error),
+            }
+        }
+        Err(last_error.unwrap_or_else(|| io::Error::other("the name cannot be resolved: it has no address")))
+    }
+
+    fn unavailable(&self, what: &str, source: Option<io::Error>) -> TransportError {
         let text = format!("cannot reach tcp://{}: {what}", self.options.address());
         let error = TransportError::withheld(ErrorKind::Unavailable, text).with_sent(Sent::No);
         match source {
@@ -167,42 +281,84 @@ impl Dialler {
         }
     }
 
-    /// Forgets the connection once it has ended.
+    /// Replaces the connection as soon as it takes no more calls, and forgets it once it has ended.
     fn watch(self: &Arc<Self>, link: Arc<Link>) {
         let dialler = Arc::downgrade(self);
-        tokio::spawn(async move {
-            let reason = link.ended().await;
-            let Some(dialler) = dialler.upgrade() else { return };
-            let mut state = dialler.state();
-            if matches!(&*state, State::Connected(current) if Arc::ptr_eq(current, &link)) {
-                *state = State::Idle;
-                dialler.status.send_replace(ClientStatus::Disconnected(reason));
+        self.tasks.spawn(async move {
+            let reason = match link.left().await {
+                Life::Ended(reason) => reason,
+                Life::Open | Life::Leaving => ErrorKind::Unavailable,
+            };
+            {
+                let Some(dialler) = dialler.upgrade() else { return };
+                let mut state = dialler.state();
+                if matches!(&state.phase, Phase::Connected(current, _) if Arc::ptr_eq(current, &link)) {
+                    drop(dialler.replace(&mut state, reason));
+                }
+            }
+            link.ended().await;
+            if let Some(dialler) = dialler.upgrade() {
+                dialler.state().leaving.retain(|leaving| !Arc::ptr_eq(leaving, &link));
             }
         });
     }
 
-    /// Ends the connection for good, or the attempt to make one; gives the connection that was there.
-    pub(super) fn end(&self) -> Option<Arc<Link>> {
-        let before = std::mem::replace(&mut *self.state(), State::Closed);
-        match before {
-            State::Connected(link) => {
-                link.close(&closed());
-                Some(link)
-            }
-            State::Dialling(_, task) => {
-                task.abort();
-                None
-            }
-            State::Idle | State::Closed => None,
+    /// Begins to dial after the connection that there is was lost, or said that it is about to end.
+    fn replace(self: &Arc<Self>, state: &mut State, reason: ErrorKind) -> Dial {
+        if let Phase::Connected(link, since) = &state.phase {
+            state.failures = if since.elapsed() >= PROVEN { 0 } else { state.failures.saturating_add(1) };
+            // One that has ended is taken out again by whoever watches it.
+            state.leaving.push(Arc::clone(link));
+            self.counters.lost_connections.add_one();
+            let address = self.options.address();
+            tracing::info!(target: "nestrs::client", address, ?reason, "the connection is gone; dialling anew");
         }
+        self.status.send_replace(ClientStatus::Disconnected(reason));
+        self.begin_dial(state, After::Loss)
+    }
+
+    /// Ends all connections for good, and the attempt to make one.
+    pub(super) fn end(&self) {
+        let (before, leaving) = {
+            let mut state = self.state();
+            (std::mem::replace(&mut state.phase, Phase::Closed), std::mem::take(&mut state.leaving))
+        };
+        for link in leaving {
+            link.close(&closed());
+        }
+        match before {
+            Phase::Connected(link, _) => link.close(&closed()),
+            Phase::Dialling(_, task) => task.abort(),
+            Phase::Idle | Phase::Closed => {}
+        }
+        self.tasks.close();
     }
 
     /// Ends it, and waits until nobody waits for it any more.
     pub(super) async fn close(&self) {
-        if let Some(link) = self.end() {
-            link.ended().await;
-        }
+        self.end();
+        self.tasks.wait().await;
         self.status.send_replace(ClientStatus::Closed);
+    }
+
+    /// Ends it, with nobody there to wait.
+    pub(super) fn abandon(&self) {
+        self.end();
+        self.status.send_replace(ClientStatus::Closed);
+    }
+
+    pub(super) fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Calls that wait for an answer, on all connections.
+    pub(super) fn pending(&self) -> usize {
+        let state = self.state();
+        let current = match &state.phase {
+            Phase::Connected(link, _) => link.pending(),
+            Phase::Idle | Phase::Dialling(..) | Phase::Closed => 0,
+        };
+        current + state.leaving.iter().map(|link| link.pending()).sum::<usize>()
     }
 
     /// The present state, then each later one.
@@ -220,6 +376,54 @@ impl Dialler {
     }
 }
 
+/// Why a dial failed, in a few words; the rest is in the error's source.
+fn what_failed(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
+        io::ErrorKind::TimedOut => "the connection attempt timed out".to_owned(),
+        // What a TLS library says of certificates, names and versions.
+        io::ErrorKind::InvalidData => format!("the TLS handshake failed: {error}"),
+        _ => error.to_string(),
+    }
+}
+
 pub(super) fn closed() -> TransportError {
     TransportError::withheld(ErrorKind::Closed, "the client is closed").with_sent(Sent::No)
+}
+
+#[cfg(test)]
+mod tests {
+    use socket2::SockRef;
+
+    use super::*;
+    use crate::net::io::Keepalive;
+
+    /// What the operating system was told; that it heeds it is its own promise.
+    #[tokio::test]
+    async fn cl_11_a_client_s_socket_is_probed_as_the_options_say() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let own = Keepalive {
+            idle: Duration::from_secs(7),
+            interval: Duration::from_secs(2),
+            probes: 4,
+            user_timeout: Duration::from_secs(9),
+        };
+        for keepalive in [Keepalive::default(), own] {
+            let options = TcpTransportOptions::to(&address).keepalive(keepalive);
+            let stream = Dialler::new(options).dial_tcp().await.unwrap();
+            let socket = SockRef::from(&stream);
+            assert!(socket.keepalive().unwrap() && stream.nodelay().unwrap());
+            #[cfg(target_os = "linux")]
+            {
+                assert_eq!(socket.tcp_keepalive_time().unwrap(), keepalive.idle);
+                assert_eq!(socket.tcp_keepalive_interval().unwrap(), keepalive.interval);
+                assert_eq!(socket.tcp_keepalive_retries().unwrap(), keepalive.probes);
+                assert_eq!(socket.tcp_user_timeout().unwrap(), Some(keepalive.user_timeout));
+            }
+        }
+        // The default finds a dead server, idle or busy, within half a minute.
+        let Keepalive { idle, interval, probes, user_timeout } = Keepalive::default();
+        assert!(idle + interval * probes <= Duration::from_secs(30) && user_timeout <= Duration::from_secs(30));
+    }
 }

@@ -3,6 +3,7 @@
 use std::future::poll_fn;
 use std::io;
 use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 
@@ -10,17 +11,22 @@ use bytes::{Bytes, BytesMut};
 use nestrs_core::{ErrorKind, Payload, Sent, TransportError};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::sync::{Notify, watch};
+use tokio_util::task::TaskTracker;
 
-use crate::client::{Pending, Waiter};
+use crate::client::{Counters, Pending, Settled, Waiter, is_farewell};
 use crate::net::codec::NestDecoder;
 use crate::net::io::BoxIo;
-use crate::packet::Response;
+use crate::packet::{Response, ResponseEvent};
 
-use super::call_id::id_of;
-use super::options::TcpTransportOptions;
+use super::call_id::{id_of, was_given};
+use super::half_frame::HalfFrame;
+use super::nesting::nests_too_deep;
+use super::options::{Overflow, TcpTransportOptions};
 
 /// How much one read takes at most.
 const READ_MAX: usize = 16 * 1024;
+/// How often a connection that can no longer be written to is read from.
+const SALVAGED_READS_MAX: usize = 1024;
 
 /// What callers see of a connection.
 pub(super) struct Link {
@@ -28,8 +34,22 @@ pub(super) struct Link {
     out: Mutex<Out>,
     /// Tells callers that bytes were written: those that wait for room, and those that wait for their own.
     progress: Notify,
-    ended: watch::Sender<Option<ErrorKind>>,
+    life: watch::Sender<Life>,
+    /// No more is queued. Set under the lock of `out`.
+    leaving: AtomicBool,
     pending_bytes: usize,
+    overflow: Overflow,
+}
+
+/// How far a connection has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Life {
+    /// Takes calls.
+    Open,
+    /// Takes no more calls, and ends when those under way are answered: the server says that it is about to end.
+    Leaving,
+    /// Over, and nobody waits for it any more.
+    Ended(ErrorKind),
 }
 
 /// Bytes on their way to the socket. Positions count from the beginning of the connection.
@@ -38,8 +58,10 @@ struct Out {
     /// Queued, and not yet taken by the task.
     bytes: Vec<u8>,
     queued: u64,
-    /// How far the operating system has taken them. Whatever begins at or after this was never sent.
+    /// How far the stream has taken them. Whatever begins at or after this was never sent.
     written: u64,
+    /// How far the operating system has taken them, which is less where the stream has a buffer of its own, as TLS has.
+    flushed: u64,
     /// Set while the task has nothing to write.
     task: Option<Waker>,
     /// The connection is to end, or has ended, for this reason.
@@ -55,13 +77,20 @@ pub(super) struct Span {
 
 impl Link {
     /// Takes over a socket. The task lives until the connection ends.
-    pub(super) fn start(io: BoxIo, options: &TcpTransportOptions) -> Arc<Self> {
+    pub(super) fn start(
+        io: BoxIo,
+        options: &TcpTransportOptions,
+        counters: &Arc<Counters>,
+        tasks: &TaskTracker,
+    ) -> Arc<Self> {
         let link = Arc::new(Self {
             pending: Pending::default(),
             out: Mutex::default(),
             progress: Notify::new(),
-            ended: watch::Sender::new(None),
+            life: watch::Sender::new(Life::Open),
+            leaving: AtomicBool::new(false),
             pending_bytes: options.pending_bytes,
+            overflow: options.overflow,
         });
         let task = Task {
             link: Arc::clone(&link),
@@ -70,18 +99,57 @@ impl Link {
             batch_written: 0,
             buffer: BytesMut::new(),
             decoder: NestDecoder::new(options.max_frame_bytes),
+            half_frame: HalfFrame::new(options.frame_idle_timeout, options.min_frame_rate),
+            was_idle: true,
+            counters: Arc::clone(counters),
             options: options.clone(),
         };
-        tokio::spawn(task.run());
+        tasks.spawn(task.run());
         link
     }
 
+    /// True while it takes calls.
     pub(super) fn is_open(&self) -> bool {
-        self.out().stopped.is_none()
+        let out = self.out();
+        out.stopped.is_none() && !self.is_leaving()
     }
 
-    pub(super) fn pending(&self) -> &Pending {
-        &self.pending
+    /// Calls that wait for an answer.
+    pub(super) fn pending(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// Forgets a call whose caller no longer waits.
+    pub(super) fn forget(&self, id: u64) {
+        self.pending.forget(id);
+        // It may have been the last that the connection was there for.
+        if self.is_leaving() {
+            let task = self.out().task.take();
+            if let Some(task) = task {
+                task.wake();
+            }
+        }
+    }
+
+    fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::Acquire)
+    }
+
+    /// Takes no more calls. Those under way may still be answered.
+    fn leave(&self) {
+        {
+            // Under the lock: nobody who sees `false` there queues anything later.
+            let _out = self.out();
+            self.leaving.store(true, Ordering::Release);
+        }
+        self.progress.notify_waiters();
+        self.life.send_if_modified(|life| match life {
+            Life::Open => {
+                *life = Life::Leaving;
+                true
+            }
+            Life::Leaving | Life::Ended(_) => false,
+        });
     }
 
     /// Queues a frame, and lets `waiter` wait for the responses to its id. Waits while too many bytes are queued.
@@ -93,6 +161,9 @@ impl Link {
                 let mut out = self.out();
                 if let Some(error) = &out.stopped {
                     return Err(error.clone().with_sent(Sent::No));
+                }
+                if self.is_leaving() {
+                    return Err(lost("the server is shutting down").with_sent(Sent::No));
                 }
                 // A frame larger than the limit still goes out, alone.
                 if out.bytes.is_empty() || out.bytes.len() + frame.len() <= self.pending_bytes {
@@ -111,6 +182,10 @@ impl Link {
                     return Ok(span);
                 }
             }
+            if self.overflow == Overflow::Reject {
+                let text = format!("{} bytes of requests wait for the socket (`pending_bytes`)", self.pending_bytes);
+                return Err(TransportError::withheld(ErrorKind::Overloaded, text).with_sent(Sent::No));
+            }
             progress.await;
         }
     }
@@ -122,7 +197,7 @@ impl Link {
             progress.as_mut().enable();
             {
                 let out = self.out();
-                if out.written >= span.end {
+                if out.flushed >= span.end {
                     return Ok(());
                 }
                 if let Some(error) = &out.stopped {
@@ -145,11 +220,20 @@ impl Link {
         }
     }
 
+    /// Completes when the connection takes no more calls.
+    pub(super) async fn left(&self) -> Life {
+        self.life_after(|life| *life != Life::Open).await
+    }
+
     /// Completes when the connection has ended and nobody waits for it any more.
-    pub(super) async fn ended(&self) -> ErrorKind {
-        let mut ended = self.ended.subscribe();
+    pub(super) async fn ended(&self) {
+        self.life_after(|life| matches!(life, Life::Ended(_))).await;
+    }
+
+    async fn life_after(&self, reached: impl FnMut(&Life) -> bool) -> Life {
+        let mut life = self.life.subscribe();
         // The sender lives as long as `self`.
-        ended.wait_for(Option::is_some).await.ok().and_then(|kind| *kind).unwrap_or(ErrorKind::ConnectionClosed)
+        life.wait_for(reached).await.map_or(Life::Ended(ErrorKind::ConnectionClosed), |life| *life)
     }
 
     fn fail(&self, reason: TransportError) -> TransportError {
@@ -177,7 +261,7 @@ fn sent(start: u64, written: u64) -> Sent {
 impl Drop for Task {
     fn drop(&mut self) {
         let reason = self.link.fail(lost("its task has ended"));
-        self.link.ended.send_replace(Some(reason.kind()));
+        self.link.life.send_replace(Life::Ended(reason.kind()));
     }
 }
 
@@ -189,6 +273,10 @@ struct Task {
     batch_written: usize,
     buffer: BytesMut,
     decoder: NestDecoder,
+    half_frame: HalfFrame,
+    /// No call was under way when the task last had nothing to do.
+    was_idle: bool,
+    counters: Arc<Counters>,
     options: TcpTransportOptions,
 }
 
@@ -198,34 +286,72 @@ impl Task {
         let reason = self.link.fail(reason);
         // The peer may be gone already.
         let _ = tokio::time::timeout(std::time::Duration::from_secs(1), self.io.shutdown()).await;
-        self.link.ended.send_replace(Some(reason.kind()));
+        self.link.life.send_replace(Life::Ended(reason.kind()));
     }
 
     /// Runs the connection; ready when it has ended.
     fn poll(&mut self, task: &mut Context<'_>) -> Poll<TransportError> {
         // Also while a write is pending: `close` must be able to wake a task whose peer does not read.
         self.link.out().task = Some(task.waker().clone());
+        // Where nothing was under way, the server may have said good-bye: what is not written yet is then surely not sent.
+        if std::mem::take(&mut self.was_idle)
+            && let Poll::Ready(ended) = self.poll_replies(task, 1)
+        {
+            return Poll::Ready(ended);
+        }
         loop {
-            match self.poll_write(task) {
-                Poll::Ready(Err(error)) => return Poll::Ready(lost(&error.to_string())),
-                Poll::Ready(Ok(())) | Poll::Pending => {}
-            }
-            if let Some(reason) = &self.link.out().stopped {
-                return Poll::Ready(reason.clone());
-            }
-            match ready!(self.poll_read(task)) {
-                Ok(0) => return Poll::Ready(lost("the server closed it")),
-                Ok(_) => {
-                    if let Err(error) = self.deliver() {
-                        return Poll::Ready(error);
-                    }
+            let drained = match self.poll_write(task) {
+                Poll::Ready(Err(error)) => {
+                    // What the server had answered before can still be read.
+                    let _ = self.poll_replies(task, SALVAGED_READS_MAX);
+                    return Poll::Ready(lost(&error.to_string()));
                 }
-                Err(error) => return Poll::Ready(lost(&error.to_string())),
+                Poll::Ready(Ok(())) => true,
+                Poll::Pending => false,
+            };
+            let leaving = {
+                let out = self.link.out();
+                if let Some(reason) = &out.stopped {
+                    return Poll::Ready(reason.clone());
+                }
+                self.link.is_leaving() && drained && out.bytes.is_empty()
+            };
+            if leaving && self.link.pending.len() == 0 {
+                return Poll::Ready(lost("the server is shutting down"));
             }
+            if let Poll::Ready(read) = self.poll_read(task) {
+                if let Err(ended) = self.take(read) {
+                    return Poll::Ready(ended);
+                }
+                continue;
+            }
+            self.was_idle = self.link.pending.len() == 0;
+            ready!(self.half_frame.poll_late(task));
+            return Poll::Ready(lost("a reply did not arrive as a whole in time (`frame_idle_timeout`)"));
         }
     }
 
-    /// Writes until nothing is queued, and then leaves its waker.
+    /// Reads up to so many times what is there; ready when the connection has ended.
+    fn poll_replies(&mut self, task: &mut Context<'_>, reads: usize) -> Poll<TransportError> {
+        for _ in 0..reads {
+            let read = ready!(self.poll_read(task));
+            if let Err(ended) = self.take(read) {
+                return Poll::Ready(ended);
+            }
+        }
+        Poll::Pending
+    }
+
+    /// What one read brought; an error when it was the last.
+    fn take(&mut self, read: io::Result<usize>) -> Result<(), TransportError> {
+        match read {
+            Ok(0) => Err(lost("the server closed it")),
+            Ok(received) => self.deliver(received),
+            Err(error) => Err(lost(&error.to_string())),
+        }
+    }
+
+    /// Writes until nothing is queued. A frame that is queued later finds the waker that `poll` has left.
     fn poll_write(&mut self, task: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             if self.batch_written == self.batch.len() {
@@ -233,9 +359,13 @@ impl Task {
                 self.batch_written = 0;
                 let mut out = self.link.out();
                 if out.bytes.is_empty() {
-                    out.task = Some(task.waker().clone());
+                    if out.flushed == out.written {
+                        return Poll::Ready(Ok(()));
+                    }
                     drop(out);
-                    return Pin::new(&mut self.io).poll_flush(task);
+                    ready!(Pin::new(&mut self.io).poll_flush(task))?;
+                    self.wrote(0, true);
+                    return Poll::Ready(Ok(()));
                 }
                 std::mem::swap(&mut self.batch, &mut out.bytes);
             }
@@ -244,9 +374,24 @@ impl Task {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.batch_written += written;
-            self.link.out().written += written as u64;
-            self.link.progress.notify_waiters();
+            // A plain socket has nothing to flush; one that has may take more before it is done with this.
+            let flush = Pin::new(&mut self.io).poll_flush(task);
+            self.wrote(written, matches!(flush, Poll::Ready(Ok(()))));
+            if let Poll::Ready(flushed) = flush {
+                flushed?;
+            }
         }
+    }
+
+    fn wrote(&self, bytes: usize, flushed: bool) {
+        {
+            let mut out = self.link.out();
+            out.written += bytes as u64;
+            if flushed {
+                out.flushed = out.written;
+            }
+        }
+        self.link.progress.notify_waiters();
     }
 
     fn poll_read(&mut self, task: &mut Context<'_>) -> Poll<io::Result<usize>> {
@@ -258,16 +403,25 @@ impl Task {
     }
 
     /// Hands every complete response to whoever waits for it.
-    fn deliver(&mut self) -> Result<(), TransportError> {
+    fn deliver(&mut self, received: usize) -> Result<(), TransportError> {
+        let mut begun_before = true;
         loop {
             match self.decoder.decode(&mut self.buffer) {
-                Ok(Some(frame)) => self.settle(frame)?,
+                Ok(Some(frame)) => {
+                    begun_before = false;
+                    self.settle(frame)?;
+                }
                 Ok(None) => break,
                 Err(fault) => return Err(lost(&fault.to_string())),
             }
         }
         if self.buffer.is_empty() {
             self.buffer = BytesMut::new();
+        }
+        match self.decoder.is_inside_frame(&self.buffer) {
+            true if begun_before => self.half_frame.goes_on(received),
+            true => self.half_frame.begins(self.buffer.len()),
+            false => self.half_frame.ends(),
         }
         Ok(())
     }
@@ -286,20 +440,33 @@ impl Task {
                 }
             }
         };
+        if nests_too_deep(&frame) {
+            return Err(lost("a response is nested too deeply"));
+        }
         let response = match Response::read(&frame) {
             Ok(response) => response,
             // Well-formed JSON that is no object belongs to nobody.
-            Err(_) if serde_json::from_slice::<serde::de::IgnoredAny>(&frame).is_ok() => return Ok(()),
+            Err(_) if serde_json::from_slice::<serde::de::IgnoredAny>(&frame).is_ok() => {
+                self.counters.unknown_replies.add_one();
+                return Ok(());
+            }
             Err(_) => return Err(lost("a response is not JSON")),
         };
-        match response.id.as_deref().and_then(id_of) {
-            Some(id) => self.link.pending.settle(id, response.event),
-            None => tracing::debug!(target: "nestrs::client", "a response to nobody; ignored"),
+        if let ResponseEvent::Error(err) = &response.event
+            && is_farewell(err)
+        {
+            self.link.leave();
+        }
+        let id = response.id.as_deref().and_then(id_of);
+        match id.map(|id| (id, self.link.pending.settle(id, response.event))) {
+            Some((_, Settled::Taken)) => {}
+            Some((id, Settled::Nobody)) if was_given(id) => self.counters.late_replies.add_one(),
+            Some((_, Settled::Nobody)) | None => self.counters.unknown_replies.add_one(),
         }
         Ok(())
     }
 }
 
-fn lost(why: &str) -> TransportError {
+pub(super) fn lost(why: &str) -> TransportError {
     TransportError::withheld(ErrorKind::ConnectionClosed, format!("the connection was lost: {why}"))
 }

@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use nestrs_core::{ErrorKind, TransportError};
 
+use crate::client::Backoff;
 use crate::net::io::{Connector, Keepalive};
 use crate::serializer::{PacketDeserializer, PacketSerializer};
 
+use super::Overflow;
 use super::address::{check_host, join_address, split_address};
 
 /// How a TCP client dials and calls.
@@ -35,17 +37,30 @@ pub struct TcpTransportOptions {
     /// How long a call without a connection waits for one before it fails. Default 1 s, and never longer than its own
     /// timeout; with `retry_attempts`, as long as all tries may take instead.
     pub connect_wait: Duration,
-    /// How often to try again when the server cannot be reached. Default 0.
+    /// How often to try again when the server cannot be reached the first time. Default 0. After a loss the client dials
+    /// until it is connected or closed; see `backoff`.
     pub retry_attempts: u32,
-    /// The pause between two tries. Default zero.
+    /// The pause between two tries of the first connection. Default zero.
     pub retry_delay: Duration,
-    /// Calls under way at a time. Default 4 096; one more waits, up to its own timeout.
+    /// The pauses before each try to connect again after a loss. Default: up to 50 ms, doubling to 1 s; they begin anew
+    /// after a connection that lived for 1 s. Calls that come meanwhile wait as `connect_wait` says.
+    pub backoff: Backoff,
+    /// Calls under way at a time. Default 4 096, at least 1; what happens to one more, `overflow` says.
     pub max_pending: usize,
-    /// Bytes of requests not yet handed to the socket. Default 64 MiB; above it calls wait, up to their own timeout.
+    /// Bytes of requests not yet handed to the socket. Default 64 MiB; what happens to calls above it, `overflow` says. A
+    /// request that is larger by itself goes out alone.
     pub pending_bytes: usize,
+    /// What happens to calls beyond these two limits. Default [`Overflow::Wait`], up to their own timeout;
+    /// [`Overflow::Reject`] fails them with [`ErrorKind::Overloaded`], not sent.
+    pub overflow: Overflow,
     /// The longest body of a frame, in bytes. Default 64 MiB. A longer request fails before anything is sent; a longer
     /// response closes the connection.
     pub max_frame_bytes: usize,
+    /// How long a response may take from its first byte, beside what `min_frame_rate` allows. Default 30 s; `None` lets it
+    /// take for ever. One that is late closes the connection. What is sent meanwhile is no sign of the server's life.
+    pub frame_idle_timeout: Option<Duration>,
+    /// Bytes a second by which a response that arrives gains time. Default 64 KiB; 0 gains none.
+    pub min_frame_rate: usize,
     /// Items of one stream that its reader has not taken yet. Default 1 024; one more ends the stream with
     /// [`ErrorKind::Overloaded`], so that a slow reader cannot hold up the other calls of the connection.
     pub stream_buffer: usize,
@@ -69,9 +84,13 @@ impl Default for TcpTransportOptions {
             connect_wait: Duration::from_secs(1),
             retry_attempts: 0,
             retry_delay: Duration::ZERO,
+            backoff: Backoff::default(),
             max_pending: 4096,
             pending_bytes: 64 * 1024 * 1024,
+            overflow: Overflow::Wait,
             max_frame_bytes: 64 * 1024 * 1024,
+            frame_idle_timeout: Some(Duration::from_secs(30)),
+            min_frame_rate: 64 * 1024,
             stream_buffer: 1024,
             send_deadline: true,
             keepalive: Keepalive::default(),
@@ -106,16 +125,24 @@ impl TcpTransportOptions {
         connect_timeout: Duration,
         /// Sets how long a call waits for a connection.
         connect_wait: Duration,
-        /// Sets how often to try again when the server cannot be reached.
+        /// Sets how often to try again when the server cannot be reached the first time.
         retry_attempts: u32,
-        /// Sets the pause between two tries.
+        /// Sets the pause between two tries of the first connection.
         retry_delay: Duration,
+        /// Sets the pauses before each try to connect again after a loss.
+        backoff: Backoff,
         /// Sets how many calls may be under way.
         max_pending: usize,
         /// Sets how many bytes of requests may wait for the socket.
         pending_bytes: usize,
+        /// Sets what happens to calls beyond these two limits.
+        overflow: Overflow,
         /// Sets the longest body of a frame, in bytes.
         max_frame_bytes: usize,
+        /// Sets how long a response may take from its first byte; `None` for ever.
+        frame_idle_timeout: Option<Duration>,
+        /// Sets by how many bytes a second a response gains time.
+        min_frame_rate: usize,
         /// Sets how many items of a stream may wait for its reader.
         stream_buffer: usize,
         /// Sets whether requests say how long their callers wait.

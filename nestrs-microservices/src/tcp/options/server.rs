@@ -265,7 +265,8 @@ impl fmt::Debug for TcpMicroserviceOptions {
     }
 }
 
-/// What a server does with calls beyond `max_in_flight_per_conn` and `max_in_flight`.
+/// What happens to calls beyond a limit: on a server `max_in_flight_per_conn` and `max_in_flight`, on a client
+/// `max_pending` and `pending_bytes`.
 ///
 /// ```
 /// use nestrs_microservices::{Overflow, TcpMicroserviceOptions};
@@ -276,10 +277,11 @@ impl fmt::Debug for TcpMicroserviceOptions {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Overflow {
-    /// Connections are not read until there is room: callers feel it as backpressure.
+    /// They wait. A server does not read connections until there is room, and callers feel it as backpressure; a client
+    /// lets calls wait up to their own timeout.
     #[default]
     Wait,
-    /// Calls are answered at once with `{"status":"error","message":"Service overloaded","executed":false}`, which a
-    /// client may send elsewhere; events are dropped and logged.
+    /// They fail at once. A server answers calls with `{"status":"error","message":"Service overloaded","executed":false}`,
+    /// which a client may send elsewhere, and drops and logs events; a client fails them as not sent.
     Reject,
 }

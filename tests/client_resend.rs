@@ -1,0 +1,242 @@
+//! What is sent once more by itself, what never is, and how every error says whether its request may have been sent.
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use nestrs::Sent;
+use nestrs::microservices::net::io::Connector;
+use nestrs::microservices::{Backoff, PacketSerializer, TcpTransportOptions};
+use nestrs::prelude::*;
+use serde::{Serialize, Serializer};
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+
+use support::fake::{FakeServer, OVERLOADED, SHUTTING_DOWN, client, id_of_next_request, read_frame, reply};
+use support::raw::PATIENCE;
+
+fn soon() -> Backoff {
+    Backoff { min: Duration::from_millis(1), max: Duration::from_millis(5), ..Backoff::default() }
+}
+
+#[tokio::test]
+async fn cl_4_a_call_that_an_overloaded_server_refused_is_sent_once_more_and_only_once() {
+    let server = FakeServer::bind().await;
+    let client = client(server.options().backoff(soon()));
+    let calling = client.clone();
+    let call = tokio::spawn(async move { calling.send::<_, u32>("busy", &1).await });
+    let mut socket = server.accept().await;
+    let first = id_of_next_request(&mut socket).await;
+    reply(&mut socket, &first, OVERLOADED).await;
+    let second = id_of_next_request(&mut socket).await;
+    assert_ne!(first, second, "ids are not used twice");
+    reply(&mut socket, &second, r#""response":5,"isDisposed":true"#).await;
+    assert_eq!(call.await.unwrap().unwrap(), 5);
+
+    let calling = client.clone();
+    let call = tokio::spawn(async move { calling.send::<_, u32>("busy", &2).await });
+    for _ in 0..2 {
+        let id = id_of_next_request(&mut socket).await;
+        reply(&mut socket, &id, OVERLOADED).await;
+    }
+    let error = call.await.unwrap().unwrap_err();
+    // It was sent, so `sent` does not say `No`; that it was not executed is the server's word.
+    assert_eq!((error.kind(), error.sent()), (ErrorKind::Overloaded, Some(Sent::Maybe)));
+    assert!(error.was_not_executed());
+    assert_eq!(error.message, "Service overloaded");
+    // The handler that made the call did run: its own caller must not read that nothing was executed.
+    assert_eq!(error.to_wire(), json!({"status": "error", "message": "Internal server error"}));
+    assert_eq!((client.stats().resent, client.stats().pending), (2, 0));
+    client.emit("last", &1).await.unwrap();
+    assert_eq!(read_frame(&mut socket).await["pattern"], "last", "there was no third try");
+}
+
+#[tokio::test]
+async fn cl_4_a_stream_is_begun_anew_only_while_nothing_of_it_has_come() {
+    let server = FakeServer::bind().await;
+    let client = client(server.options().backoff(soon()));
+    let calling = client.clone();
+    let call = tokio::spawn(async move {
+        let mut items = calling.send_stream::<_, u32>("busy", &1).await.unwrap();
+        let mut all = Vec::new();
+        while let Some(item) = items.next().await {
+            all.push(item);
+        }
+        all
+    });
+    let mut socket = server.accept().await;
+    let id = id_of_next_request(&mut socket).await;
+    reply(&mut socket, &id, OVERLOADED).await;
+    let id = id_of_next_request(&mut socket).await;
+    reply(&mut socket, &id, r#""response":1"#).await;
+    reply(&mut socket, &id, OVERLOADED).await;
+    let items = call.await.unwrap();
+    assert_eq!(items[0].as_ref().unwrap(), &1);
+    assert_eq!(items[1].as_ref().unwrap_err().kind(), ErrorKind::Overloaded);
+    assert_eq!((items.len(), client.stats().resent), (2, 1));
+}
+
+/// Lost on the way, timed out, or failed by its handler: whoever makes such a call again must know what it does.
+#[tokio::test]
+async fn cl_4_what_may_have_been_executed_is_never_sent_twice() {
+    let server = FakeServer::bind().await;
+    let client = client(server.options().backoff(soon()).request_timeout(Some(Duration::from_millis(100))));
+    let mut sockets = Vec::new();
+    for (case, kind) in [
+        ("lost", ErrorKind::ConnectionClosed),
+        ("late", ErrorKind::Timeout),
+        ("failed", ErrorKind::Remote),
+        ("executed", ErrorKind::Remote),
+        ("unknown", ErrorKind::NotFound),
+    ] {
+        let calling = client.clone();
+        let call = tokio::spawn(async move { calling.send::<_, u32>(case, &1).await });
+        if sockets.is_empty() {
+            sockets.push(server.accept().await);
+        }
+        let socket = sockets.last_mut().unwrap();
+        let id = id_of_next_request(socket).await;
+        match case {
+            "lost" => sockets.clear(),
+            "late" => {}
+            "failed" => reply(socket, &id, r#""err":{"status":"error","message":"no"},"isDisposed":true"#).await,
+            "executed" => reply(socket, &id, r#""err":{"message":"no","executed":true},"isDisposed":true"#).await,
+            _ => {
+                let nobody = "There is no matching message handler defined in the remote service.";
+                reply(socket, &id, &format!(r#""status":"error","err":"{nobody}""#)).await;
+            }
+        }
+        let error = call.await.unwrap().unwrap_err();
+        assert_eq!((error.kind(), error.sent()), (kind, Some(Sent::Maybe)), "{case}");
+        assert!(!error.was_not_executed(), "{case}");
+    }
+    client.emit("last", &1).await.unwrap();
+    assert_eq!(read_frame(&mut sockets[0]).await["pattern"], "last", "nothing was sent twice");
+    assert_eq!(client.stats().resent, 0);
+}
+
+/// Resending ends with the call's own time; what was sent before is not forgotten in the error.
+#[tokio::test]
+async fn cl_4_resending_keeps_within_the_deadline_and_maybe_wins() {
+    let server = FakeServer::bind().await;
+    let client = client(server.options().connect_wait(PATIENCE).request_timeout(Some(Duration::from_millis(200))));
+    let started = Instant::now();
+    let calling = client.clone();
+    let call = tokio::spawn(async move { calling.send::<_, u32>("echo", &1).await });
+    let mut socket = server.accept().await;
+    let id = id_of_next_request(&mut socket).await;
+    // There will be no other connection.
+    drop(server);
+    reply(&mut socket, &id, SHUTTING_DOWN).await;
+    let error = call.await.unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    assert_eq!(error.sent(), Some(Sent::Maybe), "the first try was sent");
+    let elapsed = started.elapsed();
+    assert!((Duration::from_millis(190)..Duration::from_millis(1000)).contains(&elapsed), "{elapsed:?}");
+}
+
+/// A value that serde refuses to write.
+struct Unwritable;
+
+impl Serialize for Unwritable {
+    fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+        Err(serde::ser::Error::custom("no"))
+    }
+}
+
+/// A serializer that refuses, and claims more than it can know.
+struct Refuses;
+
+impl PacketSerializer for Refuses {
+    fn serialize(&self, _: Value) -> Result<Value, TransportError> {
+        Err(TransportError::new("refused").with_sent(Sent::Maybe))
+    }
+}
+
+/// The ways to fail before anything is sent, of calls, events and streams alike.
+#[tokio::test]
+async fn cl_3_what_fails_on_this_side_was_not_sent() {
+    async fn errors(client: &ClientProxy, payload: &(impl Serialize + Send + Sync)) -> Vec<TransportError> {
+        vec![
+            client.send::<_, Value>("x", payload).await.unwrap_err(),
+            client.emit("x", payload).await.unwrap_err(),
+            client.send_stream::<_, Value>("x", payload).await.unwrap_err(),
+        ]
+    }
+
+    let server = FakeServer::bind().await;
+    let hanging = Connector::new(std::future::pending::<std::io::Result<TcpStream>>);
+    let hanging = TcpTransportOptions::default().connector(hanging);
+    let closed = client(server.options());
+    closed.close().await;
+    let short = Some(Duration::from_millis(20));
+    let mut all = vec![
+        ("unwritable", errors(&client(server.options()), &Unwritable).await),
+        ("serializer", errors(&client(server.options().serializer(Refuses)), &1).await),
+        ("too large", errors(&client(server.options().max_frame_bytes(100)), &"x".repeat(100)).await),
+        ("closed", errors(&closed, &1).await),
+        ("no connection", errors(&client(hanging.clone().connect_wait(Duration::from_millis(20))), &1).await),
+        ("no connection in time", errors(&client(hanging.request_timeout(short)), &1).await),
+    ];
+    // A place that another call holds, until the client is closed.
+    let busy = client(server.options().max_pending(1));
+    let holder = busy.clone();
+    let holder = tokio::spawn(async move { holder.send::<_, Value>("holds", &1).await });
+    while busy.stats().pending == 0 {
+        tokio::task::yield_now().await;
+    }
+    all.push(("no place in time", errors(&busy.with_timeout(Duration::from_millis(20)), &1).await));
+    let waiting = busy.clone();
+    let waiting = tokio::spawn(async move { errors(&waiting, &1).await });
+    tokio::task::yield_now().await;
+    busy.close().await;
+    all.push(("closed while queued", waiting.await.unwrap()));
+    for (case, errors) in &all {
+        for error in errors {
+            assert_eq!(error.sent(), Some(Sent::No), "{case}: {error:?}");
+        }
+    }
+    let sent = holder.await.unwrap().unwrap_err();
+    assert_eq!((sent.kind(), sent.sent()), (ErrorKind::Closed, Some(Sent::Maybe)));
+}
+
+/// Everything that goes wrong once a request was queued, in a stream after its first item too.
+#[tokio::test]
+async fn cl_3_what_fails_later_may_have_been_sent() {
+    let server = FakeServer::bind().await;
+    let options = server.options().request_timeout(Some(Duration::from_millis(150))).stream_buffer(1);
+    let client = client(options.backoff(soon()));
+    client.connect().await.unwrap();
+    let mut socket = server.accept().await;
+    for (case, replies, kind) in [
+        ("late", vec![r#""response":1"#], ErrorKind::Timeout),
+        ("failed", vec![r#""response":1"#, r#""err":"no""#], ErrorKind::Remote),
+        ("no number", vec![r#""response":"one""#], ErrorKind::InvalidReply),
+        ("flooded", vec![r#""response":1"#, r#""response":2"#, r#""response":3"#], ErrorKind::Overloaded),
+        ("lost", vec![r#""response":1"#, "lost"], ErrorKind::ConnectionClosed),
+    ] {
+        let mut items = client.send_stream::<_, u32>("x", &1).await.unwrap();
+        let id = id_of_next_request(&mut socket).await;
+        for members in replies {
+            if members == "lost" {
+                drop(socket);
+                socket = server.accept().await;
+                break;
+            }
+            reply(&mut socket, &id, members).await;
+        }
+        if case == "flooded" {
+            // All three have arrived before the first is taken.
+            client.emit("x", &1).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            read_frame(&mut socket).await;
+        }
+        let error = loop {
+            match items.next().await.expect("it ends with an error") {
+                Ok(value) => assert!(value < 3),
+                Err(error) => break error,
+            }
+        };
+        assert_eq!((error.kind(), error.sent()), (kind, Some(Sent::Maybe)), "{case}: {error}");
+    }
+}
