@@ -138,10 +138,10 @@ impl Body {
             let rest = buffer.get(self.counted..).unwrap_or_default();
             if self.missing == 0 {
                 if rest.len() < self.tail {
-                    return Ok(false);
+                    return self.check_bytes(self.counted + rest.len(), max_bytes).map(|()| false);
                 }
                 self.counted += std::mem::take(&mut self.tail);
-                return self.check_bytes(max_bytes).map(|()| true);
+                return self.check_bytes(self.counted, max_bytes).map(|()| true);
             }
             if rest.is_empty() {
                 return Ok(false);
@@ -149,20 +149,36 @@ impl Body {
             // No byte begins more than one unit but the first of four, so this much cannot run past the end by more
             // than half a surrogate pair.
             let chunk = rest.get(..self.missing).unwrap_or(rest);
-            let units = units_begun(chunk);
-            self.missing = self.missing.checked_sub(units).ok_or(FrameError::InsideCharacter)?;
-            self.counted += chunk.len();
-            self.tail = bytes_to_come(chunk, self.tail);
-            self.check_bytes(max_bytes)?;
+            if self.count(chunk, max_bytes).is_err() {
+                // Something in it is wrong. The first wrong byte tells what, however the bytes arrived.
+                for byte in chunk.chunks(1) {
+                    if self.missing > 0 {
+                        self.count(byte, max_bytes)?;
+                    }
+                }
+            }
         }
     }
 
+    /// Counts `chunk`, or leaves everything as it is when that breaks a rule.
+    fn count(&mut self, chunk: &[u8], max_bytes: usize) -> Result<(), FrameError> {
+        let missing = self.missing.checked_sub(units_begun(chunk)).ok_or(FrameError::InsideCharacter)?;
+        let counted = self.counted + chunk.len();
+        self.check_bytes(counted, max_bytes)?;
+        let tail = bytes_to_come(chunk, self.tail);
+        (self.missing, self.counted, self.tail) = (missing, counted, tail);
+        Ok(())
+    }
+
     /// Valid UTF-8 has at most three bytes a unit; anything longer is neither text nor within the limit.
-    fn check_bytes(&self, max_bytes: usize) -> Result<(), FrameError> {
-        if self.counted > max_bytes {
-            return Err(FrameError::TooLarge { announced: self.announced, max: max_bytes });
+    fn check_bytes(&self, counted: usize, max_bytes: usize) -> Result<(), FrameError> {
+        let text_max = self.announced.saturating_mul(3);
+        match counted {
+            _ if counted <= max_bytes.min(text_max) => Ok(()),
+            // Whichever is passed first, also where many bytes pass both at once.
+            _ if text_max < max_bytes => Err(FrameError::Utf8),
+            _ => Err(FrameError::TooLarge { announced: self.announced, max: max_bytes }),
         }
-        if self.counted > self.announced.saturating_mul(3) { Err(FrameError::Utf8) } else { Ok(()) }
     }
 }
 
