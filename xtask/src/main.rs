@@ -19,6 +19,9 @@ mod dependencies;
 mod libtest;
 mod manifest;
 
+// What is checked by more than one command: fuzz targets.
+mod fuzz;
+
 // What came of it.
 mod outcome;
 mod report;
@@ -26,6 +29,7 @@ mod report;
 fn main() -> ExitCode {
     match options::parse(std::env::args().skip(1), &steps::names()) {
         Ok(options::Task::Test(selection)) => steps::run_all(&selection),
+        Ok(options::Task::Fuzz(fuzzing)) => fuzz::command(&fuzzing, steps::root()),
         Ok(options::Task::List) => {
             print!("{}", steps::list());
             ExitCode::SUCCESS

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use crate::dependencies;
+use crate::fuzz;
 use crate::install;
 use crate::libtest;
 use crate::manifest;
@@ -40,6 +41,12 @@ const STEPS: &[Step] = &[
         about: "what the tree must not contain",
         minutes: 3,
         run: |it, _| dependencies::check(it),
+    },
+    Step {
+        name: "fuzz",
+        about: "hostile input, 30 seconds for each target",
+        minutes: 20,
+        run: |it, install| fuzz::run(it, install, fuzz::TARGETS, fuzz::SHORT),
     },
 ];
 
@@ -77,7 +84,7 @@ pub(crate) fn run_all(selection: &Selection) -> ExitCode {
 }
 
 /// Where the repository is now; built programs may have been moved with it.
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     let xtask = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
     Path::new(&xtask).parent().expect("xtask is a directory of the repository").to_owned()
 }
