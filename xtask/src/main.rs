@@ -14,10 +14,11 @@ mod steps;
 mod install;
 mod run;
 
-// What is read: a manifest, the output of tests, the dependency tree.
+// What is read: a manifest, the output of tests, the dependency tree, what is promised.
 mod dependencies;
 mod libtest;
 mod manifest;
+mod promises;
 
 // What is checked by more than one command: fuzz targets.
 mod fuzz;

@@ -12,6 +12,7 @@ use crate::libtest;
 use crate::manifest;
 use crate::options::Selection;
 use crate::outcome::{Outcome, Verdict};
+use crate::promises;
 use crate::report::{self, Row};
 use crate::run::{Call, Failure, Runner};
 
@@ -34,6 +35,12 @@ const STEPS: &[Step] = &[
     Step { name: "clippy", about: "lints of all targets with all features", minutes: 15, run: clippy },
     Step { name: "features", about: "lints with no feature, each alone, and all", minutes: 15, run: features },
     Step { name: "test", about: "every test that needs nothing but Rust, and doctests", minutes: 20, run: test },
+    Step {
+        name: "promises",
+        about: "a test for each promise of docs/reliability.md",
+        minutes: 1,
+        run: |it, _| promises::check(&it.root),
+    },
     Step { name: "docs", about: "documentation without warnings", minutes: 10, run: docs },
     Step { name: INTEROP, about: "against NestJS 11 and 12 on Node", minutes: 12, run: interop },
     Step {
