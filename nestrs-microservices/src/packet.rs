@@ -311,7 +311,7 @@ impl Response {
     pub(crate) fn read(frame: &Bytes) -> Result<Self, PacketError> {
         let members: ResponseMembers<'_> = serde_json::from_slice(frame).map_err(PacketError::Json)?;
         let own = |raw: &RawValue| frame.slice_ref(raw.get().as_bytes());
-        let truthy = |raw: &&RawValue| !matches!(raw.get(), "null" | "false" | "0" | "-0" | "\"\"" | "0.0");
+        let truthy = |raw: &&RawValue| is_truthy(raw.get());
         let event = if let Some(err) = members.err.filter(truthy) {
             let err = Payload::from_json(own(err)).into_value();
             ResponseEvent::Error(err.unwrap_or(serde_json::Value::Null))
@@ -328,6 +328,17 @@ impl Response {
             }
         };
         Ok(Self { id: members.id.map(own), event })
+    }
+}
+
+/// Whether JavaScript takes a JSON text for something, as in `if (err)`.
+fn is_truthy(json: &str) -> bool {
+    match json {
+        "null" | "false" | "\"\"" => false,
+        number if number.starts_with(|first: char| first == '-' || first.is_ascii_digit()) => {
+            number.parse() != Ok(0.0_f64)
+        }
+        _ => true,
     }
 }
 
@@ -373,3 +384,6 @@ impl<'de: 'a, 'a> Deserialize<'de> for ResponseMembers<'a> {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod properties;
