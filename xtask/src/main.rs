@@ -20,8 +20,9 @@ mod libtest;
 mod manifest;
 mod promises;
 
-// What is checked by more than one command: fuzz targets.
+// What is a step and a command of its own.
 mod fuzz;
+mod supply_chain;
 
 // What came of it.
 mod outcome;
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
     match options::parse(std::env::args().skip(1), &steps::names()) {
         Ok(options::Task::Test(selection)) => steps::run_all(&selection),
         Ok(options::Task::Fuzz(fuzzing)) => fuzz::command(&fuzzing, steps::root()),
+        Ok(options::Task::SupplyChain(accept)) => supply_chain::command(accept, steps::root()),
         Ok(options::Task::List) => {
             print!("{}", steps::list());
             ExitCode::SUCCESS

@@ -15,6 +15,7 @@ use crate::outcome::{Outcome, Verdict};
 use crate::promises;
 use crate::report::{self, Row};
 use crate::run::{Call, Failure, Runner};
+use crate::supply_chain;
 
 /// A build server gives up after 40 minutes. Ending before that is what makes the table come out.
 const ALL_STEPS_MAX: Duration = Duration::from_secs(38 * 60);
@@ -48,6 +49,12 @@ const STEPS: &[Step] = &[
         about: "what the tree must not contain",
         minutes: 3,
         run: |it, _| dependencies::check(it),
+    },
+    Step {
+        name: "supply-chain",
+        about: "that every package of the lock files has been accepted",
+        minutes: 1,
+        run: |it, _| supply_chain::check(it),
     },
     Step {
         name: "fuzz",
