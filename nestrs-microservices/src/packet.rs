@@ -1,5 +1,8 @@
 //! Packets on the wire: borrowed when read, appended when written (NestJS fact sheet, sections 1 to 3).
 
+// What a peer sends must not be able to make this panic.
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::string_slice))]
+
 use std::borrow::Cow;
 use std::fmt;
 

@@ -85,7 +85,8 @@ impl Inner {
         let mut len = write_request(&mut frame, pattern, &data, metadata.as_deref(), id);
         if let Some(serializer) = &self.options.serializer {
             let body = frame.iter().position(|byte| *byte == b'#').map_or(0, |hash| hash + 1);
-            let wire = serializer.serialize(serde_json::from_slice(&frame[body..])?)?.to_string();
+            let wire =
+                serializer.serialize(serde_json::from_slice(frame.get(body..).unwrap_or_default())?)?.to_string();
             frame.clear();
             write_frame_header(&mut frame, utf16_len(wire.as_bytes()));
             frame.extend_from_slice(wire.as_bytes());

@@ -378,7 +378,7 @@ impl Connection {
         let header = match fault {
             Fault::Frame(FrameError::Header) => {
                 let digits = self.buffer.iter().take(10).take_while(|byte| byte.is_ascii_digit()).count();
-                &self.buffer[..self.buffer.len().min(digits + 1)]
+                self.buffer.get(..digits + 1).unwrap_or(&self.buffer)
             }
             _ => &[],
         };

@@ -221,18 +221,18 @@ pub fn utf16_len(text: &[u8]) -> usize {
 
 /// Writes the header of a frame whose body has `units` UTF-16 code units.
 pub fn write_frame_header(out: &mut Vec<u8>, units: usize) {
+    // As many digits as the largest number has.
     let mut digits = [0_u8; 20];
-    let mut at = digits.len();
-    let mut rest = units;
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (rest % 10) as u8;
+    let (mut rest, mut count) = (units, 0);
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' + (rest % 10) as u8;
         rest /= 10;
+        count += 1;
         if rest == 0 {
             break;
         }
     }
-    out.extend_from_slice(&digits[at..]);
+    out.extend_from_slice(digits.get(digits.len() - count..).unwrap_or_default());
     out.push(b'#');
 }
 
