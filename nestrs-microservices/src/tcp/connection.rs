@@ -78,6 +78,8 @@ pub(super) async fn serve_connection(
         gone: gone.clone(),
         _gone_at_last: gone.drop_guard(),
         parked: Vec::new(),
+        held: None,
+        granted: None,
         progress: Instant::now(),
     };
     let serving = async {
@@ -104,6 +106,10 @@ struct Connection {
     _gone_at_last: DropGuard,
     /// Streams of replies that wait for the peer to take what is queued.
     parked: Vec<Flight>,
+    /// A frame that waits until the server may have one more call under way.
+    held: Option<Bytes>,
+    /// The place it was then given.
+    granted: Option<OwnedSemaphorePermit>,
     /// When the peer last took something, or was first given something to take.
     progress: Instant,
 }
@@ -151,10 +157,12 @@ impl Connection {
             let answering = self.out.queued() <= self.limits.options.send_queue_high;
             let open = matches!(phase, Phase::Open);
             let room = flights.len() < self.limits.options.max_in_flight_per_conn.max(1);
-            let starved = open && self.limits.in_flight.available_permits() == 0;
-            let reading = open && room && !starved && self.out.queued() <= self.limits.options.send_queue_high;
+            let ready = open && room && self.out.queued() <= self.limits.options.send_queue_high;
+            // Only who has something to run waits for a place: given to one that is idle it would be of no use.
+            let starved = ready && self.held.is_some() && !self.has_place();
+            let reading = ready && self.held.is_none();
             // What was left in the buffer when a limit was reached comes first.
-            if reading && !self.buffer.is_empty() {
+            if ready && !starved && (self.held.is_some() || !self.buffer.is_empty()) {
                 match self.run_batch(&mut flights).await {
                     Ok(true) => continue,
                     Ok(false) => {}
@@ -196,7 +204,7 @@ impl Connection {
                     // Handlers that are always ready must not keep the thread.
                     tokio::task::coop::consume_budget().await;
                 }
-                _ = limits.in_flight.acquire(), if starved => {}
+                permit = Arc::clone(&limits.in_flight).acquire_owned(), if starved => self.granted = permit.ok(),
                 () = sleep_until(stalled), if stalled.is_some() => return self.give_up(flights, shutdown),
                 event = poll_fn(|task| self.poll_io(task, reading)) => match event {
                     Ok(IoEvent::Wrote) => {}
@@ -227,28 +235,48 @@ impl Connection {
 
     /// Decodes what is buffered and starts a call for each frame, up to a limit. True when frames may be left.
     async fn run_batch(&mut self, flights: &mut FuturesUnordered<Flight>) -> Result<bool, Fault> {
+        let outcome = self.run_frames(flights).await;
+        // A place that was not needed is somebody else's.
+        self.granted = None;
+        outcome
+    }
+
+    async fn run_frames(&mut self, flights: &mut FuturesUnordered<Flight>) -> Result<bool, Fault> {
         while flights.len() < self.limits.options.max_in_flight_per_conn.max(1)
-            && self.limits.in_flight.available_permits() > 0
             && self.out.queued() <= self.limits.options.send_queue_high
         {
-            let Some(frame) = self.decoder.decode(&mut self.buffer).map_err(Fault::Frame)? else {
+            let frame = match self.held.take() {
+                Some(frame) => Some(frame),
+                None => self.decoder.decode(&mut self.buffer).map_err(Fault::Frame)?,
+            };
+            let Some(frame) = frame else {
                 if self.buffer.is_empty() {
                     self.buffer = BytesMut::new();
                 }
                 return Ok(false);
             };
+            if !self.has_place() {
+                self.held = Some(frame);
+                return Ok(true);
+            }
             let Some(packet) = self.read_packet(frame)? else { continue };
             let mut call = self.start(&packet);
             match poll_fn(|task| Poll::Ready(Pin::new(&mut call).poll(task))).await {
                 Poll::Ready(progress) => self.answer(progress, None, flights),
                 Poll::Pending => {
                     // Under a race for the last permit a call runs without one: each connection may have one such.
-                    let permit = Arc::clone(&self.limits.in_flight).try_acquire_owned().ok();
+                    let granted = self.granted.take();
+                    let permit = granted.or_else(|| Arc::clone(&self.limits.in_flight).try_acquire_owned().ok());
                     flights.push(Flight { call, permit });
                 }
             }
         }
         Ok(!self.buffer.is_empty())
+    }
+
+    /// Whether the server may have one more call under way.
+    fn has_place(&self) -> bool {
+        self.granted.is_some() || self.limits.in_flight.available_permits() > 0
     }
 
     /// The packet in a frame; `None` when a deserializer of the user's refuses it.
