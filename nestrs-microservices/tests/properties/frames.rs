@@ -167,13 +167,16 @@ enum Next {
 }
 
 fn next_character(bytes: &[u8]) -> Next {
-    for len in 1..=bytes.len().min(4) {
-        match std::str::from_utf8(&bytes[..len]).map(|text| text.chars().next()) {
-            Ok(Some(character)) => return Next::Character(character),
-            Ok(None) => {}
-            Err(error) if error.error_len().is_some() => return Next::Wrong,
-            Err(_) => {}
+    let head = &bytes[..bytes.len().min(4)];
+    let (text, wrong) = match std::str::from_utf8(head) {
+        Ok(text) => (text, false),
+        Err(error) => {
+            (std::str::from_utf8(&head[..error.valid_up_to()]).unwrap_or_default(), error.error_len().is_some())
         }
+    };
+    match text.chars().next() {
+        Some(character) => Next::Character(character),
+        None if wrong => Next::Wrong,
+        None => Next::Unfinished,
     }
-    Next::Unfinished
 }
