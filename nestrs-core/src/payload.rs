@@ -1,5 +1,8 @@
 //! What a message carries: JSON as bytes, parsed at most once, cheap to clone.
 
+// What a peer sends must not be able to make this panic.
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::string_slice))]
+
 mod misfit;
 mod property;
 mod shared;
@@ -344,14 +347,17 @@ pub(crate) fn mend_surrogates(text: &[u8]) -> Option<Vec<u8>> {
     let mut mended: Option<Vec<u8>> = None;
     let mut at = 0;
     while at < text.len() {
-        if text[at] != b'\\' {
+        if text.get(at) != Some(&b'\\') {
             at += 1;
             continue;
         }
         match unit_at(at) {
             Some(0xD800..=0xDBFF) if matches!(unit_at(at + 6), Some(0xDC00..=0xDFFF)) => at += 12,
             Some(0xD800..=0xDFFF) => {
-                mended.get_or_insert_with(|| text.to_vec())[at..at + 6].copy_from_slice(br"\ufffd");
+                let mended = mended.get_or_insert_with(|| text.to_vec());
+                if let Some(escape) = mended.get_mut(at..at + 6) {
+                    escape.copy_from_slice(br"\ufffd");
+                }
                 at += 6;
             }
             // Any other escape: step over the escaped byte too, so that `\\ud83d` is left alone.

@@ -1,5 +1,8 @@
 //! Packets on the wire: borrowed when read, appended when written (NestJS fact sheet, sections 1 to 3).
 
+// What a peer sends must not be able to make this panic.
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::string_slice))]
+
 use std::borrow::Cow;
 use std::fmt;
 use std::io::Write as _;
@@ -326,7 +329,7 @@ pub(crate) fn timeout_metadata(room: &mut [u8; 48], milliseconds: u128) -> &str 
     // Twenty digits would fit, which is longer than anybody waits.
     let milliseconds = u64::try_from(milliseconds).unwrap_or(u64::MAX);
     let written = write!(rest, "{{\"{TIMEOUT_METADATA}\":\"{milliseconds}\"}}").map(|()| 48 - rest.len());
-    written.ok().and_then(|len| std::str::from_utf8(&room[..len]).ok()).unwrap_or("{}")
+    written.ok().and_then(|len| std::str::from_utf8(room.get(..len)?).ok()).unwrap_or("{}")
 }
 
 /// A response as a client reads it.
@@ -356,7 +359,7 @@ impl Response {
     pub(crate) fn read(frame: &Bytes) -> Result<Self, PacketError> {
         let members: ResponseMembers<'_> = serde_json::from_slice(frame).map_err(PacketError::Json)?;
         let own = |raw: &RawValue| frame.slice_ref(raw.get().as_bytes());
-        let truthy = |raw: &&RawValue| !matches!(raw.get(), "null" | "false" | "0" | "-0" | "\"\"" | "0.0");
+        let truthy = |raw: &&RawValue| is_truthy(raw.get());
         let event = if let Some(err) = members.err.filter(truthy) {
             let err = Payload::from_json(own(err)).into_value();
             ResponseEvent::Error(err.unwrap_or(serde_json::Value::Null))
@@ -373,6 +376,17 @@ impl Response {
             }
         };
         Ok(Self { id: members.id.map(own), event })
+    }
+}
+
+/// Whether JavaScript takes a JSON text for something, as in `if (err)`.
+fn is_truthy(json: &str) -> bool {
+    match json {
+        "null" | "false" | "\"\"" => false,
+        number if number.starts_with(|first: char| first == '-' || first.is_ascii_digit()) => {
+            number.parse() != Ok(0.0_f64)
+        }
+        _ => true,
     }
 }
 
@@ -418,3 +432,6 @@ impl<'de: 'a, 'a> Deserialize<'de> for ResponseMembers<'a> {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod properties;

@@ -15,6 +15,8 @@ const NODE_MAJOR: u32 = 20;
 const NODE_FROM_NPM: &str = "20.19.6";
 /// Where it goes.
 const NODE_DIR: &str = "target/xtask/node";
+/// The version of `cargo fuzz` that is installed when there is none.
+const CARGO_FUZZ: &str = "0.13.2";
 /// Below it, every directory with a lock file has packages to install.
 const PEERS: &str = "tests/interop";
 
@@ -25,6 +27,31 @@ pub(crate) fn component(runner: &Runner, install: bool, component: &str, command
         return Ok(());
     }
     Err(format!("`{command}` is missing: `rustup component add {component}`"))
+}
+
+/// Makes sure of a nightly compiler, of `cargo fuzz` and of the C++ compiler its engine is built with; gives the name of
+/// this machine's platform.
+pub(crate) fn fuzzing(runner: &Runner, install: bool) -> Result<String, String> {
+    let version = || runner.run(&Call::new("rustup run nightly rustc -vV").quiet());
+    let host = || version().lines.iter().find_map(|line| line.strip_prefix("host: ").map(str::to_owned));
+    if host().is_none() && install {
+        runner.run(&Call::new("rustup toolchain install nightly --profile minimal"));
+    }
+    let host = host().ok_or("a nightly compiler is missing: `rustup toolchain install nightly --profile minimal`")?;
+
+    let there = || succeeds(runner, Call::new("cargo fuzz --version"));
+    if !there() && install {
+        runner.run(&Call::new("cargo install --locked cargo-fuzz --version").arg(CARGO_FUZZ));
+    }
+    if !there() {
+        return Err(format!("`cargo fuzz` is missing: `cargo install --locked cargo-fuzz --version {CARGO_FUZZ}`"));
+    }
+
+    let there = || succeeds(runner, Call::new("c++ --version"));
+    if !there() && install {
+        apt(runner, "g++").map_err(|why| format!("a C++ compiler is needed: {why}"))?;
+    }
+    if there() { Ok(host) } else { Err("a C++ compiler (`c++`) is missing".to_owned()) }
 }
 
 /// Makes sure of Node and of the packages of the NestJS peers; gives the `PATH` on which that Node is found.

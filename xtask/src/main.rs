@@ -14,10 +14,15 @@ mod steps;
 mod install;
 mod run;
 
-// What is read: a manifest, the output of tests, the dependency tree.
+// What is read: a manifest, the output of tests, the dependency tree, what is promised.
 mod dependencies;
 mod libtest;
 mod manifest;
+mod promises;
+
+// What is a step and a command of its own.
+mod fuzz;
+mod supply_chain;
 
 // What came of it.
 mod outcome;
@@ -26,6 +31,8 @@ mod report;
 fn main() -> ExitCode {
     match options::parse(std::env::args().skip(1), &steps::names()) {
         Ok(options::Task::Test(selection)) => steps::run_all(&selection),
+        Ok(options::Task::Fuzz(fuzzing)) => fuzz::command(&fuzzing, steps::root()),
+        Ok(options::Task::SupplyChain(accept)) => supply_chain::command(accept, steps::root()),
         Ok(options::Task::List) => {
             print!("{}", steps::list());
             ExitCode::SUCCESS

@@ -1,13 +1,22 @@
 //! What was asked for on the command line.
 
+use crate::fuzz::{self, Fuzzing};
+use crate::supply_chain;
+
 pub(crate) const USAGE: &str = "\
 Usage: cargo xtask test [--only STEP]... [--skip-install]
        cargo xtask test --list
+       cargo xtask fuzz [--target TARGET]... [--seconds N | --runs N] [--skip-install]
+       cargo xtask supply-chain [--accept]
 
   test, ci         run every step, go on after a failure, end with a table of what ran and what could not
   --only STEP      run this step alone; may be repeated
   --skip-install   install nothing; a step that lacks something then says so
   --list           print the steps
+
+  fuzz             run the fuzz targets in fuzz/, 30 seconds each or as long as told
+  supply-chain     compare the lock files with supply-chain/allowed.txt
+  --accept         write that list anew
 
 With CI=true in the environment, a step that could not run is a failure.
 ";
@@ -16,6 +25,9 @@ With CI=true in the environment, a step that could not run is a failure.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Task {
     Test(Selection),
+    Fuzz(Fuzzing),
+    /// With whether to accept what is there.
+    SupplyChain(bool),
     List,
     Help,
 }
@@ -33,6 +45,8 @@ pub(crate) fn parse(args: impl IntoIterator<Item = String>, steps: &[&str]) -> R
     let mut args = args.into_iter();
     match args.next().as_deref() {
         Some("test" | "ci") => {}
+        Some("fuzz") => return fuzz::parse(args).map(Task::Fuzz),
+        Some("supply-chain") => return supply_chain::parse(args).map(Task::SupplyChain),
         Some("help" | "--help" | "-h") => return Ok(Task::Help),
         Some(other) => return Err(format!("no task is called `{other}`")),
         None => return Err("which task?".to_owned()),

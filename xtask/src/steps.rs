@@ -6,13 +6,16 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use crate::dependencies;
+use crate::fuzz;
 use crate::install;
 use crate::libtest;
 use crate::manifest;
 use crate::options::Selection;
 use crate::outcome::{Outcome, Verdict};
+use crate::promises;
 use crate::report::{self, Row};
 use crate::run::{Call, Failure, Runner};
+use crate::supply_chain;
 
 /// A build server gives up after 40 minutes. Ending before that is what makes the table come out.
 const ALL_STEPS_MAX: Duration = Duration::from_secs(38 * 60);
@@ -33,6 +36,12 @@ const STEPS: &[Step] = &[
     Step { name: "clippy", about: "lints of all targets with all features", minutes: 15, run: clippy },
     Step { name: "features", about: "lints with no feature, each alone, and all", minutes: 15, run: features },
     Step { name: "test", about: "every test that needs nothing but Rust, and doctests", minutes: 20, run: test },
+    Step {
+        name: "promises",
+        about: "a test for each promise of docs/reliability.md",
+        minutes: 1,
+        run: |it, _| promises::check(&it.root),
+    },
     Step { name: "docs", about: "documentation without warnings", minutes: 10, run: docs },
     Step { name: INTEROP, about: "against NestJS 11 and 12 on Node", minutes: 12, run: interop },
     Step {
@@ -40,6 +49,18 @@ const STEPS: &[Step] = &[
         about: "what the tree must not contain",
         minutes: 3,
         run: |it, _| dependencies::check(it),
+    },
+    Step {
+        name: "supply-chain",
+        about: "that every package of the lock files has been accepted",
+        minutes: 1,
+        run: |it, _| supply_chain::check(it),
+    },
+    Step {
+        name: "fuzz",
+        about: "hostile input, 30 seconds for each target",
+        minutes: 20,
+        run: |it, install| fuzz::run(it, install, fuzz::TARGETS, fuzz::SHORT),
     },
 ];
 
@@ -77,7 +98,7 @@ pub(crate) fn run_all(selection: &Selection) -> ExitCode {
 }
 
 /// Where the repository is now; built programs may have been moved with it.
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     let xtask = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
     Path::new(&xtask).parent().expect("xtask is a directory of the repository").to_owned()
 }

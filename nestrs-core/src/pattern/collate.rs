@@ -6,6 +6,7 @@ use std::cmp::Ordering;
 const ORDER: &[u8] = b" _-,;:!?.'\"()[]{}@*/\\&#%`^+<=>|~$0123456789abcdefghijklmnopqrstuvwxyz";
 
 /// The place of each ASCII character in `ORDER`; 0 for those that have none.
+#[expect(clippy::indexing_slicing, reason = "computed at compile time, where an index that is too large is an error")]
 const PLACES: [u8; 128] = {
     let mut places = [0; 128];
     let mut index = 0;
@@ -26,7 +27,7 @@ pub(super) fn is_ordered(key: &str) -> bool {
 /// Compares two keys for which [`is_ordered`] holds: first as if case did not exist, then lowercase before uppercase
 /// at the first place where the case differs.
 pub(super) fn compare(one: &str, other: &str) -> Ordering {
-    let places = |key: &str| key.bytes().map(|byte| PLACES[usize::from(byte & 0x7f)]).collect::<Vec<_>>();
+    let places = |key: &str| key.bytes().map(|byte| PLACES.get(usize::from(byte))).collect::<Vec<_>>();
     let uppercase = |key: &str| key.bytes().map(|byte| byte.is_ascii_uppercase()).collect::<Vec<_>>();
     places(one).cmp(&places(other)).then_with(|| uppercase(one).cmp(&uppercase(other)))
 }

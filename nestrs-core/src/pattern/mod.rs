@@ -1,5 +1,8 @@
 //! The name a message is sent to, in the one form that routes it.
 
+// What a peer sends must not be able to make this panic.
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::string_slice))]
+
 mod collate;
 mod number;
 mod wildcard;

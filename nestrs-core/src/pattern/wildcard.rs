@@ -214,10 +214,13 @@ fn escaped(rest: &mut &[u8]) -> u8 {
 
 /// The bytes between `[` and `]`, or up to the end where that is missing.
 fn class(rest: &mut &[u8]) -> Byte {
-    let wanted = rest.first() != Some(&b'^');
-    if !wanted {
-        *rest = &rest[1..];
-    }
+    let wanted = match rest.strip_prefix(b"^") {
+        Some(after) => {
+            *rest = after;
+            false
+        }
+        None => true,
+    };
     let mut ranges = Vec::new();
     while let [first, after @ ..] = *rest {
         *rest = after;

@@ -98,7 +98,7 @@ impl Inner {
         let mut len = write_request(&mut frame, pattern, &data, metadata.as_deref(), id);
         if let Some(serializer) = &self.options.serializer {
             let body = frame.iter().position(|byte| *byte == b'#').map_or(0, |hash| hash + 1);
-            let packet = serde_json::from_slice(&frame[body..]).map_err(TransportError::from);
+            let packet = serde_json::from_slice(frame.get(body..).unwrap_or_default()).map_err(TransportError::from);
             // Whatever the serializer thinks of it, nothing has been sent.
             let packet = packet.and_then(|packet| serializer.serialize(packet));
             let wire = packet.map_err(|error| error.with_sent(Sent::No))?.to_string();

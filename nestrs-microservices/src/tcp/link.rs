@@ -369,7 +369,8 @@ impl Task {
                 }
                 std::mem::swap(&mut self.batch, &mut out.bytes);
             }
-            let written = ready!(Pin::new(&mut self.io).poll_write(task, &self.batch[self.batch_written..]))?;
+            let rest = self.batch.get(self.batch_written..).unwrap_or_default();
+            let written = ready!(Pin::new(&mut self.io).poll_write(task, rest))?;
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }

@@ -1,5 +1,8 @@
 //! NestJS's TCP transport, both ends (NestJS fact sheet, section 6).
 
+// What a peer sends must not be able to make this panic.
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::string_slice))]
+
 mod call_id;
 mod client;
 mod connection;

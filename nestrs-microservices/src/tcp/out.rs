@@ -52,7 +52,8 @@ impl Out {
     pub(super) fn poll_write(&mut self, io: &mut BoxIo, task: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.flushed = false;
         while self.queued() > 0 {
-            let Poll::Ready(written) = Pin::new(&mut *io).poll_write(task, &self.bytes[self.written..])? else {
+            let rest = self.bytes.get(self.written..).unwrap_or_default();
+            let Poll::Ready(written) = Pin::new(&mut *io).poll_write(task, rest)? else {
                 self.compact();
                 return Poll::Pending;
             };

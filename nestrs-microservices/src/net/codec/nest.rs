@@ -146,10 +146,10 @@ impl Body {
             let rest = buffer.get(self.counted..).unwrap_or_default();
             if self.missing == 0 {
                 if rest.len() < self.tail {
-                    return Ok(false);
+                    return self.check_bytes(self.counted + rest.len(), max_bytes).map(|()| false);
                 }
                 self.counted += std::mem::take(&mut self.tail);
-                return self.check_bytes(max_bytes).map(|()| true);
+                return self.check_bytes(self.counted, max_bytes).map(|()| true);
             }
             // With fewer bytes than units nothing can be complete, so there is nothing to count yet: a body that comes byte
             // by byte is counted in a few large pieces.
@@ -162,20 +162,36 @@ impl Body {
             // No byte begins more than one unit but the first of four, so this much cannot run past the end by more
             // than half a surrogate pair.
             let chunk = rest.get(..self.missing).unwrap_or(rest);
-            let units = units_begun(chunk);
-            self.missing = self.missing.checked_sub(units).ok_or(FrameError::InsideCharacter)?;
-            self.counted += chunk.len();
-            self.tail = bytes_to_come(chunk, self.tail);
-            self.check_bytes(max_bytes)?;
+            if self.count(chunk, max_bytes).is_err() {
+                // Something in it is wrong. The first wrong byte tells what, however the bytes arrived.
+                for byte in chunk.chunks(1) {
+                    if self.missing > 0 {
+                        self.count(byte, max_bytes)?;
+                    }
+                }
+            }
         }
     }
 
+    /// Counts `chunk`, or leaves everything as it is when that breaks a rule.
+    fn count(&mut self, chunk: &[u8], max_bytes: usize) -> Result<(), FrameError> {
+        let missing = self.missing.checked_sub(units_begun(chunk)).ok_or(FrameError::InsideCharacter)?;
+        let counted = self.counted + chunk.len();
+        self.check_bytes(counted, max_bytes)?;
+        let tail = bytes_to_come(chunk, self.tail);
+        (self.missing, self.counted, self.tail) = (missing, counted, tail);
+        Ok(())
+    }
+
     /// Valid UTF-8 has at most three bytes a unit; anything longer is neither text nor within the limit.
-    fn check_bytes(&self, max_bytes: usize) -> Result<(), FrameError> {
-        if self.counted > max_bytes {
-            return Err(FrameError::TooLarge { announced: self.announced, max: max_bytes });
+    fn check_bytes(&self, counted: usize, max_bytes: usize) -> Result<(), FrameError> {
+        let text_max = self.announced.saturating_mul(3);
+        match counted {
+            _ if counted <= max_bytes.min(text_max) => Ok(()),
+            // Whichever is passed first, also where many bytes pass both at once.
+            _ if text_max < max_bytes => Err(FrameError::Utf8),
+            _ => Err(FrameError::TooLarge { announced: self.announced, max: max_bytes }),
         }
-        if self.counted > self.announced.saturating_mul(3) { Err(FrameError::Utf8) } else { Ok(()) }
     }
 }
 
@@ -218,18 +234,18 @@ pub fn utf16_len(text: &[u8]) -> usize {
 
 /// Writes the header of a frame whose body has `units` UTF-16 code units.
 pub fn write_frame_header(out: &mut Vec<u8>, units: usize) {
+    // As many digits as the largest number has.
     let mut digits = [0_u8; 20];
-    let mut at = digits.len();
-    let mut rest = units;
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (rest % 10) as u8;
+    let (mut rest, mut count) = (units, 0);
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' + (rest % 10) as u8;
         rest /= 10;
+        count += 1;
         if rest == 0 {
             break;
         }
     }
-    out.extend_from_slice(&digits[at..]);
+    out.extend_from_slice(digits.get(digits.len() - count..).unwrap_or_default());
     out.push(b'#');
 }
 

@@ -41,7 +41,7 @@ impl Connection {
             Fault::Frame(FrameError::Header) => {
                 let good = |byte: &&u8| byte.is_ascii_digit() || byte.is_ascii_whitespace();
                 let digits = self.buffer.iter().take(16).take_while(good).count();
-                &self.buffer[..self.buffer.len().min(digits + 1)]
+                self.buffer.get(..=digits).unwrap_or(&self.buffer)
             }
             _ => &[],
         };

@@ -1,5 +1,6 @@
 //! `host:port`, read and written.
 
+use std::borrow::Cow;
 use std::io;
 
 /// Where servers listen unless told otherwise: `NESTRS_HOST`, or this machine only.
@@ -30,11 +31,15 @@ pub(super) fn check_host(host: &str) -> io::Result<()> {
     if host.is_empty() {
         return wrong("there is no host; write `127.0.0.1:PORT`, or `0.0.0.0:PORT` for all networks".to_owned());
     }
+    let shown = without_user(host);
+    if host.contains("://") {
+        return wrong(format!("`{shown}` is a URL; write `HOST:PORT`"));
+    }
+    if host.contains('@') {
+        return wrong(format!("`{shown}` names a user, which TCP does not know; write `HOST:PORT`"));
+    }
     if host.bytes().all(|byte| byte.is_ascii_digit()) {
         return wrong(format!("`{host}` is no host; for a port write `127.0.0.1:{host}`"));
-    }
-    if host.contains("://") {
-        return wrong(format!("`{host}` is a URL; write `HOST:PORT`"));
     }
     match host.rsplit_once(':') {
         Some((name, port)) if host.parse::<std::net::Ipv6Addr>().is_err() => {
@@ -44,7 +49,17 @@ pub(super) fn check_host(host: &str) -> io::Result<()> {
     }
 }
 
+/// A host as it may be shown: what stands before an `@` may be a password.
+pub(super) fn without_user(host: &str) -> Cow<'_, str> {
+    match host.rsplit_once('@') {
+        Some((_, host)) => Cow::Owned(format!("…@{host}")),
+        None => Cow::Borrowed(host),
+    }
+}
+
+/// For logs and errors.
 pub(super) fn join_address(host: &str, port: u16) -> String {
+    let host = without_user(host);
     if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
@@ -77,6 +92,11 @@ mod tests {
         assert_eq!(refused("3001"), "`3001` is no host; for a port write `127.0.0.1:3001`");
         assert!(refused(":3001").starts_with("there is no host"));
         assert_eq!(refused("tcp://127.0.0.1:3001"), "`tcp://127.0.0.1:3001` is a URL; write `HOST:PORT`");
+        assert_eq!(
+            refused("user:secret@localhost:1"),
+            "`…@localhost:1` names a user, which TCP does not know; write `HOST:PORT`"
+        );
+        assert_eq!(refused("tcp://user:secret@localhost"), "`…@localhost` is a URL; write `HOST:PORT`");
         for good in ["::1", "[::1]:80", "localhost", "127.0.0.1:1"] {
             assert!(TcpMicroserviceOptions::bind(good).check_address().is_ok(), "{good}");
         }

@@ -12,7 +12,7 @@ use crate::net::io::{Connector, Keepalive};
 use crate::serializer::{PacketDeserializer, PacketSerializer};
 
 use super::Overflow;
-use super::address::{check_host, join_address, split_address};
+use super::address::{check_host, join_address, split_address, without_user};
 
 /// How a TCP client dials and calls.
 ///
@@ -192,7 +192,7 @@ impl TcpTransportOptions {
 impl fmt::Debug for TcpTransportOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TcpTransportOptions")
-            .field("host", &self.host)
+            .field("host", &without_user(&self.host))
             .field("port", &self.port)
             .field("request_timeout", &self.request_timeout)
             .field("retry_attempts", &self.retry_attempts)

@@ -11,7 +11,7 @@ use crate::net::io::{Keepalive, Listener};
 use crate::net::registry::ConnectionObserver;
 use crate::serializer::{PacketDeserializer, PacketSerializer};
 
-use super::address::{check_host, default_host, join_address, split_address};
+use super::address::{check_host, default_host, join_address, split_address, without_user};
 
 /// How a TCP microservice listens.
 ///
@@ -254,7 +254,7 @@ impl TcpMicroserviceOptions {
 impl fmt::Debug for TcpMicroserviceOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TcpMicroserviceOptions")
-            .field("host", &self.host)
+            .field("host", &without_user(&self.host))
             .field("port", &self.port)
             .field("max_frame_bytes", &self.max_frame_bytes)
             .field("max_connections", &self.max_connections)

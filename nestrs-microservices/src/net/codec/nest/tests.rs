@@ -91,6 +91,20 @@ fn fr_5_a_body_that_is_no_utf_8_is_a_fault() {
     check_fault(&[b"2#".as_slice(), &[0x80; 64]].concat(), FrameError::Utf8);
 }
 
+/// The first wrong byte says what is wrong. Counted in one go these would be another fault, or a later one.
+#[test]
+fn fr_3_the_fault_is_the_same_however_the_bytes_arrive() {
+    // Pairs without their second half count two units each, which is more than the length has left.
+    check_fault(b"2#\xf0\x7e\x80\x80\x80", FrameError::Utf8);
+    // Past three bytes a unit, and in the same chunk past the limit.
+    let mut long = b"21845#".to_vec();
+    long.resize(long.len() + 2 * MAX, 0x80);
+    check_fault(&long, FrameError::Utf8);
+    // The last character passes the limit before it is whole.
+    let wide = [b"21846#".as_slice(), "\u{6f22}".repeat(21_845).as_bytes(), b"\xe6\xbc"].concat();
+    check_fault(&wide, FrameError::TooLarge { announced: 21_846, max: MAX });
+}
+
 #[test]
 fn fr_10_a_million_frames_in_one_read_use_constant_stack() {
     let mut decoder = NestDecoder::new(MAX);

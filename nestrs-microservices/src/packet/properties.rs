@@ -1,0 +1,140 @@
+//! What is written is read again, by the other side's reader.
+
+use bytes::BytesMut;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::net::codec::NestDecoder;
+
+fn json_value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        "[ -~é漢😀\u{0}\n]{0,12}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(3, 8, 3, |inner| {
+        prop_oneof![
+            vec(inner.clone(), 0..3).prop_map(Value::from),
+            vec(("[ -~é]{0,6}", inner), 0..3).prop_map(|all| Value::Object(all.into_iter().collect())),
+        ]
+    })
+}
+
+/// The bodies of the frames in `bytes`, which are nothing else.
+fn bodies(bytes: &[u8]) -> Vec<Bytes> {
+    let (mut decoder, mut buffer) = (NestDecoder::new(usize::MAX), BytesMut::from(bytes));
+    let bodies = std::iter::from_fn(|| decoder.decode(&mut buffer).unwrap()).collect();
+    assert!(buffer.is_empty());
+    bodies
+}
+
+fn value(json: &[u8]) -> Value {
+    serde_json::from_slice(json).unwrap()
+}
+
+/// JavaScript's idea of what is nothing: `if (err)`.
+fn is_truthy(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Bool(truth) => *truth,
+        Value::Number(number) => number.as_f64() != Some(0.0),
+        Value::String(text) => !text.is_empty(),
+        Value::Array(_) | Value::Object(_) => true,
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4096))]
+
+    #[test]
+    fn fr_16_requests_that_are_written_are_read_again(
+        pattern in json_value(),
+        data in json_value(),
+        metadata in prop::option::of(vec(("[a-z-]{1,8}", "[ -~é😀]{0,8}"), 0..4)),
+        id in prop::option::of("[0-9a-f]{21}"),
+    ) {
+        let metadata: Option<serde_json::Map<String, Value>> =
+            metadata.map(|all| all.into_iter().map(|(name, text)| (name, text.into())).collect());
+        let [pattern_json, data_json] = [&pattern, &data].map(Value::to_string);
+        let metadata_json = metadata.clone().map(|all| Value::Object(all).to_string());
+        let mut out = b"2#{}".to_vec();
+        let len = write_request(&mut out, &pattern_json, data_json.as_bytes(), metadata_json.as_deref(), id.as_deref());
+
+        let bodies = bodies(&out);
+        prop_assert_eq!((bodies.len(), bodies[1].len()), (2, len));
+        let packet = Packet::read(&bodies[1]).unwrap();
+        prop_assert_eq!(value(&packet.pattern.unwrap()), pattern);
+        prop_assert_eq!(value(&packet.payload.json()), data);
+        prop_assert_eq!(packet.id.map(|id| value(&id)), id.map(Value::from));
+        let read = packet.metadata.map(|all| all.iter().map(|(name, text)| (name.to_owned(), text.into())).collect());
+        prop_assert_eq!(read, metadata);
+    }
+
+    #[test]
+    fn fr_16_answers_that_are_written_are_read_again(data in json_value(), last in any::<bool>(), id in json_value()) {
+        let error = TransportError::exact(data.clone());
+        let err = error.to_wire();
+        let answers = [
+            Answer::Value { payload: Payload::from_json(data.to_string()), last },
+            Answer::End,
+            Answer::Error(error),
+            Answer::NoHandler,
+        ];
+        let mut out = Vec::new();
+        for answer in &answers {
+            answer.write_frame(&mut out, id.to_string().as_bytes());
+        }
+        let responses: Vec<Response> = bodies(&out).iter().map(|body| Response::read(body).unwrap()).collect();
+        prop_assert_eq!(responses.len(), answers.len());
+        for response in &responses {
+            prop_assert_eq!(value(response.id.as_ref().unwrap()), id.clone());
+        }
+        let ResponseEvent::Value { payload, last: read_last } = &responses[0].event else { panic!("{responses:?}") };
+        prop_assert_eq!((value(&payload.json()), *read_last), (data.clone(), last));
+        prop_assert!(matches!(responses[1].event, ResponseEvent::End));
+        // An error that JavaScript takes for nothing is the end alone, there and here.
+        match &responses[2].event {
+            ResponseEvent::Error(read) => prop_assert_eq!(read, &err),
+            event => prop_assert!(!is_truthy(&err) && matches!(event, ResponseEvent::End), "{:?}", event),
+        }
+        let ResponseEvent::Error(read) = &responses[3].event else { panic!("{responses:?}") };
+        prop_assert_eq!(read, &json!(NO_HANDLER));
+    }
+
+    /// NestJS fact sheet, section 3, on the whole packet as one value.
+    #[test]
+    fn cl_12_any_response_is_read_as_nestjs_reads_it(
+        members in vec((prop::sample::select(vec!["id", "err", "response", "isDisposed", "status", "x"]), json_value()), 0..6),
+        noise in any::<Vec<u8>>(),
+    ) {
+        let _ = Response::read(&Bytes::from(noise));
+        let body = members.iter().map(|(name, value)| format!("{}:{value}", json!(name))).collect::<Vec<_>>().join(",");
+        let body = Bytes::from(format!("{{{body}}}"));
+        let whole = value(&body);
+        let response = Response::read(&body).unwrap();
+        prop_assert_eq!(response.id.map(|id| value(&id)), whole.get("id").cloned());
+        let [err, response_value, is_disposed] = ["err", "response", "isDisposed"].map(|name| whole.get(name));
+        let last = is_disposed.is_some_and(is_truthy);
+        match response.event {
+            ResponseEvent::Error(read) => {
+                prop_assert!(is_truthy(&read));
+                prop_assert_eq!(Some(&read), err);
+            }
+            ResponseEvent::End => prop_assert!(last && response_value.is_none() && !err.is_some_and(is_truthy)),
+            ResponseEvent::Value { payload, last: read_last } => {
+                prop_assert!(!err.is_some_and(is_truthy));
+                if err.is_none() && response_value.is_none() && is_disposed.is_none() {
+                    prop_assert_eq!((value(&payload.json()), read_last), (whole, true));
+                } else {
+                    prop_assert_eq!(read_last, last);
+                    prop_assert_eq!(payload.is_absent(), response_value.is_none());
+                    prop_assert!(response_value.is_none_or(|read| value(&payload.json()) == *read));
+                }
+            }
+        }
+    }
+}
