@@ -3,11 +3,13 @@
 pub(crate) const USAGE: &str = "\
 Usage: cargo xtask test [--only STEP]... [--skip-install]
        cargo xtask test --list
+       cargo xtask reliability [OPTION]...
 
   test, ci         run every step, go on after a failure, end with a table of what ran and what could not
   --only STEP      run this step alone; may be repeated
   --skip-install   install nothing; a step that lacks something then says so
   --list           print the steps
+  reliability      run scenarios of the reliability harness; an option it does not know makes it print those it does
 
 With CI=true in the environment, a step that could not run is a failure.
 ";
@@ -16,6 +18,8 @@ With CI=true in the environment, a step that could not run is a failure.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Task {
     Test(Selection),
+    /// With words that are the harness's to read.
+    Reliability(Vec<String>),
     List,
     Help,
 }
@@ -33,6 +37,7 @@ pub(crate) fn parse(args: impl IntoIterator<Item = String>, steps: &[&str]) -> R
     let mut args = args.into_iter();
     match args.next().as_deref() {
         Some("test" | "ci") => {}
+        Some("reliability") => return Ok(Task::Reliability(args.collect())),
         Some("help" | "--help" | "-h") => return Ok(Task::Help),
         Some(other) => return Err(format!("no task is called `{other}`")),
         None => return Err("which task?".to_owned()),
@@ -80,6 +85,11 @@ mod tests {
         let two = Task::Test(Selection { only: vec!["docs".into(), "fmt".into()], install: false });
         assert_eq!(parsed("test --only docs --skip-install --only=fmt"), Ok(two));
         assert_eq!(parsed("test --list"), Ok(Task::List));
+    }
+
+    #[test]
+    fn what_the_harness_is_to_do_is_not_read_here() {
+        assert_eq!(parsed("reliability --seed 7"), Ok(Task::Reliability(vec!["--seed".into(), "7".into()])));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::libtest;
 use crate::manifest;
 use crate::options::Selection;
 use crate::outcome::{Outcome, Verdict};
+use crate::reliability;
 use crate::report::{self, Row};
 use crate::run::{Call, Failure, Runner};
 
@@ -35,6 +36,12 @@ const STEPS: &[Step] = &[
     Step { name: "test", about: "every test that needs nothing but Rust, and doctests", minutes: 20, run: test },
     Step { name: "docs", about: "documentation without warnings", minutes: 10, run: docs },
     Step { name: INTEROP, about: "against NestJS 11 and 12 on Node", minutes: 12, run: interop },
+    Step {
+        name: "reliability",
+        about: "a server under faults, kills, storms and load, for two minutes",
+        minutes: 8,
+        run: |it, _| reliability::check(it),
+    },
     Step {
         name: "dependencies",
         about: "what the tree must not contain",

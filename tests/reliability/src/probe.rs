@@ -1,0 +1,107 @@
+//! What another client feels while a server suffers.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use nestrs::TransportError;
+use nestrs::microservices::{ClientProxy, TcpTransport, TcpTransportOptions};
+
+use crate::latency::Latencies;
+use crate::report::Report;
+
+/// Below this a p99 is the scheduler's, not the server's: two processes on two cores that others use too.
+const NOISE: Duration = Duration::from_millis(3);
+
+/// A client with the defaults, but for a deadline.
+#[must_use]
+pub fn client(address: SocketAddr, timeout: Duration) -> ClientProxy {
+    client_with(TcpTransportOptions::to(&address.to_string()).request_timeout(Some(timeout)))
+}
+
+/// A client with these options.
+#[must_use]
+pub fn client_with(options: TcpTransportOptions) -> ClientProxy {
+    ClientProxy::new(Arc::new(TcpTransport::new(options)))
+}
+
+/// A well-behaved client of the server that suffers, and one of a twin that does not.
+///
+/// The twin is what makes times comparable on a machine that has other things to do: whatever slows both is no fault of
+/// the server.
+#[derive(Debug)]
+pub struct Pair {
+    suffering: ClientProxy,
+    twin: ClientProxy,
+}
+
+/// Times of both, of the same moments.
+#[derive(Clone, Debug, Default)]
+pub struct Felt {
+    /// Of the server that suffers.
+    pub suffering: Latencies,
+    /// Of its twin.
+    pub twin: Latencies,
+    /// Calls that failed, and why the last one did.
+    pub failed: Option<(u64, String)>,
+}
+
+impl Pair {
+    /// Connects to both.
+    ///
+    /// # Errors
+    /// When one cannot be reached.
+    pub async fn connect(suffering: SocketAddr, twin: SocketAddr) -> Result<Self, TransportError> {
+        let [suffering, twin] = [suffering, twin].map(|address| client(address, Duration::from_secs(10)));
+        suffering.connect().await?;
+        twin.connect().await?;
+        Ok(Self { suffering, twin })
+    }
+
+    /// Calls both by turns for so long.
+    pub async fn feel(&self, how_long: Duration) -> Felt {
+        let mut felt = Felt::default();
+        let end = Instant::now() + how_long;
+        let mut number = 0_u64;
+        while Instant::now() < end {
+            number += 1;
+            for (client, times) in [(&self.suffering, &mut felt.suffering), (&self.twin, &mut felt.twin)] {
+                let started = Instant::now();
+                match client.send::<_, u64>("echo", &number).await {
+                    Ok(echo) if echo == number => times.add(started.elapsed()),
+                    Ok(other) => felt.failed = Some((number, format!("{other} came back for {number}"))),
+                    Err(error) => {
+                        times.add(started.elapsed());
+                        let before = felt.failed.map_or(0, |(count, _)| count);
+                        felt.failed = Some((before + 1, error.to_string()));
+                    }
+                }
+            }
+            tokio::time::sleep(Duration::from_micros(500)).await;
+        }
+        felt
+    }
+
+    /// Closes both.
+    pub async fn close(self) {
+        self.suffering.close().await;
+        self.twin.close().await;
+    }
+}
+
+/// Whether another client's p99 stays within twice what it was before, or what its twin's is at the same time.
+pub fn sl_11_other_clients_feel_little_of_it(report: &mut Report, what: &str, before: &Felt, during: &Felt) {
+    let calm = before.suffering.p99().max(during.twin.p99());
+    let bound = (calm * 2).max(NOISE);
+    let p99 = during.suffering.p99();
+    report.figure(
+        &format!("{what}_p99_before/twin/during"),
+        format!("{:.1?}/{:.1?}/{p99:.1?}", before.suffering.p99(), during.twin.p99()),
+    );
+    report.check("sl_11", p99 <= bound, || format!("{what}: another client's p99 is {p99:.1?}, over {bound:.1?}"));
+    let failed = during.failed.as_ref();
+    report.check("sl_11", failed.is_none(), || {
+        let (count, why) = failed.cloned().unwrap_or_default();
+        format!("{what}: {count} calls of another client failed: {why}")
+    });
+}
