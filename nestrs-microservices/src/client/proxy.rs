@@ -10,7 +10,7 @@ use futures_core::Stream;
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use nestrs_core::spans::Timed;
-use nestrs_core::{ErrorKind, Pattern, Payload, TransportError};
+use nestrs_core::{ErrorKind, Pattern, Payload, Sent, TransportError};
 use serde::{Deserialize, Serialize};
 
 use crate::transport::{CallOptions, ClientStatus, Transport};
@@ -77,7 +77,7 @@ impl ClientProxy {
         TRes: for<'de> Deserialize<'de> + Send,
     {
         let pattern = pattern.into();
-        let payload = Payload::from_serialize(payload)?;
+        let payload = Payload::from_serialize(payload).map_err(|error| error.with_sent(Sent::No))?;
         let mut span = Timed::client_call(self.name, pattern.route(), "send");
         let sending = self.transport.send_payload(&pattern, payload, &self.options);
         let outcome = span.around(sending).await.and_then(|answer| decode(&answer, &pattern));
@@ -95,7 +95,7 @@ impl ClientProxy {
         TReq: Serialize + Send + Sync + ?Sized,
     {
         let pattern = pattern.into();
-        let payload = Payload::from_serialize(payload)?;
+        let payload = Payload::from_serialize(payload).map_err(|error| error.with_sent(Sent::No))?;
         let mut span = Timed::client_call(self.name, pattern.route(), "emit");
         let outcome = span.around(self.transport.emit_payload(&pattern, payload, &self.options)).await;
         span.end(&outcome);
@@ -118,7 +118,7 @@ impl ClientProxy {
         TRes: for<'de> Deserialize<'de> + Send + 'static,
     {
         let pattern = pattern.into();
-        let payload = Payload::from_serialize(payload)?;
+        let payload = Payload::from_serialize(payload).map_err(|error| error.with_sent(Sent::No))?;
         let items = self.transport.send_stream(&pattern, payload, &self.options).await?;
         Ok(ReplyItems(items.map(move |item| item.and_then(|payload| decode(&payload, &pattern))).boxed()))
     }
@@ -196,7 +196,7 @@ fn decode<T: for<'de> Deserialize<'de>>(answer: &Payload, pattern: &Pattern) -> 
         let reason = error.misfit_for_log().unwrap_or_default();
         tracing::trace!(target: "nestrs::client", pattern = %pattern, %error, "what does not fit");
         let text = format!("the reply of `{}` {what}: {reason}", pattern.route());
-        TransportError::withheld(ErrorKind::InvalidReply, text)
+        TransportError::withheld(ErrorKind::InvalidReply, text).with_sent(Sent::Maybe)
     })
 }
 
