@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nestrs::microservices::ClientProxy;
-use nestrs::{ErrorKind, Sent, TransportError};
+use nestrs::{Sent, TransportError};
 
 use crate::latency::Latencies;
 use crate::report::Report;
@@ -236,10 +236,4 @@ impl Journal {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
-}
-
-/// Whether a failure means that there is no connection at the moment.
-#[must_use]
-pub fn is_about_the_connection(error: &TransportError) -> bool {
-    matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::ConnectionClosed)
 }

@@ -1,4 +1,4 @@
-//! `nestrs-reliability run …` runs scenarios; `serve` and `peers` are the processes they start.
+//! `nestrs-reliability run …` runs scenarios; `serve`, `peers` and `callers` are the processes they start.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -20,6 +20,9 @@ async fn main() -> ExitCode {
         Some("peers") => {
             let (address, profile) = (args.next().unwrap_or_default(), args.next().unwrap_or_default());
             scenarios::peers(&address, &profile).await.map_err(|error| error.to_string())
+        }
+        Some("callers") => {
+            scenarios::callers(&args.next().unwrap_or_default()).await.map_err(|error| error.to_string())
         }
         Some("run") => return run(args.collect()).await,
         _ => Err(format!("which part?\n\n{USAGE}")),

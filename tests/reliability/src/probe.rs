@@ -12,6 +12,8 @@ use crate::report::Report;
 
 /// Below this a p99 is the scheduler's, not the server's: two processes on two cores that others use too.
 const NOISE: Duration = Duration::from_millis(3);
+/// One look at both; a few hundred calls.
+const WINDOW: Duration = Duration::from_millis(250);
 
 /// A client with the defaults, but for a deadline.
 #[must_use]
@@ -35,15 +37,46 @@ pub struct Pair {
     twin: ClientProxy,
 }
 
-/// Times of both, of the same moments.
+/// Times of both, in windows of the same moments.
+///
+/// A machine that is busy with other things makes single windows bad; the median of their p99s is the servers' own.
 #[derive(Clone, Debug, Default)]
 pub struct Felt {
-    /// Of the server that suffers.
-    pub suffering: Latencies,
-    /// Of its twin.
-    pub twin: Latencies,
+    windows: Vec<Window>,
     /// Calls that failed, and why the last one did.
-    pub failed: Option<(u64, String)>,
+    failed: Option<(u64, String)>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Window {
+    suffering: Latencies,
+    twin: Latencies,
+}
+
+impl Felt {
+    /// Takes over the windows of another.
+    pub fn absorb(&mut self, other: Self) {
+        self.windows.extend(other.windows);
+        self.failed = self.failed.take().or(other.failed);
+    }
+
+    /// Of the server that suffers.
+    #[must_use]
+    pub fn suffering(&self) -> Duration {
+        self.middle(|window| window.suffering.p99())
+    }
+
+    /// Of its twin.
+    #[must_use]
+    pub fn twin(&self) -> Duration {
+        self.middle(|window| window.twin.p99())
+    }
+
+    fn middle(&self, p99: impl Fn(&Window) -> Duration) -> Duration {
+        let mut all: Vec<_> = self.windows.iter().map(p99).collect();
+        all.sort_unstable();
+        all.get(all.len() / 2).copied().unwrap_or_default()
+    }
 }
 
 impl Pair {
@@ -62,24 +95,34 @@ impl Pair {
     pub async fn feel(&self, how_long: Duration) -> Felt {
         let mut felt = Felt::default();
         let end = Instant::now() + how_long;
+        while Instant::now() < end {
+            let window = self.window(&mut felt.failed).await;
+            felt.windows.push(window);
+        }
+        felt
+    }
+
+    async fn window(&self, failed: &mut Option<(u64, String)>) -> Window {
+        let mut window = Window::default();
+        let end = Instant::now() + WINDOW;
         let mut number = 0_u64;
         while Instant::now() < end {
             number += 1;
-            for (client, times) in [(&self.suffering, &mut felt.suffering), (&self.twin, &mut felt.twin)] {
+            for (client, times) in [(&self.suffering, &mut window.suffering), (&self.twin, &mut window.twin)] {
                 let started = Instant::now();
-                match client.send::<_, u64>("echo", &number).await {
-                    Ok(echo) if echo == number => times.add(started.elapsed()),
-                    Ok(other) => felt.failed = Some((number, format!("{other} came back for {number}"))),
-                    Err(error) => {
-                        times.add(started.elapsed());
-                        let before = felt.failed.map_or(0, |(count, _)| count);
-                        felt.failed = Some((before + 1, error.to_string()));
-                    }
-                }
+                let outcome = client.send::<_, u64>("echo", &number).await;
+                times.add(started.elapsed());
+                let wrong = match outcome {
+                    Ok(echo) if echo == number => continue,
+                    Ok(other) => format!("{other} came back for {number}"),
+                    Err(error) => error.to_string(),
+                };
+                let before = failed.as_ref().map_or(0, |(count, _)| *count);
+                *failed = Some((before + 1, wrong));
             }
             tokio::time::sleep(Duration::from_micros(500)).await;
         }
-        felt
+        window
     }
 
     /// Closes both.
@@ -91,12 +134,12 @@ impl Pair {
 
 /// Whether another client's p99 stays within twice what it was before, or what its twin's is at the same time.
 pub fn sl_11_other_clients_feel_little_of_it(report: &mut Report, what: &str, before: &Felt, during: &Felt) {
-    let calm = before.suffering.p99().max(during.twin.p99());
+    let calm = before.suffering().max(during.twin());
     let bound = (calm * 2).max(NOISE);
-    let p99 = during.suffering.p99();
+    let p99 = during.suffering();
     report.figure(
         &format!("{what}_p99_before/twin/during"),
-        format!("{:.1?}/{:.1?}/{p99:.1?}", before.suffering.p99(), during.twin.p99()),
+        format!("{:.1?}/{:.1?}/{p99:.1?}", before.suffering(), during.twin()),
     );
     report.check("sl_11", p99 <= bound, || format!("{what}: another client's p99 is {p99:.1?}, over {bound:.1?}"));
     let failed = during.failed.as_ref();

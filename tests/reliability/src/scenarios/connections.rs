@@ -30,7 +30,7 @@ pub(super) async fn run(settings: Settings) -> Result<Report, Broken> {
     let address = server.address();
     let pair = probe::Pair::connect(address, twin.address()).await?;
     let mut report = Report::default();
-    let calm = pair.feel(Duration::from_millis(settings.pick(700, 5000))).await;
+    let calm = pair.feel(Duration::from_millis(settings.pick(1000, 5000))).await;
     storm(&settings, address, 1000).await?;
     let before = Footprint::of(&mut server).await?;
     let rss = server.proc().rss();
@@ -42,10 +42,7 @@ pub(super) async fn run(settings: Settings) -> Result<Report, Broken> {
     };
     let mut felt = probe::Felt::default();
     while !storming.is_finished() {
-        let more = pair.feel(Duration::from_millis(200)).await;
-        felt.suffering.absorb(&more.suffering);
-        felt.twin.absorb(&more.twin);
-        felt.failed = felt.failed.or(more.failed);
+        felt.absorb(pair.feel(Duration::from_millis(100)).await);
     }
     let Tally { refused, answered, asked } = storming.await??;
     let took = started.elapsed();

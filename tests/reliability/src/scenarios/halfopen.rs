@@ -43,7 +43,7 @@ pub(super) async fn run(settings: Settings) -> Result<Report, Broken> {
     let mut report = Report::default();
     report.figure("clients", CLIENTS);
     let idle_fds = proc.fds();
-    sl_6_a_server_finds_out_that_its_peers_are_gone(
+    rq_8_a_server_finds_out_that_its_callers_are_gone(
         &settings,
         &net,
         &server,
@@ -58,7 +58,7 @@ pub(super) async fn run(settings: Settings) -> Result<Report, Broken> {
     Ok(report)
 }
 
-async fn sl_6_a_server_finds_out_that_its_peers_are_gone(
+async fn rq_8_a_server_finds_out_that_its_callers_are_gone(
     settings: &Settings,
     net: &Namespaces,
     server: &crate::process::Server,

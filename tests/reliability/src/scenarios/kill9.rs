@@ -1,23 +1,29 @@
 //! A server killed with -9 under load, and restarted, again and again.
 
+use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use nestrs::microservices::TcpTransportOptions;
+use nestrs::{Sent, TransportError};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::Command;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::Broken;
-use super::faults::SLACK;
+use super::faults::{COMES_BACK, SLACK};
 use crate::latency::Latencies;
 use crate::load::{
     Journal, Ledger, Shape, cl_3_what_was_not_sent_was_not_executed, cl_4_nothing_is_executed_twice,
-    cl_6_every_call_ends_once_and_in_time, cl_7_no_reply_goes_to_the_wrong_call, is_about_the_connection,
+    cl_6_every_call_ends_once_and_in_time, cl_7_no_reply_goes_to_the_wrong_call,
     sd_3_what_was_acknowledged_was_executed,
 };
 use crate::probe;
-use crate::process::{Launch, Workspace, free_port};
+use crate::process::{Footprint, Launch, Server, Workspace, free_port};
 use crate::report::Report;
+use crate::server::{Receipt, Work};
 use crate::settings::Settings;
 
 const CLIENTS: usize = 8;
@@ -69,16 +75,11 @@ pub(super) async fn run(settings: Settings) -> Result<Report, Broken> {
                     if ledger.acknowledged.len() > answered {
                         replies.send_replace(Some(Instant::now()));
                     }
-                    if let Some(error) = error.filter(is_about_the_connection) {
-                        // Of a call that was under way when the server died.
-                        let died = *killed.borrow();
-                        if let Some(died) =
-                            died.filter(|died| *died >= began && error.sent() == Some(nestrs::Sent::Maybe))
-                        {
-                            slowest = slowest.max(died.elapsed());
-                        }
-                        tokio::time::sleep(Duration::from_millis(rng.u64(1..20))).await;
-                    }
+                    let Some(error) = error else { continue };
+                    // Of a call that was under way when the server died, however it ended.
+                    let died = killed.borrow().filter(|died| *died >= began && error.sent() == Some(Sent::Maybe));
+                    slowest = slowest.max(died.map_or(Duration::ZERO, |died| died.elapsed()));
+                    tokio::time::sleep(Duration::from_millis(rng.u64(1..20))).await;
                 }
                 (ledger, slowest)
             });
@@ -115,6 +116,7 @@ pub(super) async fn run(settings: Settings) -> Result<Report, Broken> {
     for client in clients {
         client.close().await;
     }
+    sd_9_a_killed_client_leaves_nothing(&settings, &mut server, &mut report).await?;
     server.kill().await?;
 
     let journal = Journal::read(&workspace.file("journal"))?;
@@ -126,7 +128,7 @@ pub(super) async fn run(settings: Settings) -> Result<Report, Broken> {
     report.figure("first_reply_p50/p99/max", &back);
     sd_9_what_was_acknowledged_survives(&mut report, &ledger, &journal);
     sd_9_clients_are_back(&mut report, &back, late);
-    report.within("cl_2", "pending_failed_after", slowest, FAILED_AFTER);
+    cl_2_calls_under_way_fail_at_once(&mut report, slowest);
     cl_6_every_call_ends_once_and_in_time(&mut report, &ledger, SLACK);
     cl_3_what_was_not_sent_was_not_executed(&mut report, &ledger, &journal);
     cl_7_no_reply_goes_to_the_wrong_call(&mut report, &ledger);
@@ -143,4 +145,68 @@ fn sd_9_clients_are_back(report: &mut Report, back: &Latencies, late: u32) {
     report.check("sd_9", late == 0, || format!("{late} times a client had no reply within {:?}", BACK_AFTER * 10));
     let p99 = back.p99();
     report.check("sd_9", p99 < BACK_AFTER, || format!("first reply after `listen`: p99 is {p99:.1?}"));
+}
+
+fn cl_2_calls_under_way_fail_at_once(report: &mut Report, slowest: Duration) {
+    report.within("cl_2", "pending_failed_after", slowest, FAILED_AFTER);
+}
+
+/// Clients in a process of their own, killed in the middle of it.
+async fn sd_9_a_killed_client_leaves_nothing(
+    settings: &Settings,
+    server: &mut Server,
+    report: &mut Report,
+) -> Result<(), Broken> {
+    let mut rng = settings.rng("killed clients");
+    // What the other clients held is gone by now.
+    let settled = Footprint { server_fds: 0, server_tasks: 0, own_fds: usize::MAX, own_tasks: usize::MAX };
+    let _ = settled.comes_back(server, Duration::from_secs(2)).await;
+    let before = Footprint::of(server).await?;
+    let kills = settings.pick(5, 50);
+    for _ in 0..kills {
+        let mut client = Command::new(std::env::current_exe()?)
+            .args(["callers", &server.address().to_string()])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()?;
+        let Some(stdout) = client.stdout.take() else { unreachable!("it was asked for") };
+        let mut lines = BufReader::new(stdout).lines();
+        tokio::time::timeout(Duration::from_secs(20), lines.next_line()).await??;
+        tokio::time::sleep(Duration::from_millis(rng.u64(0..100))).await;
+        client.kill().await?;
+    }
+    report.figure("killed_clients", kills);
+    let back = before.comes_back(server, COMES_BACK).await;
+    report.check("sd_9", back.is_ok(), || format!("killed clients: {}", back.unwrap_err()));
+    Ok(())
+}
+
+/// The clients: calls of every kind, until the end. Runs as `callers ADDRESS`.
+///
+/// # Errors
+/// When they cannot connect.
+#[expect(clippy::print_stdout, reason = "this is how the harness hears of it")]
+pub async fn callers(address: &str) -> Result<(), TransportError> {
+    let client = probe::client_with(TcpTransportOptions::to(address));
+    client.connect().await?;
+    println!("connected");
+    let mut callers = JoinSet::new();
+    for caller in 0..CALLERS {
+        let client = client.clone();
+        callers.spawn(async move {
+            loop {
+                // Some are under way when the end comes, and some replies are longer than a socket holds.
+                match caller % 3 {
+                    0 => _ = client.send::<_, String>("large", &4_000_000).await,
+                    1 => {
+                        _ = client.send::<_, Receipt>("work", &Work { nonce: 0, millis: 50, pad: String::new() }).await
+                    }
+                    _ => _ = client.send::<_, u64>("echo", &7).await,
+                }
+            }
+        });
+    }
+    callers.join_next().await;
+    Ok(())
 }

@@ -13,6 +13,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 pub use halfopen::peers;
+pub use kill9::callers;
 
 use crate::report::Report;
 use crate::settings::Settings;
