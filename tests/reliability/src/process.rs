@@ -284,6 +284,24 @@ impl Footprint {
         })
     }
 
+    /// As it is once nothing changes any more: what came before may still be letting go of what it had.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub async fn settled(server: &mut Server) -> io::Result<Self> {
+        const QUIET: Duration = Duration::from_millis(400);
+        let (mut last, mut since) = (Self::of(server).await?, Instant::now());
+        let limit = Instant::now() + PATIENCE;
+        while since.elapsed() < QUIET && Instant::now() < limit {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            let now = Self::of(server).await?;
+            if now != last {
+                (last, since) = (now, Instant::now());
+            }
+        }
+        Ok(last)
+    }
+
     fn is_no_more_than(self, before: Self) -> bool {
         self.server_fds <= before.server_fds
             && self.server_tasks <= before.server_tasks

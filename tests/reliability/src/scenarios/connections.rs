@@ -32,7 +32,7 @@ pub(super) async fn run(settings: Settings) -> Result<Report, Broken> {
     let mut report = Report::default();
     let calm = pair.feel(Duration::from_millis(settings.pick(1000, 5000))).await;
     storm(&settings, address, 1000).await?;
-    let before = Footprint::of(&mut server).await?;
+    let before = Footprint::settled(&mut server).await?;
     let rss = server.proc().rss();
 
     let started = Instant::now();

@@ -42,7 +42,7 @@ pub(super) async fn run(settings: Settings) -> Result<Report, Broken> {
     let rounds = u64::from(settings.rounds(60, 3000));
     // The first connection of a process opens what later ones share.
     sd_8_every_permit_is_back(&mut server, &mut report).await?;
-    let before = Footprint::of(&mut server).await?;
+    let before = Footprint::settled(&mut server).await?;
     let mut first = settings.seed;
     let end = settings.seed.saturating_add(rounds);
     while first < end {

@@ -158,10 +158,7 @@ async fn sd_9_a_killed_client_leaves_nothing(
     report: &mut Report,
 ) -> Result<(), Broken> {
     let mut rng = settings.rng("killed clients");
-    // What the other clients held is gone by now.
-    let settled = Footprint { server_fds: 0, server_tasks: 0, own_fds: usize::MAX, own_tasks: usize::MAX };
-    let _ = settled.comes_back(server, Duration::from_secs(2)).await;
-    let before = Footprint::of(server).await?;
+    let before = Footprint::settled(server).await?;
     let kills = settings.pick(5, 50);
     for _ in 0..kills {
         let mut client = Command::new(std::env::current_exe()?)
@@ -194,14 +191,15 @@ pub async fn callers(address: &str) -> Result<(), TransportError> {
     let mut callers = JoinSet::new();
     for caller in 0..CALLERS {
         let client = client.clone();
+        // Unlike those of any other process.
+        let mut nonce = u64::from(std::process::id()) << 32 | (caller as u64) << 24;
         callers.spawn(async move {
             loop {
+                nonce += 1;
                 // Some are under way when the end comes, and some replies are longer than a socket holds.
                 match caller % 3 {
                     0 => _ = client.send::<_, String>("large", &4_000_000).await,
-                    1 => {
-                        _ = client.send::<_, Receipt>("work", &Work { nonce: 0, millis: 50, pad: String::new() }).await
-                    }
+                    1 => _ = client.send::<_, Receipt>("work", &Work { nonce, millis: 50, pad: String::new() }).await,
                     _ => _ = client.send::<_, u64>("echo", &7).await,
                 }
             }

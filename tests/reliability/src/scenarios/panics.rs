@@ -19,12 +19,12 @@ const FLAT: u64 = 8 * 1024 * 1024;
 
 pub(super) async fn run(settings: Settings) -> Result<Report, Broken> {
     let workspace = Workspace::new("panics")?;
-    let calls = u64::from(settings.rounds(100_000, 1_000_000));
+    let calls = u64::from(settings.rounds(100_000, 100_000));
     let mut server = Launch::inside_of(&workspace).start().await?;
     let mut report = Report::default();
     // The first tenth makes everything that is made once.
     let mut wrong = storm(&server, calls / 10).await?;
-    let before = Footprint::of(&mut server).await?;
+    let before = Footprint::settled(&mut server).await?;
     let rss = server.proc().rss();
     let lines = lines_about_panics(&workspace)?;
     let started = Instant::now();

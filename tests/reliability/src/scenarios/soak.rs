@@ -32,8 +32,7 @@ pub(super) async fn run(settings: Settings) -> Result<Report, Broken> {
     let warm = probe::client(server.address(), TIMEOUT);
     let _: u64 = warm.send("echo", &1).await?;
     warm.close().await;
-    tokio::time::sleep(Duration::from_millis(200)).await;
-    let before = Footprint::of(&mut server).await?;
+    let before = Footprint::settled(&mut server).await?;
     let own_rss = crate::process::Proc::own().rss();
 
     let mut report = Report::default();
