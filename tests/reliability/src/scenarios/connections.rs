@@ -70,13 +70,14 @@ fn sd_8_a_storm_leaves_nothing_behind(report: &mut Report, back: Result<Duration
 
 /// What the peers of a storm have seen.
 #[derive(Default)]
-struct Tally {
+pub(super) struct Tally {
     refused: u32,
     asked: u32,
     answered: u32,
 }
 
-async fn storm(settings: &Settings, address: SocketAddr, count: u32) -> Result<Tally, Broken> {
+/// Opens so many connections, some at a time, each with the manners that chance gives it.
+pub(super) async fn storm(settings: &Settings, address: SocketAddr, count: u32) -> Result<Tally, Broken> {
     let next = Arc::new(AtomicU32::new(0));
     let mut peers = JoinSet::new();
     for peer in 0..AT_A_TIME {

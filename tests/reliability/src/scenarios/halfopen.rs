@@ -75,7 +75,7 @@ async fn rq_8_a_server_finds_out_that_its_callers_are_gone(
     let gone = eventually(bound, async || proc.fds() <= idle_fds).await;
     report.figure("server_knows_after", format!("{:.1?}/{bound:?}", pulled.elapsed()));
     report
-        .check("sl_6", gone.is_ok(), || format!("{} dead peers are still open after {bound:?}", proc.fds() - idle_fds));
+        .check("rq_8", gone.is_ok(), || format!("{} dead peers are still open after {bound:?}", proc.fds() - idle_fds));
     peers.end().await?;
     net.link(&net.client, "up").await?;
     Ok(())

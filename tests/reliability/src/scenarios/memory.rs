@@ -108,9 +108,12 @@ async fn sl_11_memory_stays_bounded_under_headers_alone(settings: &Settings) -> 
     let accepted = eventually(Duration::from_secs(10), async || scene.server.proc().fds() >= before + count).await;
     let fds = scene.server.proc().fds();
     report.check("harness", accepted.is_ok(), || format!("of {count} connections {} are open", fds - before));
+    let used = scene.server.proc().cpu();
     let felt = scene.pair.feel(how_long).await;
+    let used = scene.server.proc().cpu().saturating_sub(used);
     let grown = scene.peak_over_base();
     report.figure("headers", count);
+    report.figure("headers_cpu_while_held", format!("{used:.1?}/{how_long:?}"));
     report.figure("headers_bytes_per_connection", grown / count as u64);
     bounded(&mut report, "headers", grown, count as u64 * PER_CONNECTION + scene.budgets + HANDLERS);
     // A declared length by itself allocates nothing, so the budgets are not even touched.

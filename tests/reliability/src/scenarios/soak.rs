@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
 use super::Broken;
+use super::connections::storm;
 use super::faults::{COMES_BACK, SLACK, Totals, weather_of};
 use crate::load::{
     Journal, Ledger, Shape, cl_6_every_call_ends_once_and_in_time, cl_7_no_reply_goes_to_the_wrong_call,
@@ -22,6 +23,8 @@ const CALLERS: usize = 8;
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// Rounds of the faulty network between two looks at the process.
 const SEEDS: u64 = 8;
+/// Connections that come and go in between.
+const STORM: u32 = 500;
 /// What an allocator may take for itself after the first fifth.
 const FLAT: u64 = 12 * 1024 * 1024;
 
@@ -46,6 +49,7 @@ pub(super) async fn run(settings: Settings) -> Result<Report, Broken> {
     while started.elapsed() < how_long || samples.len() < 5 {
         weather_of(seed..seed.saturating_add(SEEDS), server.address(), &workspace, &mut report, &mut totals).await?;
         seed = seed.wrapping_add(SEEDS);
+        storm(&settings, server.address(), STORM).await?;
         // They are judged; over an hour they would be all that grows.
         totals.ledger.acknowledged.clear();
         totals.ledger.not_sent.clear();
@@ -65,6 +69,7 @@ pub(super) async fn run(settings: Settings) -> Result<Report, Broken> {
     report.figure("steady_p50/p99/max", &ledger.latencies);
     report.figure("faulty_calls", totals.ledger.calls);
     report.figure("faulty_connections", totals.connections);
+    report.figure("storm_connections", samples.len() as u64 * u64::from(STORM));
     report.figure("rss_kib_early/late", format!("{}/{}", early / 1024, late / 1024));
     report.figure("harness_rss_kib_grown", crate::process::Proc::own().rss().saturating_sub(own_rss) / 1024);
     report.check("sl_11", late <= early + FLAT, || {
