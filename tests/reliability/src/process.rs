@@ -263,6 +263,8 @@ pub struct Footprint {
     pub server_fds: usize,
     /// Tasks of the server.
     pub server_tasks: usize,
+    /// Handlers of the server that run.
+    pub server_handlers: usize,
     /// Open files of the harness.
     pub own_fds: usize,
     /// Tasks of the harness.
@@ -279,6 +281,7 @@ impl Footprint {
         Ok(Self {
             server_fds: server.proc().fds(),
             server_tasks: vitals.tasks,
+            server_handlers: vitals.running,
             own_fds: Proc::own().fds(),
             own_tasks: tokio::runtime::Handle::current().metrics().num_alive_tasks(),
         })
@@ -305,6 +308,7 @@ impl Footprint {
     fn is_no_more_than(self, before: Self) -> bool {
         self.server_fds <= before.server_fds
             && self.server_tasks <= before.server_tasks
+            && self.server_handlers <= before.server_handlers
             && self.own_fds <= before.own_fds
             && self.own_tasks <= before.own_tasks
     }

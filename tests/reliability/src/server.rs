@@ -101,11 +101,6 @@ impl Service {
         Ok(Receipt { nonce: work.nonce, seal: seal(work.nonce), pad: work.pad })
     }
 
-    #[event_pattern("note")]
-    async fn note(&self, work: Work) -> Result<(), TransportError> {
-        self.write_down(work.nonce)
-    }
-
     #[message_pattern("echo")]
     async fn echo(&self, number: u64) -> u64 {
         number
