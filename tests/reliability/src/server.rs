@@ -5,8 +5,7 @@
 
 use std::fs::File;
 use std::io::{self, Write as _};
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use nestrs::microservices::TcpMicroserviceOptions;
@@ -56,9 +55,11 @@ pub struct Vitals {
     pub running: usize,
 }
 
+/// Opened before the first call can come: a call without it would leave no trace.
+static JOURNAL: OnceLock<Mutex<File>> = OnceLock::new();
+
 #[injectable]
 struct Service {
-    journal: Mutex<Option<File>>,
     running: watch::Sender<usize>,
     gathered: watch::Sender<usize>,
 }
@@ -81,11 +82,10 @@ impl Drop for Running<'_> {
 
 impl Service {
     /// One write, so that a line is in the file whole, or not at all, whatever ends the process.
-    fn write_down(&self, nonce: u64) -> Result<(), TransportError> {
-        match &mut *self.journal.lock().unwrap_or_else(PoisonError::into_inner) {
-            Some(journal) => Ok(journal.write_all(format!("{nonce:016x}\n").as_bytes())?),
-            None => Ok(()),
-        }
+    fn write_down(nonce: u64) -> Result<(), TransportError> {
+        let Some(journal) = JOURNAL.get() else { return Ok(()) };
+        let mut journal = journal.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(journal.write_all(format!("{nonce:016x}\n").as_bytes())?)
     }
 }
 
@@ -94,7 +94,7 @@ impl Service {
     #[message_pattern("work")]
     async fn work(&self, work: Work) -> Result<Receipt, TransportError> {
         let _running = Running::new(&self.running);
-        self.write_down(work.nonce)?;
+        Self::write_down(work.nonce)?;
         if work.millis > 0 {
             tokio::time::sleep(Duration::from_millis(work.millis)).await;
         }
@@ -144,7 +144,6 @@ pub async fn serve(args: impl IntoIterator<Item = String>) -> Result<(), Box<dyn
     // What Rust itself prints of a panic is the program's choice; ours counts what the framework says.
     std::panic::set_hook(Box::new(|_| {}));
     let mut options = TcpMicroserviceOptions::bind("127.0.0.1:0");
-    let mut journal = None;
     for arg in args {
         let (name, value) = arg.split_once('=').ok_or("options are written name=value")?;
         match name {
@@ -152,7 +151,10 @@ pub async fn serve(args: impl IntoIterator<Item = String>) -> Result<(), Box<dyn
                 let (host, port) = value.rsplit_once(':').ok_or("an address is host:port")?;
                 options = options.host(host).port(port.parse()?);
             }
-            "journal" => journal = Some(File::options().append(true).create(true).open(value)?),
+            "journal" => {
+                let file = File::options().append(true).create(true).open(value)?;
+                JOURNAL.set(Mutex::new(file)).map_err(|_| "one journal is enough")?;
+            }
             "max-connections" => options = options.max_connections(value.parse()?),
             "max-in-flight" => options = options.max_in_flight(value.parse()?),
             "recv-budget" => options = options.recv_budget_bytes(value.parse()?),
@@ -172,7 +174,6 @@ pub async fn serve(args: impl IntoIterator<Item = String>) -> Result<(), Box<dyn
     Logger::from_env().writer(io::stderr()).init()?;
     let app = NestFactory::create_microservice::<ReliabilityModule>(options).enable_shutdown_hooks().start().await?;
     let service = app.get::<Service>().ok_or("the service is a provider")?;
-    *service.journal.lock().unwrap_or_else(PoisonError::into_inner) = journal;
     println!("listening {}", app.address("tcp").unwrap_or_default());
 
     // A thread, since the runtime would wait for a read of standard input that is under way.

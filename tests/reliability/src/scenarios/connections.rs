@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use super::Broken;
 use super::faults::COMES_BACK;
-use crate::probe::{self, sl_11_other_clients_feel_little_of_it};
+use crate::probe::{self, sl_11_calls_of_other_clients_succeed};
 use crate::process::{Footprint, Launch, Workspace};
 use crate::raw;
 use crate::report::Report;
@@ -55,7 +55,7 @@ pub(super) async fn run(settings: Settings) -> Result<Report, Broken> {
     report.check("sl_7", refused == 0, || format!("{refused} connections below every limit were refused"));
     report.check("sl_8", asked == answered, || format!("of {asked} requests {answered} were answered"));
     report.check("sl_11", grown <= GROWTH_MAX, || format!("memory has grown by {} KiB", grown / 1024));
-    sl_11_other_clients_feel_little_of_it(&mut report, "storm", &calm, &felt);
+    sl_11_calls_of_other_clients_succeed(&mut report, "storm", &calm, &felt);
     sd_8_a_storm_leaves_nothing_behind(&mut report, before.comes_back(&mut server, COMES_BACK).await);
     pair.close().await;
     Ok(report)
