@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use nestrs::Sent;
 use nestrs::microservices::net::io::Connector;
 use nestrs::microservices::{
     ClientStatus, PacketDeserializer, TcpMicroserviceOptions, TcpTransport, TcpTransportOptions,
@@ -123,5 +124,17 @@ async fn the_longest_durations_there_are_mean_for_ever() {
         .retry_delay(Duration::MAX)
         .request_timeout(Some(Duration::MAX));
     assert_eq!(client(options).send::<_, u32>("echo", &1).await.unwrap(), 1);
+    app.close().await;
+}
+
+#[tokio::test]
+async fn cl_3_a_reply_that_does_not_fit_may_have_been_executed_and_a_payload_that_is_no_json_was_not_sent() {
+    let app = serve_with::<ContractModule>(options()).await;
+    let client = client_to(app.address("tcp").unwrap());
+    let error = client.send::<_, u32>("echo", "text").await.unwrap_err();
+    assert_eq!((error.kind(), error.sent()), (ErrorKind::InvalidReply, Some(Sent::Maybe)));
+    let no_json = std::collections::BTreeMap::from([((1, 2), 3)]);
+    let error = client.send::<_, Value>("echo", &no_json).await.unwrap_err();
+    assert_eq!(error.sent(), Some(Sent::No));
     app.close().await;
 }

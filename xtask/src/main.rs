@@ -1,4 +1,5 @@
-//! Tasks of this repository: `cargo xtask test` checks everything that can be checked.
+//! Tasks of this repository: `cargo xtask test` checks everything that can be checked; `cargo xtask reliability` goes
+//! further, for as long as it is told.
 //!
 //! Nothing but `std`, so that it builds in seconds on a machine that has only Rust. Needs a Unix shell.
 
@@ -8,6 +9,7 @@ use std::process::ExitCode;
 
 // What is asked for, and what is run.
 mod options;
+mod reliability;
 mod steps;
 
 // What steps are made of: a command under a time limit, and what must be there before it.
@@ -33,6 +35,7 @@ fn main() -> ExitCode {
         Ok(options::Task::Test(selection)) => steps::run_all(&selection),
         Ok(options::Task::Fuzz(fuzzing)) => fuzz::command(&fuzzing, steps::root()),
         Ok(options::Task::SupplyChain(accept)) => supply_chain::command(accept, steps::root()),
+        Ok(options::Task::Reliability(args)) => reliability::run(&args),
         Ok(options::Task::List) => {
             print!("{}", steps::list());
             ExitCode::SUCCESS

@@ -8,11 +8,13 @@ Usage: cargo xtask test [--only STEP]... [--skip-install]
        cargo xtask test --list
        cargo xtask fuzz [--target TARGET]... [--seconds N | --runs N] [--skip-install]
        cargo xtask supply-chain [--accept]
+       cargo xtask reliability [OPTION]...
 
   test, ci         run every step, go on after a failure, end with a table of what ran and what could not
   --only STEP      run this step alone; may be repeated
   --skip-install   install nothing; a step that lacks something then says so
   --list           print the steps
+  reliability      run scenarios of the reliability harness; an option it does not know makes it print those it does
 
   fuzz             run the fuzz targets in fuzz/, 30 seconds each or as long as told
   supply-chain     compare the lock files with supply-chain/allowed.txt
@@ -28,6 +30,8 @@ pub(crate) enum Task {
     Fuzz(Fuzzing),
     /// With whether to accept what is there.
     SupplyChain(bool),
+    /// With words that are the harness's to read.
+    Reliability(Vec<String>),
     List,
     Help,
 }
@@ -47,6 +51,7 @@ pub(crate) fn parse(args: impl IntoIterator<Item = String>, steps: &[&str]) -> R
         Some("test" | "ci") => {}
         Some("fuzz") => return fuzz::parse(args).map(Task::Fuzz),
         Some("supply-chain") => return supply_chain::parse(args).map(Task::SupplyChain),
+        Some("reliability") => return Ok(Task::Reliability(args.collect())),
         Some("help" | "--help" | "-h") => return Ok(Task::Help),
         Some(other) => return Err(format!("no task is called `{other}`")),
         None => return Err("which task?".to_owned()),
@@ -94,6 +99,11 @@ mod tests {
         let two = Task::Test(Selection { only: vec!["docs".into(), "fmt".into()], install: false });
         assert_eq!(parsed("test --only docs --skip-install --only=fmt"), Ok(two));
         assert_eq!(parsed("test --list"), Ok(Task::List));
+    }
+
+    #[test]
+    fn what_the_harness_is_to_do_is_not_read_here() {
+        assert_eq!(parsed("reliability --seed 7"), Ok(Task::Reliability(vec!["--seed".into(), "7".into()])));
     }
 
     #[test]

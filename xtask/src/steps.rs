@@ -13,6 +13,7 @@ use crate::manifest;
 use crate::options::Selection;
 use crate::outcome::{Outcome, Verdict};
 use crate::promises;
+use crate::reliability;
 use crate::report::{self, Row};
 use crate::run::{Call, Failure, Runner};
 use crate::supply_chain;
@@ -44,6 +45,12 @@ const STEPS: &[Step] = &[
     },
     Step { name: "docs", about: "documentation without warnings", minutes: 10, run: docs },
     Step { name: INTEROP, about: "against NestJS 11 and 12 on Node", minutes: 12, run: interop },
+    Step {
+        name: "reliability",
+        about: "a server under faults, kills, storms and load, for two minutes",
+        minutes: 8,
+        run: |it, _| reliability::check(it),
+    },
     Step {
         name: "dependencies",
         about: "what the tree must not contain",

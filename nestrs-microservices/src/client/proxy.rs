@@ -310,7 +310,7 @@ fn decode<T: for<'de> Deserialize<'de>>(answer: &Payload, pattern: &Pattern) -> 
         let reason = error.misfit_for_log().unwrap_or_default();
         tracing::trace!(target: "nestrs::client", pattern = %pattern, %error, "what does not fit");
         let text = format!("the reply of `{}` {what}: {reason}", pattern.route());
-        TransportError::withheld(ErrorKind::InvalidReply, text)
+        TransportError::withheld(ErrorKind::InvalidReply, text).with_sent(Sent::Maybe)
     })
 }
 
