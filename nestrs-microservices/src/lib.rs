@@ -9,6 +9,7 @@
 //! - [`TcpServer`] and [`TcpTransport`]: both ends of a transport, behind [`TransportServer`] and [`Transport`];
 //! - [`ClientProxy`], [`ClientsModule`] and [`EventBus`]: what applications call.
 
+mod authentication;
 mod client;
 mod context;
 mod dispatcher;
@@ -27,6 +28,7 @@ mod tcp;
 mod time;
 mod transport;
 
+pub use authentication::{Authenticated, ConnectionRequest};
 pub use client::{
     AsyncClientConfig, ClientConfig, ClientProxy, ClientsModule, ClientsService, ContractClient, ReplyItems,
 };
@@ -40,6 +42,7 @@ pub use event_bus::{
 pub use memory::memory_pair;
 #[cfg(feature = "test-util")]
 pub use mock::{Expectation, MockCall, MockService};
+pub use net::{PeerIdentity, Secret};
 pub use packet::{Answer, Packet, PacketError};
 pub use route_table::{RouteEntry, RouteTable};
 pub use serializer::{PacketDeserializer, PacketSerializer};

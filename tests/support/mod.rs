@@ -2,6 +2,8 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part of this")]
 
+#[cfg(feature = "tls")]
+pub mod certificates;
 pub mod contract;
 pub mod http;
 pub mod node;

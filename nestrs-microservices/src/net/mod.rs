@@ -2,6 +2,12 @@
 
 mod close;
 pub mod codec;
+mod identity;
 pub mod io;
+mod secret;
+#[cfg(feature = "tls")]
+pub mod tls;
 
 pub use close::{CloseReason, FaultCode};
+pub use identity::PeerIdentity;
+pub use secret::Secret;

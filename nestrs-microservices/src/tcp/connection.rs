@@ -34,6 +34,7 @@ use crate::packet::{Answer, Packet, PacketError};
 use crate::shutdown::Shutdown;
 use crate::time::{after, sleep_until};
 
+use super::admission::{Admitted, admit};
 use super::fault::Fault;
 use super::options::TcpMicroserviceOptions;
 use super::out::Out;
@@ -65,24 +66,12 @@ pub(super) async fn serve_connection(
     dispatcher: Dispatcher,
     shutdown: Shutdown,
 ) {
-    let gone = CancellationToken::new();
-    let connection = Connection {
-        buffer: BytesMut::new(),
-        decoder: NestDecoder::new(limits.options.max_frame_bytes),
-        out: Out::default(),
-        context: Arc::new(ConnectionContext::new(limits.options.transport.as_str(), id, peer_addr, gone.clone())),
-        io,
-        limits,
-        dispatcher,
-        peer_addr,
-        gone: gone.clone(),
-        _gone_at_last: gone.drop_guard(),
-        parked: Vec::new(),
-        progress: Instant::now(),
-    };
     let serving = async {
         tracing::debug!(target: "nestrs::tcp", "connected");
-        let reason = connection.serve(&shutdown).await;
+        let reason = match admit(io, peer_addr, &limits.options, &shutdown).await {
+            Ok(admitted) => Connection::new(admitted, id, peer_addr, limits, dispatcher).serve(&shutdown).await,
+            Err(reason) => reason,
+        };
         tracing::debug!(target: "nestrs::tcp", %reason, "disconnected");
     };
     serving.instrument(spans::connection("tcp", id.0, peer_addr)).await;
@@ -130,6 +119,31 @@ impl Future for Flight {
 }
 
 impl Connection {
+    fn new(
+        admitted: Admitted,
+        id: ConnectionId,
+        peer_addr: Option<SocketAddr>,
+        limits: Arc<Limits>,
+        dispatcher: Dispatcher,
+    ) -> Self {
+        let gone = CancellationToken::new();
+        let context = ConnectionContext::new(limits.options.transport.as_str(), id, peer_addr, gone.clone());
+        Self {
+            buffer: BytesMut::new(),
+            decoder: NestDecoder::new(limits.options.max_frame_bytes),
+            out: Out::default(),
+            context: Arc::new(context.known(admitted.identity, admitted.claims)),
+            io: admitted.io,
+            limits,
+            dispatcher,
+            peer_addr,
+            gone: gone.clone(),
+            _gone_at_last: gone.drop_guard(),
+            parked: Vec::new(),
+            progress: Instant::now(),
+        }
+    }
+
     async fn serve(mut self, shutdown: &Shutdown) -> CloseReason {
         let mut flights: FuturesUnordered<Flight> = FuturesUnordered::new();
         let mut phase = Phase::Open;

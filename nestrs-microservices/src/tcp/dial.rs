@@ -6,11 +6,13 @@ use std::time::Duration;
 use futures_util::future::{BoxFuture, FutureExt, Shared};
 use futures_util::stream::{self, BoxStream, StreamExt};
 use nestrs_core::{ErrorKind, Sent, TransportError};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
+use crate::net::codec::{utf16_len, write_frame_header};
 use crate::net::io::BoxIo;
 use crate::time::{after, sleep_until};
 use crate::transport::ClientStatus;
@@ -150,12 +152,14 @@ impl Dialler {
 
     async fn dial_once(&self) -> std::io::Result<BoxIo> {
         self.options.check_address()?;
-        if let Some(connector) = &self.options.connector {
-            return connector.dial().await;
-        }
-        let stream = TcpStream::connect((self.options.host.as_str(), self.options.port)).await?;
-        self.options.keepalive.tune(&stream)?;
-        Ok(Box::new(stream))
+        let io: BoxIo = if let Some(connector) = &self.options.connector {
+            connector.dial().await?
+        } else {
+            let stream = TcpStream::connect((self.options.host.as_str(), self.options.port)).await?;
+            self.options.keepalive.tune(&stream)?;
+            Box::new(stream)
+        };
+        introduce(io, &self.options).await
     }
 
     fn unavailable(&self, what: &str, source: Option<std::io::Error>) -> TransportError {
@@ -218,6 +222,23 @@ impl Dialler {
         })
         .boxed()
     }
+}
+
+/// What comes before the first call: TLS, and credentials.
+async fn introduce(mut io: BoxIo, options: &TcpTransportOptions) -> std::io::Result<BoxIo> {
+    #[cfg(feature = "tls")]
+    if let Some(tls) = &options.tls {
+        io = tls.connect(io, &options.host).await?;
+    }
+    if let Some(token) = &options.credentials {
+        let body = serde_json::to_string(token.expose())?;
+        let mut frame = Vec::new();
+        write_frame_header(&mut frame, utf16_len(body.as_bytes()));
+        frame.extend_from_slice(body.as_bytes());
+        io.write_all(&frame).await?;
+        io.flush().await?;
+    }
+    Ok(io)
 }
 
 pub(super) fn closed() -> TransportError {

@@ -1,5 +1,6 @@
 //! NestJS's TCP transport, both ends (NestJS fact sheet, section 6).
 
+mod admission;
 mod call_id;
 mod client;
 mod connection;

@@ -1,16 +1,18 @@
 //! How a TCP microservice listens.
 
 use std::fmt;
+use std::future::Future;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use nestrs_core::TransportId;
+use nestrs_core::{TransportError, TransportId};
 
+use crate::authentication::{Authenticator, ConnectionRequest};
 use crate::net::io::{Keepalive, Listener};
 use crate::serializer::{PacketDeserializer, PacketSerializer};
 
-use super::address::{check_host, default_host, join_address, split_address};
+use super::address::{check_host, default_host, join_address, split_address, without_user};
 
 /// How a TCP microservice listens.
 ///
@@ -95,6 +97,9 @@ pub struct TcpMicroserviceOptions {
     pub(crate) transport: TransportId,
     pub(in crate::tcp) serializer: Option<Arc<dyn PacketSerializer>>,
     pub(in crate::tcp) deserializer: Option<Arc<dyn PacketDeserializer>>,
+    pub(in crate::tcp) authenticator: Option<Authenticator>,
+    #[cfg(feature = "tls")]
+    pub(in crate::tcp) tls: Option<crate::net::tls::TlsServerOptions>,
     /// Taken by the server; options are cloned, a listener is not.
     pub(in crate::tcp) listener: Arc<Mutex<Option<Box<dyn Listener>>>>,
 }
@@ -131,6 +136,9 @@ impl Default for TcpMicroserviceOptions {
             transport: TransportId::TCP,
             serializer: None,
             deserializer: None,
+            authenticator: None,
+            #[cfg(feature = "tls")]
+            tls: None,
             listener: Arc::default(),
         }
     }
@@ -218,6 +226,93 @@ impl TcpMicroserviceOptions {
         self
     }
 
+    /// Speaks TLS, and nothing else, on every connection: NestJS's `tlsOptions`. Handshakes run beside each other, in the
+    /// connections' own tasks, and are over within `handshake_timeout`; one that fails is logged and closed. Feature `tls`.
+    ///
+    /// An HTTP half on the same address stays in plain HTTP, and the two are told apart by the first byte.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(mut self, tls: crate::net::tls::TlsServerOptions) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
+    /// Asks `hook` about every connection before anything is read from it, by its address and by who it has proved to be
+    /// ([`ConnectionRequest`]). An `Err` closes it: the error is logged, and the peer is told nothing. A panic is an `Err`.
+    ///
+    /// What the hook returns is there for every call of the connection: [`ConnectionContext::authenticated`] in guards,
+    /// [`Authenticated`] as an argument of handlers. Hook and TLS handshake together have `handshake_timeout`. A NestJS
+    /// client needs nothing for it. The last hook given counts.
+    ///
+    /// ```
+    /// use nestrs_microservices::TcpMicroserviceOptions;
+    ///
+    /// let options = TcpMicroserviceOptions::default().authenticate(|request| async move {
+    ///     match request.peer_addr() {
+    ///         Some(address) if address.ip().is_loopback() => Ok(()),
+    ///         _ => Err(nestrs_core::forbidden()),
+    ///     }
+    /// });
+    /// # let _ = options;
+    /// ```
+    ///
+    /// [`ConnectionContext::authenticated`]: crate::ConnectionContext::authenticated
+    /// [`Authenticated`]: crate::Authenticated
+    #[must_use]
+    pub fn authenticate<F, Fut, T>(mut self, hook: F) -> Self
+    where
+        F: Fn(ConnectionRequest) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<T, TransportError>> + Send + 'static,
+        T: Send + Sync + 'static,
+    {
+        self.authenticator = Some(Authenticator::new(hook, false));
+        self
+    }
+
+    /// [`TcpMicroserviceOptions::authenticate`] by credentials: the first frame of every connection is no packet but
+    /// something for the hook, a token as a JSON string or any other JSON, of at most `max_frame_bytes_unauthenticated`.
+    /// It is not answered. Over a network it belongs under TLS, which keeps others from reading it.
+    ///
+    /// Clients of ours send it by [`TcpTransportOptions::credentials`](crate::TcpTransportOptions::credentials). In NestJS it is a
+    /// `socketClass` that extends `JsonSocket` and calls `this.sendMessage(token)` once the socket has connected.
+    ///
+    /// ```
+    /// use nestrs_microservices::{Secret, TcpMicroserviceOptions};
+    ///
+    /// let expected = Secret::new("from the environment");
+    /// let options = TcpMicroserviceOptions::default().authenticate_by_credentials(move |request| {
+    ///     // In constant time, as `==` is not.
+    ///     let known = request.token().is_some_and(|token| expected.matches(token.expose()));
+    ///     async move { if known { Ok(()) } else { Err(nestrs_core::forbidden()) } }
+    /// });
+    /// # let _ = options;
+    /// ```
+    #[must_use]
+    pub fn authenticate_by_credentials<F, Fut, T>(mut self, hook: F) -> Self
+    where
+        F: Fn(ConnectionRequest) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<T, TransportError>> + Send + 'static,
+        T: Send + Sync + 'static,
+    {
+        self.authenticator = Some(Authenticator::new(hook, true));
+        self
+    }
+
+    /// Whether a connection has to show anything before its frames are read.
+    pub(in crate::tcp) fn has_admission(&self) -> bool {
+        self.authenticator.is_some() || self.has_tls()
+    }
+
+    #[cfg(feature = "tls")]
+    pub(in crate::tcp) fn has_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    #[cfg(not(feature = "tls"))]
+    pub(in crate::tcp) fn has_tls(&self) -> bool {
+        false
+    }
+
     /// Accepts from `listener` instead of listening on host and port: a socket bound elsewhere, a TLS acceptor, a
     /// channel of in-memory streams.
     #[must_use]
@@ -240,7 +335,7 @@ impl TcpMicroserviceOptions {
 impl fmt::Debug for TcpMicroserviceOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TcpMicroserviceOptions")
-            .field("host", &self.host)
+            .field("host", &without_user(&self.host))
             .field("port", &self.port)
             .field("max_frame_bytes", &self.max_frame_bytes)
             .field("max_connections", &self.max_connections)
