@@ -28,7 +28,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::version::TLS12;
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
-use support::certificates::{Authority, Pair, uri};
+use support::certificates::{Authority, Directory, Pair, uri};
 use support::contract::Contract;
 use support::raw::{PATIENCE, Peer, frame};
 use support::{client_to, free_port};
@@ -493,23 +493,6 @@ fn se_4_it_is_known_when_a_certificate_expires() {
     // The one in two digits of a year, the other in four.
     assert_eq!(until(2049), 2_498_169_600);
     assert_eq!(until(2100), 4_107_542_400);
-}
-
-/// A directory that is gone with the test.
-struct Directory(std::path::PathBuf);
-
-impl Directory {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("nestrs-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
 }
 
 // --- SL-2: handshakes take their time, or do not ---------------------------------------------------------------------

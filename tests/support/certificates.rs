@@ -1,5 +1,7 @@
 //! Certificates, made when a test needs them.
 
+use std::path::PathBuf;
+
 use nestrs::microservices::net::tls::{TlsCertificate, TlsClientOptions, TlsRoots, TlsServerOptions};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
@@ -68,6 +70,34 @@ impl Authority {
     /// A client that believes this authority.
     pub fn client(&self) -> TlsClientOptions {
         TlsClientOptions::new(self.roots())
+    }
+}
+
+/// A directory that is gone with the test.
+pub struct Directory(pub PathBuf);
+
+impl Directory {
+    pub fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("nestrs-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    /// One with the files that `tests/interop` reads: `ca.pem`, `cert.pem` and `key.pem`.
+    pub fn with(name: &str, believed: &Authority, own: Option<&Pair>) -> Self {
+        let directory = Self::new(name);
+        std::fs::write(directory.0.join("ca.pem"), &believed.pem).unwrap();
+        if let Some(own) = own {
+            std::fs::write(directory.0.join("cert.pem"), &own.certificate).unwrap();
+            std::fs::write(directory.0.join("key.pem"), &own.key).unwrap();
+        }
+        directory
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 

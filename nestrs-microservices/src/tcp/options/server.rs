@@ -274,7 +274,8 @@ impl TcpMicroserviceOptions {
     /// It is not answered. Over a network it belongs under TLS, which keeps others from reading it.
     ///
     /// Clients of ours send it by [`TcpTransportOptions::credentials`](crate::TcpTransportOptions::credentials). In NestJS it is a
-    /// `socketClass` that extends `JsonSocket` and calls `this.sendMessage(token)` once the socket has connected.
+    /// `socketClass` that extends `JsonSocket`, whose constructor says
+    /// `socket.once('connect', () => this.sendMessage(token))`.
     ///
     /// ```
     /// use nestrs_microservices::{Secret, TcpMicroserviceOptions};
