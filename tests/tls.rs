@@ -533,6 +533,80 @@ async fn sl_8_handshakes_do_not_run_in_the_accept_loop() {
     }
 }
 
+// --- A TLS connection is a connection like any other ------------------------------------------------------------------
+
+async fn expect_line(logs: &LogCapture, level: LogLevel, text: &str) {
+    let logged = async {
+        while !logs.contains(level, text) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    assert!(tokio::time::timeout(PATIENCE, logged).await.is_ok(), "{text}: {:#?}", logs.lines());
+}
+
+/// A load balancer that looks whether the port is open says nothing, and nothing is said of it.
+#[tokio::test]
+async fn who_leaves_without_a_byte_is_worth_no_warning() {
+    let authority = Authority::new("Test CA");
+    let logs = LogCapture::start();
+    let app = serve(free_port().tls(authority.server())).await;
+    drop(Peer::connect(app.address("tcp").unwrap()).await);
+    expect_line(&logs, LogLevel::Debug, "disconnected reason=peer-closed").await;
+    assert!(logs.lines().iter().all(|line| !line.starts_with("WARN")), "{:#?}", logs.lines());
+    app.close().await;
+}
+
+/// With TLS's good-bye or without it, as a process that is killed leaves.
+#[tokio::test]
+async fn fr_13_the_end_of_a_session_between_frames_is_a_normal_close() {
+    let authority = Authority::new("Test CA");
+    for says_goodbye in [true, false] {
+        let logs = LogCapture::start();
+        let app = serve(free_port().tls(authority.server())).await;
+        let mut stream = handshake(app.address("tcp").unwrap(), tls_12(&authority, None)).await.unwrap();
+        exchange(&mut stream, ASK, ANSWER).await;
+        if says_goodbye {
+            stream.shutdown().await.unwrap();
+        } else {
+            stream.get_mut().0.shutdown().await.unwrap();
+        }
+        expect_line(&logs, LogLevel::Debug, "disconnected reason=peer-closed").await;
+        assert!(logs.lines().iter().all(|line| !line.starts_with("WARN")), "{:#?}", logs.lines());
+        app.close().await;
+    }
+}
+
+/// A client that has said its good-bye still gets its answers.
+#[tokio::test]
+async fn fr_14_a_half_closed_session_is_answered() {
+    let authority = Authority::new("Test CA");
+    let app = support::serve_with::<AppModule>(free_port().tls(authority.server())).await;
+    let mut stream = handshake(app.address("tcp").unwrap(), tls_12(&authority, None)).await.unwrap();
+    let request = frame(r#"{"pattern":"slow","data":50,"id":"1"}"#);
+    stream.write_all(request.as_bytes()).await.unwrap();
+    stream.shutdown().await.unwrap();
+    let mut answer = String::new();
+    tokio::time::timeout(PATIENCE, stream.read_to_string(&mut answer)).await.unwrap().unwrap();
+    assert_eq!(answer, frame(r#"{"response":50,"isDisposed":true,"id":"1"}"#));
+    app.close().await;
+}
+
+#[tokio::test]
+async fn sl_3_a_peer_that_does_not_read_is_reset_under_tls_too() {
+    let authority = Authority::new("Test CA");
+    let logs = LogCapture::start();
+    let options = free_port().tls(authority.server()).send_queue_high(64 * 1024).send_queue_max(1024 * 1024);
+    let app = serve(options.write_stall_timeout(Duration::from_millis(50))).await;
+    let mut stream = handshake(app.address("tcp").unwrap(), tls_12(&authority, None)).await.unwrap();
+    let large = frame(&format!(r#"{{"pattern":"echo","data":"{}","id":"1"}}"#, "x".repeat(100_000)));
+    let asking = async { while stream.write_all(large.as_bytes()).await.is_ok() {} };
+    let closing = expect_line(&logs, LogLevel::Debug, "disconnected reason=slow-consumer");
+    tokio::select! { () = asking => {}, () = closing => {} }
+    // What the server had for it is gone, instead of waiting in the kernel for somebody to read it.
+    Peer(stream.into_inner().0).wait_until_reset().await;
+    app.close().await;
+}
+
 // --- One address for HTTP and TLS ------------------------------------------------------------------------------------
 
 #[cfg(feature = "http")]

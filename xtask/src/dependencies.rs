@@ -74,7 +74,11 @@ fn rules(features: &str) -> [Rule; 5] {
         Rule {
             name: TCP_ONLY,
             args: "--package nestrs --no-default-features --features microservices --edges normal".to_owned(),
-            wrong: |crates| among(crates, |name| ["axum", "hyper", "tower", "rustls", "tokio-rustls", "ring"].iter().any(|it| is_of(name, it))),
+            wrong: |crates| {
+                among(crates, |name| {
+                    ["axum", "hyper", "tower", "rustls", "tokio-rustls", "ring"].iter().any(|it| is_of(name, it))
+                })
+            },
         },
         Rule {
             name: "no runtime and no HTTP in the core",

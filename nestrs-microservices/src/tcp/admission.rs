@@ -5,6 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use nestrs_core::Payload;
@@ -16,6 +17,8 @@ use tracing::field::display;
 use crate::authentication::{Authenticator, Claims, ConnectionRequest};
 use crate::net::codec::NestDecoder;
 use crate::net::io::{BoxIo, Socket};
+#[cfg(feature = "tls")]
+use crate::net::tls::TlsServerOptions;
 use crate::net::{CloseReason, PeerIdentity};
 use crate::shutdown::Shutdown;
 use crate::time::{after, sleep_until};
@@ -25,7 +28,10 @@ use super::options::TcpMicroserviceOptions;
 /// How much of what a refused peer still sends is read and thrown away, so that it gets to see why.
 const DISCARD_MAX: usize = 64 * 1024;
 /// And for how long.
-const FAREWELL: std::time::Duration = std::time::Duration::from_secs(1);
+const FAREWELL: Duration = Duration::from_secs(1);
+/// About what a TLS client says first.
+#[cfg(feature = "tls")]
+const HELLO_LEN: usize = 512;
 
 /// A connection whose frames may be read.
 pub(super) struct Admitted {
@@ -92,9 +98,8 @@ async fn authenticate(
     #[cfg(feature = "tls")]
     let (mut io, identity) = match &options.tls {
         None => (io, None),
-        Some(tls) => match in_time(deadline, tls.accept(io)).await {
-            Some(Ok(session)) => session,
-            Some(Err((why, io))) => return Err(Refusal::auth(format!("TLS: {why}"), Some(io))),
+        Some(tls) => match in_time(deadline, handshake(io, tls)).await {
+            Some(session) => session?,
             None => return Err(Refusal::auth("TLS: the handshake took longer than `handshake_timeout`", None)),
         },
     };
@@ -120,6 +125,20 @@ async fn authenticate(
         Some(Err(why)) => Err(Refusal::auth(why, Some(io))),
         None => Err(Refusal::auth(late, Some(io))),
     }
+}
+
+/// A probe that looks whether the port is open, and leaves without a byte, is not worth a warning.
+#[cfg(feature = "tls")]
+async fn handshake(mut io: BoxIo, tls: &TlsServerOptions) -> Result<(BoxIo, Option<PeerIdentity>), Refusal> {
+    let mut first = BytesMut::with_capacity(HELLO_LEN);
+    let left = |reason| Refusal { reason, why: None, io: None };
+    match io.read_buf(&mut first).await {
+        Ok(0) => return Err(left(CloseReason::PeerClosed)),
+        Ok(_) => {}
+        Err(_) => return Err(left(CloseReason::PeerReset)),
+    }
+    let io = Box::new(Preceded { first, io });
+    tls.accept(io).await.map_err(|(why, io)| Refusal::auth(format!("TLS: {why}"), Some(io)))
 }
 
 async fn decide(authenticator: &Authenticator, request: ConnectionRequest) -> Result<Claims, String> {
