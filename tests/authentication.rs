@@ -13,6 +13,7 @@ use nestrs::microservices::{
 use nestrs::prelude::*;
 use nestrs::{LogCapture, LogLevel, RunningApp};
 use serde_json::{Value, json};
+use tokio::io::AsyncReadExt;
 
 use support::contract::Contract;
 use support::raw::{PATIENCE, Peer, frame};
@@ -127,7 +128,9 @@ async fn se_3_who_is_refused_is_closed_without_a_word_and_nothing_runs() {
     let app = serve(free_port().authenticate(|_| async { Err::<(), _>(TransportError::new("not from\nhere")) })).await;
     let mut peer = Peer::connect(app.address("tcp").unwrap()).await;
     peer.send_frames(&[EVENT, EVENT, ASK]).await;
-    assert_eq!(peer.expect_closed().await, b"", "no reason text");
+    let mut said = Vec::new();
+    let closed = tokio::time::timeout(PATIENCE, peer.0.read_to_end(&mut said)).await.unwrap();
+    assert_eq!((closed.expect("FIN and not RST"), &*said), (0, &b""[..]), "no reason text");
     expect_line(&logs, LogLevel::Warn, "connection refused").await;
     let refused: Vec<_> = logs.lines().into_iter().filter(|line| line.starts_with("WARN")).collect();
     assert_eq!(refused.len(), 1, "{refused:#?}");
@@ -287,8 +290,15 @@ async fn without_a_hook_there_is_nobody_authenticated() {
 
 #[tokio::test]
 async fn a_connection_that_is_being_authenticated_does_not_hold_up_a_shutdown() {
-    let app = serve(free_port().authenticate(|_| std::future::pending::<Result<(), TransportError>>())).await;
+    let asked = Arc::new(tokio::sync::Notify::new());
+    let asking = Arc::clone(&asked);
+    let options = free_port().authenticate(move |_| {
+        asking.notify_one();
+        std::future::pending::<Result<(), TransportError>>()
+    });
+    let app = support::serve_with::<AppModule>(options).await;
     let mut peer = Peer::connect(app.address("tcp").unwrap()).await;
+    asked.notified().await;
     let started = Instant::now();
     app.close().await;
     assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());

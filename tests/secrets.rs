@@ -90,6 +90,7 @@ async fn se_5_passwords_tokens_keys_and_user_info_are_said_nowhere() {
     let mut said = Said::default();
     let (authority, other) = (Authority::new("Test CA"), Authority::new("Other CA"));
 
+    said.shown(&Secret::new(CANARY));
     // Tokens: the right one, a wrong one, one that is cut, one that is too long, one to a server that is not there.
     let app =
         support::serve_with::<AppModule>(by_token(free_port()).handshake_timeout(Duration::from_millis(100))).await;
