@@ -65,7 +65,7 @@ pub(crate) async fn bind_http(
             let (to_messages, messages) = mpsc::channel::<Accepted>(BACKLOG);
             server.share(Box::new(messages));
             // Ended by the shutdown, which it watches.
-            shutdown.spawn(split(listener, to_http, to_messages, shutdown.clone()));
+            shutdown.spawn(split(listener, to_http, to_messages, server.speaks_tls(), shutdown.clone()));
             return Ok(BoundHttp { address, listener: HttpListener::Shared(http, address), shared: true });
         }
     }
@@ -77,6 +77,7 @@ async fn split(
     mut listener: TcpListener,
     to_http: mpsc::Sender<(TcpStream, SocketAddr)>,
     to_messages: mpsc::Sender<Accepted>,
+    messages_speak_tls: bool,
     shutdown: Shutdown,
 ) {
     static REFUSED: LogLimit = LogLimit::per_second(1);
@@ -95,7 +96,9 @@ async fn split(
             drop(permit);
             match first {
                 Some(b'A'..=b'Z' | b'a'..=b'z') => _ = to_http.send((stream, peer_addr)).await,
-                Some(0x16) => tracing::warn!(%peer_addr, "a TLS hello on a plain address; closed"),
+                Some(0x16) if !messages_speak_tls => {
+                    tracing::warn!(%peer_addr, "a TLS hello on a plain address; closed")
+                }
                 // Whatever else it is, the frame codec says what is wrong with it.
                 Some(_) => match Accepted::tcp(stream, peer_addr) {
                     Ok(accepted) => _ = to_messages.send(accepted).await,

@@ -333,3 +333,18 @@ async fn deadlines_end_what_they_are_to_end() {
     ];
     assert_eq!(lines, expected);
 }
+
+#[tokio::test]
+async fn tls_lets_in_who_shows_a_certificate_and_guards_read_it() {
+    let child = start("tls", &[("TLS_ADDRESS", "127.0.0.1:0")]);
+    let output = tokio::time::timeout(PATIENCE, child.wait_with_output()).await.expect("it ends in time").unwrap();
+    assert!(output.status.success());
+    let output = String::from_utf8(output.stdout).unwrap();
+    let lines: Vec<_> = output.lines().collect();
+    let [billing, support, nobody, open, again] = lines[..] else { panic!("{output}") };
+    assert_eq!(billing, "billing: 1999 booked for billing");
+    assert_eq!(support, "support: Forbidden resource");
+    assert!(nobody.starts_with("nobody: cannot reach tcp://127.0.0.1:"), "{nobody}");
+    assert!(nobody.ends_with("the server wants a certificate, and this client has presented none"), "{nobody}");
+    assert_eq!((open, again), ("billing: 1 booked for billing", "billing again: 2 booked for billing"));
+}

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use nestrs_core::{ErrorKind, ExecutionContext, FromContext, TransportError};
 use tokio_util::sync::CancellationToken;
 
+use crate::authentication::Claims;
+use crate::net::PeerIdentity;
 use crate::net::registry::ConnectionId;
 
 /// The connection a message came over: NestJS's `TcpContext`, whatever the transport.
@@ -50,6 +52,8 @@ struct Connection {
     transport: &'static str,
     id: ConnectionId,
     peer_addr: Option<SocketAddr>,
+    identity: Option<PeerIdentity>,
+    claims: Option<Claims>,
     gone: CancellationToken,
 }
 
@@ -61,7 +65,13 @@ impl ConnectionContext {
         peer_addr: Option<SocketAddr>,
         gone: CancellationToken,
     ) -> Self {
-        Self(Arc::new(Connection { transport, id, peer_addr, gone }))
+        Self(Arc::new(Connection { transport, id, peer_addr, identity: None, claims: None, gone }))
+    }
+
+    /// The same, of a peer that has shown who it is.
+    pub(crate) fn known(self, identity: Option<PeerIdentity>, claims: Option<Claims>) -> Self {
+        let Connection { transport, id, peer_addr, ref gone, .. } = *self.0;
+        Self(Arc::new(Connection { transport, id, peer_addr, identity, claims, gone: gone.clone() }))
     }
 
     /// `"tcp"`.
@@ -80,6 +90,24 @@ impl ConnectionContext {
     #[must_use]
     pub fn peer_addr(&self) -> Option<SocketAddr> {
         self.0.peer_addr
+    }
+
+    /// Who the other end has proved to be by a client certificate (feature `tls`); `None` where it showed none.
+    #[must_use]
+    pub fn identity(&self) -> Option<&PeerIdentity> {
+        self.0.identity.as_ref()
+    }
+
+    /// What the hook of [`TcpMicroserviceOptions::authenticate`](crate::TcpMicroserviceOptions::authenticate) has returned
+    /// for this connection; `None` where there is no hook, or where it returns another type. A handler takes it as
+    /// [`Authenticated<T>`](crate::Authenticated).
+    #[must_use]
+    pub fn authenticated<T: Send + Sync + 'static>(&self) -> Option<&T> {
+        self.0.claims.as_deref()?.downcast_ref()
+    }
+
+    pub(crate) fn claims(&self) -> Option<&Claims> {
+        self.0.claims.as_ref()
     }
 }
 

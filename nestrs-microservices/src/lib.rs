@@ -9,6 +9,7 @@
 //! - [`TcpServer`] and [`TcpTransport`]: both ends of a transport, behind [`TransportServer`] and [`Transport`];
 //! - [`ClientProxy`], [`ClientsModule`] and [`EventBus`]: what applications call.
 
+mod authentication;
 mod client;
 mod context;
 mod deadline;
@@ -29,6 +30,7 @@ mod tcp;
 mod time;
 mod transport;
 
+pub use authentication::{Authenticated, ConnectionRequest};
 pub use client::{
     AsyncClientConfig, Backoff, CircuitBreaker, CircuitOpen, ClientConfig, ClientProxy, ClientStats, ClientsModule,
     ClientsService, ContractClient, ReplyItems, RetryPolicy,
@@ -49,6 +51,7 @@ pub use net::registry::{
     ConnectionEvent, ConnectionEvents, ConnectionId, ConnectionInfo, ConnectionObserver, RejectedConnections,
     ServerStats, ServerStatus,
 };
+pub use net::{PeerIdentity, Secret};
 pub use packet::{Answer, Packet, PacketError};
 pub use route_table::{RouteEntry, RouteTable};
 pub use serializer::{PacketDeserializer, PacketSerializer};

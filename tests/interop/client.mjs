@@ -1,13 +1,14 @@
 // Runs every case of the interop contract (see README.md) against a server with a real NestJS client.
 //
-//   node client.mjs VERSION_DIR PORT [--kill] [--no-metadata]
+//   node client.mjs VERSION_DIR PORT [--kill] [--no-metadata] [--tls=DIR]
 //
 // One line of JSON per case, then {"done":true,"cases":N,"failed":K}. Exit code 0 if all passed.
 // --kill         adds a last case that prints {"ready":"kill"} and expects the server to go away then
 // --no-metadata  the server is one that ignores packet metadata (NestJS 11)
+// --tls=DIR      speaks TLS, believes DIR's ca.pem, and shows its cert.pem if there is one
 
 import { isDeepStrictEqual } from 'node:util';
-import { loadNest, report, sleep } from './lib.mjs';
+import { loadNest, report, sleep, tlsOptions } from './lib.mjs';
 
 const CASE_TIMEOUT = 5_000;
 const KILL_TIMEOUT = 10_000;
@@ -17,9 +18,11 @@ const args = process.argv.slice(2);
 const flags = new Set(args.filter((arg) => arg.startsWith('--')));
 const [dir, portText] = args.filter((arg) => !arg.startsWith('--'));
 const port = Number(portText);
-const unknownFlag = [...flags].find((flag) => !['--kill', '--no-metadata'].includes(flag));
+const unknownFlag = [...flags].find(
+  (flag) => !['--kill', '--no-metadata'].includes(flag) && !flag.startsWith('--tls='),
+);
 if (!dir || !Number.isInteger(port) || unknownFlag) {
-  console.error('usage: node client.mjs VERSION_DIR PORT [--kill] [--no-metadata]');
+  console.error('usage: node client.mjs VERSION_DIR PORT [--kill] [--no-metadata] [--tls=DIR]');
   process.exit(2);
 }
 
@@ -30,8 +33,9 @@ common.Logger.overrideLogger(false); // its lines would mix with ours on stdout
 
 const NO_HANDLER = 'There is no matching message handler defined in the remote service.';
 
+const tls = tlsOptions(args);
 const newClient = () =>
-  ClientProxyFactory.create({ transport: Transport.TCP, options: { host: '127.0.0.1', port } });
+  ClientProxyFactory.create({ transport: Transport.TCP, options: { host: '127.0.0.1', port, ...tls } });
 
 let client = newClient();
 let cases = 0;

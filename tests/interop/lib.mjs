@@ -1,7 +1,7 @@
 // Helpers shared by server.mjs and client.mjs: loading one NestJS major out of a version directory,
 // and applying decorators without a compiler.
 
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -47,6 +47,18 @@ export function decorateMethod(cls, method, ...decorators) {
 /** What `method(@A() first, @B() second) {}` does. */
 export function decorateParameters(cls, method, ...decorators) {
   decorators.forEach((decorator, index) => decorator(cls.prototype, method, index));
+}
+
+/**
+ * `tlsOptions` out of a directory of PEM files, for the argument `--tls=DIR`: `ca.pem`, and where they are there `cert.pem`
+ * and `key.pem`. Nothing without that argument.
+ */
+export function tlsOptions(args) {
+  const dir = args.find((arg) => arg.startsWith('--tls='))?.slice('--tls='.length);
+  if (!dir) return {};
+  const names = { ca: 'ca.pem', cert: 'cert.pem', key: 'key.pem' };
+  const files = Object.entries(names).filter(([, file]) => existsSync(join(dir, file)));
+  return { tlsOptions: Object.fromEntries(files.map(([name, file]) => [name, readFileSync(join(dir, file))])) };
 }
 
 /** Writes one line of JSON to stdout. */

@@ -1,15 +1,16 @@
 // A NestJS TCP microservice with the handlers of the interop contract (see README.md).
 //
-//   node server.mjs VERSION_DIR
+//   node server.mjs VERSION_DIR [--tls=DIR [--mutual]]
 //
 // Prints {"port":N} once it listens, then {"event":NAME,"data":...} for every event handler run.
 // Ends when stdin closes, or on SIGTERM or SIGINT. Everything NestJS logs goes to stderr.
+// --tls=DIR  speaks TLS, with DIR's cert.pem and key.pem; --mutual wants certificates by DIR's ca.pem
 
-import { decorateMethod, decorateParameters, loadNest, report, sleep } from './lib.mjs';
+import { decorateMethod, decorateParameters, loadNest, report, sleep, tlsOptions } from './lib.mjs';
 
-const [dir] = process.argv.slice(2);
+const [dir, ...flags] = process.argv.slice(2);
 if (!dir) {
-  console.error('usage: node server.mjs VERSION_DIR');
+  console.error('usage: node server.mjs VERSION_DIR [--tls=DIR [--mutual]]');
   process.exit(2);
 }
 
@@ -130,9 +131,11 @@ class App {}
 Module({ controllers: [Contract] })(App);
 
 const quiet = () => {};
+const tls = tlsOptions(flags);
+if (flags.includes('--mutual')) Object.assign(tls.tlsOptions, { requestCert: true, rejectUnauthorized: true });
 const app = await core.NestFactory.createMicroservice(App, {
   transport: Transport.TCP,
-  options: { host: '127.0.0.1', port: 0 },
+  options: { host: '127.0.0.1', port: 0, ...tls },
   logger: { log: quiet, debug: quiet, verbose: quiet, warn: console.error, error: console.error },
 });
 

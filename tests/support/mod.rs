@@ -2,6 +2,8 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part of this")]
 
+#[cfg(feature = "tls")]
+pub mod certificates;
 pub mod clean;
 pub mod connection;
 pub mod contract;

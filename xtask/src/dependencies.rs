@@ -55,7 +55,7 @@ pub(crate) fn check(runner: &Runner) -> Outcome {
     outcome
 }
 
-const TCP_ONLY: &str = "no HTTP in a TCP-only service";
+const TCP_ONLY: &str = "no HTTP and no TLS in a TCP-only service";
 
 fn rules(features: &str) -> [Rule; 5] {
     [
@@ -74,7 +74,11 @@ fn rules(features: &str) -> [Rule; 5] {
         Rule {
             name: TCP_ONLY,
             args: "--package nestrs --no-default-features --features microservices --edges normal".to_owned(),
-            wrong: |crates| among(crates, |name| ["axum", "hyper", "tower"].iter().any(|it| is_of(name, it))),
+            wrong: |crates| {
+                among(crates, |name| {
+                    ["axum", "hyper", "tower", "rustls", "tokio-rustls", "ring"].iter().any(|it| is_of(name, it))
+                })
+            },
         },
         Rule {
             name: "no runtime and no HTTP in the core",

@@ -6,10 +6,16 @@
 mod accept;
 mod close;
 pub mod codec;
+mod identity;
 pub mod io;
 pub(crate) mod limits;
 pub(crate) mod registry;
+mod secret;
 pub(crate) mod throttle;
+#[cfg(feature = "tls")]
+pub mod tls;
 
 pub use accept::AcceptRetry;
 pub use close::{CloseReason, FaultCode};
+pub use identity::PeerIdentity;
+pub use secret::Secret;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures_util::future::{BoxFuture, FutureExt, Shared};
 use futures_util::stream::{self, BoxStream, StreamExt};
 use nestrs_core::{ErrorKind, Sent, TransportError};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
@@ -15,6 +16,7 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use crate::client::Counters;
+use crate::net::codec::{utf16_len, write_frame_header};
 use crate::net::io::BoxIo;
 use crate::time::{after, sleep_until};
 use crate::transport::ClientStatus;
@@ -250,10 +252,11 @@ impl Dialler {
 
     async fn dial_once(&self) -> io::Result<BoxIo> {
         self.options.check_address()?;
-        if let Some(connector) = &self.options.connector {
-            return connector.dial().await;
-        }
-        Ok(Box::new(self.dial_tcp().await?))
+        let io: BoxIo = match &self.options.connector {
+            Some(connector) => connector.dial().await?,
+            None => Box::new(self.dial_tcp().await?),
+        };
+        introduce(io, &self.options).await
     }
 
     async fn dial_tcp(&self) -> io::Result<TcpStream> {
@@ -385,6 +388,23 @@ fn what_failed(error: &io::Error) -> String {
         io::ErrorKind::InvalidData => format!("the TLS handshake failed: {error}"),
         _ => error.to_string(),
     }
+}
+
+/// What comes before the first call: TLS, and credentials.
+async fn introduce(mut io: BoxIo, options: &TcpTransportOptions) -> std::io::Result<BoxIo> {
+    #[cfg(feature = "tls")]
+    if let Some(tls) = &options.tls {
+        io = tls.connect(io, &options.host).await?;
+    }
+    if let Some(token) = &options.credentials {
+        let body = serde_json::to_string(token.expose())?;
+        let mut frame = Vec::new();
+        write_frame_header(&mut frame, utf16_len(body.as_bytes()));
+        frame.extend_from_slice(body.as_bytes());
+        io.write_all(&frame).await?;
+        io.flush().await?;
+    }
+    Ok(io)
 }
 
 pub(super) fn closed() -> TransportError {

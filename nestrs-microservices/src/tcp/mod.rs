@@ -3,6 +3,7 @@
 // What a peer sends must not be able to make this panic.
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::string_slice))]
 
+mod admission;
 mod call_id;
 mod client;
 mod connection;

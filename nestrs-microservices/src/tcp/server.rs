@@ -122,6 +122,10 @@ impl TransportServer for TcpServer {
         self.shared = Some(BoundListener(listener));
     }
 
+    fn speaks_tls(&self) -> bool {
+        self.options.has_tls()
+    }
+
     fn wildcards(&self) -> Option<WildcardStyle> {
         self.options.wildcards.then_some(WildcardStyle::Nats)
     }
@@ -131,6 +135,11 @@ impl TransportServer for TcpServer {
     }
 
     async fn bind(&mut self) -> Result<Bound, TransportError> {
+        #[cfg(feature = "tls")]
+        if let Some(tls) = &self.options.tls {
+            tls.config().map_err(|error| TransportError::withheld(ErrorKind::Internal, error.to_string()))?;
+            tracing::info!(target: "nestrs::tcp", address = self.options.address(), clients = tls.clients(), "TLS only");
+        }
         let listener = self.open().await.map_err(|error| {
             let text = format!("cannot listen on tcp://{}: {error}", self.options.address());
             TransportError::withheld(ErrorKind::Unavailable, text).with_source(error)

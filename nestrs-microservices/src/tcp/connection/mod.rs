@@ -43,6 +43,7 @@ use crate::net::io::BoxIo;
 use crate::net::registry::Meter;
 use crate::shutdown::Shutdown;
 
+use super::admission::{Admitted, admit};
 use super::out::Out;
 use clock::{Alarm, FrameClock};
 use in_flight::Place;
@@ -60,11 +61,16 @@ pub(super) async fn serve_connection(
     shutdown: Shutdown,
 ) -> CloseReason {
     let (id, peer_addr) = (meter.id, meter.peer_addr);
-    let connection = Connection::new(io, meter, limits, dispatcher);
     let serving = async {
         // A connection begins here,
         tracing::debug!(target: "nestrs::tcp", "connected");
-        let outcome = AssertUnwindSafe(connection.serve(&shutdown)).catch_unwind().await;
+        let serving = async {
+            match admit(io, peer_addr, &limits.options, &shutdown).await {
+                Ok(admitted) => Connection::new(admitted, meter, limits, dispatcher).serve(&shutdown).await,
+                Err(reason) => reason,
+            }
+        };
+        let outcome = AssertUnwindSafe(serving).catch_unwind().await;
         let reason = outcome.unwrap_or_else(|panic| {
             let error = panicked(&*panic);
             tracing::error!(target: "nestrs::tcp", %error, "a connection failed; closed");
@@ -156,14 +162,17 @@ impl Future for Flight {
 }
 
 impl Connection {
-    fn new(io: BoxIo, meter: Arc<Meter>, limits: Arc<Limits>, dispatcher: Dispatcher) -> Self {
+    fn new(admitted: Admitted, meter: Arc<Meter>, limits: Arc<Limits>, dispatcher: Dispatcher) -> Self {
+        let Admitted { io, identity, claims } = admitted;
         let options = &limits.options;
         let (id, peer_addr) = (meter.id, meter.peer_addr);
         let gone = CancellationToken::new();
         Self {
             io,
             phase: Phase::Open,
-            context: Arc::new(ConnectionContext::new(options.transport.as_str(), id, peer_addr, gone.clone())),
+            context: Arc::new(
+                ConnectionContext::new(options.transport.as_str(), id, peer_addr, gone.clone()).known(identity, claims),
+            ),
             dispatcher,
             peer_addr,
             meter,

@@ -14,7 +14,8 @@ fn connection() -> (Connection, DuplexStream) {
     let (near, far) = tokio::io::duplex(1024 * 1024);
     let limits = Arc::new(Limits::new(TcpMicroserviceOptions::default(), 1));
     let meter = Arc::clone(&Registry::new("tcp").register(None).meter);
-    let connection = Connection::new(Box::new(Plain(far)), meter, limits, Dispatcher::from_routes([]));
+    let admitted = Admitted { io: Box::new(Plain(far)), identity: None, claims: None };
+    let connection = Connection::new(admitted, meter, limits, Dispatcher::from_routes([]));
     (connection, near)
 }
 

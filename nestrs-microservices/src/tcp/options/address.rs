@@ -41,6 +41,13 @@ pub(super) fn check_host(host: &str) -> io::Result<()> {
     if host.bytes().all(|byte| byte.is_ascii_digit()) {
         return wrong(format!("`{host}` is no host; for a port write `127.0.0.1:{host}`"));
     }
+    let shown = without_user(host);
+    if host.contains("://") {
+        return wrong(format!("`{shown}` is a URL; write `HOST:PORT`"));
+    }
+    if shown != host {
+        return wrong(format!("`{shown}` names a user; write `HOST:PORT`, and see `credentials`"));
+    }
     match host.rsplit_once(':') {
         Some((name, port)) if host.parse::<std::net::Ipv6Addr>().is_err() => {
             wrong(format!("`{port}` is no port, in `{name}:{port}`"))
@@ -49,17 +56,17 @@ pub(super) fn check_host(host: &str) -> io::Result<()> {
     }
 }
 
-/// A host as it may be shown: what stands before an `@` may be a password.
+/// A host as it may be shown: what stands before an `@` is a name and a password of somebody's.
 pub(super) fn without_user(host: &str) -> Cow<'_, str> {
-    match host.rsplit_once('@') {
-        Some((_, host)) => Cow::Owned(format!("…@{host}")),
-        None => Cow::Borrowed(host),
+    match (host.rsplit_once('@'), host.split_once("://")) {
+        (Some((_, rest)), Some((scheme, _))) => format!("{scheme}://…@{rest}").into(),
+        (Some((_, rest)), None) => format!("…@{rest}").into(),
+        (None, _) => host.into(),
     }
 }
 
-/// For logs and errors.
 pub(super) fn join_address(host: &str, port: u16) -> String {
-    let host = without_user(host);
+    let host = &*without_user(host);
     if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
@@ -92,11 +99,17 @@ mod tests {
         assert_eq!(refused("3001"), "`3001` is no host; for a port write `127.0.0.1:3001`");
         assert!(refused(":3001").starts_with("there is no host"));
         assert_eq!(refused("tcp://127.0.0.1:3001"), "`tcp://127.0.0.1:3001` is a URL; write `HOST:PORT`");
-        assert_eq!(
-            refused("user:secret@localhost:1"),
-            "`…@localhost:1` names a user, which TCP does not know; write `HOST:PORT`"
-        );
-        assert_eq!(refused("tcp://user:secret@localhost"), "`…@localhost` is a URL; write `HOST:PORT`");
+        // Of a user, nothing is shown.
+        for (secret, shown) in [
+            ("tcp://ali:canary@localhost:3001", "`tcp://…@localhost:3001` is a URL; write `HOST:PORT`"),
+            ("ali:canary@localhost:3001", "`…@localhost:3001` names a user; write `HOST:PORT`, and see `credentials`"),
+            ("canary@localhost", "`…@localhost` names a user; write `HOST:PORT`, and see `credentials`"),
+        ] {
+            assert_eq!(refused(secret), shown);
+            let options = (TcpMicroserviceOptions::bind(secret), TcpTransportOptions::to(secret));
+            let said = format!("{options:?} {} {}", options.0.address(), options.1.address());
+            assert!(!said.contains("canary"), "{said}");
+        }
         for good in ["::1", "[::1]:80", "localhost", "127.0.0.1:1"] {
             assert!(TcpMicroserviceOptions::bind(good).check_address().is_ok(), "{good}");
         }

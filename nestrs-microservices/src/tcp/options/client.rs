@@ -8,6 +8,7 @@ use std::time::Duration;
 use nestrs_core::{ErrorKind, TransportError};
 
 use crate::client::Backoff;
+use crate::net::Secret;
 use crate::net::io::{Connector, Keepalive};
 use crate::serializer::{PacketDeserializer, PacketSerializer};
 
@@ -72,6 +73,9 @@ pub struct TcpTransportOptions {
     pub(in crate::tcp) serializer: Option<Arc<dyn PacketSerializer>>,
     pub(in crate::tcp) deserializer: Option<Arc<dyn PacketDeserializer>>,
     pub(in crate::tcp) connector: Option<Connector>,
+    pub(in crate::tcp) credentials: Option<Secret>,
+    #[cfg(feature = "tls")]
+    pub(in crate::tcp) tls: Option<crate::net::tls::TlsClientOptions>,
 }
 
 impl Default for TcpTransportOptions {
@@ -97,6 +101,9 @@ impl Default for TcpTransportOptions {
             serializer: None,
             deserializer: None,
             connector: None,
+            credentials: None,
+            #[cfg(feature = "tls")]
+            tls: None,
         }
     }
 }
@@ -169,6 +176,26 @@ impl TcpTransportOptions {
     #[must_use]
     pub fn connector(mut self, connector: Connector) -> Self {
         self.connector = Some(connector);
+        self
+    }
+
+    /// Speaks TLS on every connection: NestJS's `tlsOptions`. What is wrong with the server's certificate, or what the server
+    /// finds wrong with ours, is in the text of the error of each call, [`ErrorKind::Unavailable`]; nothing of the call was
+    /// sent. The handshake is part of `connect_timeout`. Feature `tls`.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(mut self, tls: crate::net::tls::TlsClientOptions) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
+    /// Begins every connection with `token`, as a frame with a JSON string, for a server that asks for it
+    /// ([`authenticate_by_credentials`](crate::TcpMicroserviceOptions::authenticate_by_credentials)); others, and NestJS's,
+    /// take it for a packet and ignore it at best. A server that refuses it closes the connection without a word. Without
+    /// TLS, whoever can read the network can read it.
+    #[must_use]
+    pub fn credentials(mut self, token: impl Into<Secret>) -> Self {
+        self.credentials = Some(token.into());
         self
     }
 

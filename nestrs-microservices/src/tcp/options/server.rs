@@ -1,12 +1,14 @@
 //! How a TCP microservice listens.
 
 use std::fmt;
+use std::future::Future;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use nestrs_core::TransportId;
+use nestrs_core::{TransportError, TransportId};
 
+use crate::authentication::{Authenticator, ConnectionRequest};
 use crate::net::io::{Keepalive, Listener};
 use crate::net::registry::ConnectionObserver;
 use crate::serializer::{PacketDeserializer, PacketSerializer};
@@ -100,6 +102,9 @@ pub struct TcpMicroserviceOptions {
     pub(crate) transport: TransportId,
     pub(in crate::tcp) serializer: Option<Arc<dyn PacketSerializer>>,
     pub(in crate::tcp) deserializer: Option<Arc<dyn PacketDeserializer>>,
+    pub(in crate::tcp) authenticator: Option<Authenticator>,
+    #[cfg(feature = "tls")]
+    pub(in crate::tcp) tls: Option<crate::net::tls::TlsServerOptions>,
     /// Taken by the server; options are cloned, a listener is not.
     pub(in crate::tcp) listener: Arc<Mutex<Option<Box<dyn Listener>>>>,
     pub(in crate::tcp) observers: Vec<Arc<dyn ConnectionObserver>>,
@@ -137,6 +142,9 @@ impl Default for TcpMicroserviceOptions {
             transport: TransportId::TCP,
             serializer: None,
             deserializer: None,
+            authenticator: None,
+            #[cfg(feature = "tls")]
+            tls: None,
             listener: Arc::default(),
             observers: Vec::new(),
         }
@@ -223,6 +231,94 @@ impl TcpMicroserviceOptions {
     pub fn deserializer(mut self, deserializer: impl PacketDeserializer) -> Self {
         self.deserializer = Some(Arc::new(deserializer));
         self
+    }
+
+    /// Speaks TLS, and nothing else, on every connection: NestJS's `tlsOptions`. Handshakes run beside each other, in the
+    /// connections' own tasks, and are over within `handshake_timeout`; one that fails is logged and closed. Feature `tls`.
+    ///
+    /// An HTTP half on the same address stays in plain HTTP, and the two are told apart by the first byte.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls(mut self, tls: crate::net::tls::TlsServerOptions) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
+    /// Asks `hook` about every connection before anything is read from it, by its address and by who it has proved to be
+    /// ([`ConnectionRequest`]). An `Err` closes it: the error is logged, and the peer is told nothing. A panic is an `Err`.
+    ///
+    /// What the hook returns is there for every call of the connection: [`ConnectionContext::authenticated`] in guards,
+    /// [`Authenticated`] as an argument of handlers. Hook and TLS handshake together have `handshake_timeout`. A NestJS
+    /// client needs nothing for it. The last hook given counts.
+    ///
+    /// ```
+    /// use nestrs_microservices::TcpMicroserviceOptions;
+    ///
+    /// let options = TcpMicroserviceOptions::default().authenticate(|request| async move {
+    ///     match request.peer_addr() {
+    ///         Some(address) if address.ip().is_loopback() => Ok(()),
+    ///         _ => Err(nestrs_core::forbidden()),
+    ///     }
+    /// });
+    /// # let _ = options;
+    /// ```
+    ///
+    /// [`ConnectionContext::authenticated`]: crate::ConnectionContext::authenticated
+    /// [`Authenticated`]: crate::Authenticated
+    #[must_use]
+    pub fn authenticate<F, Fut, T>(mut self, hook: F) -> Self
+    where
+        F: Fn(ConnectionRequest) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<T, TransportError>> + Send + 'static,
+        T: Send + Sync + 'static,
+    {
+        self.authenticator = Some(Authenticator::new(hook, false));
+        self
+    }
+
+    /// [`TcpMicroserviceOptions::authenticate`] by credentials: the first frame of every connection is no packet but
+    /// something for the hook, a token as a JSON string or any other JSON, of at most `max_frame_bytes_unauthenticated`.
+    /// It is not answered. Over a network it belongs under TLS, which keeps others from reading it.
+    ///
+    /// Clients of ours send it by [`TcpTransportOptions::credentials`](crate::TcpTransportOptions::credentials). In NestJS it is a
+    /// `socketClass` that extends `JsonSocket`, whose constructor says
+    /// `socket.once('connect', () => this.sendMessage(token))`.
+    ///
+    /// ```
+    /// use nestrs_microservices::{Secret, TcpMicroserviceOptions};
+    ///
+    /// let expected = Secret::new("from the environment");
+    /// let options = TcpMicroserviceOptions::default().authenticate_by_credentials(move |request| {
+    ///     // In constant time, as `==` is not.
+    ///     let known = request.token().is_some_and(|token| expected.matches(token.expose()));
+    ///     async move { if known { Ok(()) } else { Err(nestrs_core::forbidden()) } }
+    /// });
+    /// # let _ = options;
+    /// ```
+    #[must_use]
+    pub fn authenticate_by_credentials<F, Fut, T>(mut self, hook: F) -> Self
+    where
+        F: Fn(ConnectionRequest) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<T, TransportError>> + Send + 'static,
+        T: Send + Sync + 'static,
+    {
+        self.authenticator = Some(Authenticator::new(hook, true));
+        self
+    }
+
+    /// Whether a connection has to show anything before its frames are read.
+    pub(in crate::tcp) fn has_admission(&self) -> bool {
+        self.authenticator.is_some() || self.has_tls()
+    }
+
+    #[cfg(feature = "tls")]
+    pub(in crate::tcp) fn has_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    #[cfg(not(feature = "tls"))]
+    pub(in crate::tcp) fn has_tls(&self) -> bool {
+        false
     }
 
     /// Accepts from `listener` instead of listening on host and port: a socket bound elsewhere, a TLS acceptor, a
