@@ -20,13 +20,14 @@ use nestrs::{LogCapture, LogLevel, RunningApp, Sent};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::crypto::ring::{self, cipher_suite::TLS13_AES_128_GCM_SHA256};
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::version::TLS12;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use support::certificates::{Authority, Directory, Pair, uri};
 use support::contract::Contract;
@@ -351,6 +352,39 @@ async fn se_2_who_the_client_is_reaches_guards_and_handlers() {
     let wrong = Authority::new("Other CA").issue(&["billing.internal"]).load();
     expect_refusal(&client(&app, authority.client().certificate(wrong)), "has refused this client's certificate").await;
     app.close().await;
+}
+
+/// In TLS 1.3 a server need not say that it likes a client's certificate. Such a one is not waited for for long.
+#[tokio::test]
+async fn se_2_a_server_that_says_nothing_of_our_certificate_is_called_all_the_same() {
+    let authority = Authority::new("Test CA");
+    let Pair { certificate, key } = authority.issue(&["127.0.0.1"]);
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(authority.pem.as_bytes()).unwrap()).unwrap();
+    let provider = Arc::new(ring::default_provider());
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider)).build().unwrap();
+    let chain = vec![CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap()];
+    let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
+    let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let mut config = builder.with_client_cert_verifier(verifier).with_single_cert(chain, key).unwrap();
+    config.send_tls13_tickets = 0;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let server = tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut stream = TlsAcceptor::from(Arc::new(config)).accept(stream).await.unwrap();
+        let mut request = [0; 512];
+        let read = stream.read(&mut request).await.unwrap();
+        let (_, body) = std::str::from_utf8(&request[..read]).unwrap().split_once('#').unwrap();
+        let id = &serde_json::from_str::<Value>(body).unwrap()["id"];
+        stream.write_all(frame(&format!(r#"{{"response":7,"isDisposed":true,"id":{id}}}"#)).as_bytes()).await.unwrap();
+        stream
+    });
+    let client = client_at(&address, authority.client().certificate(authority.issue(&["x"]).load()));
+    let started = Instant::now();
+    assert_eq!(echo(&client).await.unwrap(), 7);
+    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+    server.await.unwrap();
 }
 
 #[tokio::test]
