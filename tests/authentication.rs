@@ -132,7 +132,7 @@ async fn se_3_who_is_refused_is_closed_without_a_word_and_nothing_runs() {
     let closed = tokio::time::timeout(PATIENCE, peer.0.read_to_end(&mut said)).await.unwrap();
     assert_eq!((closed.expect("FIN and not RST"), &*said), (0, &b""[..]), "no reason text");
     expect_line(&logs, LogLevel::Warn, "connection refused").await;
-    let refused: Vec<_> = logs.lines().into_iter().filter(|line| line.starts_with("WARN")).collect();
+    let refused: Vec<_> = logs.lines().into_iter().filter(|line| line.starts_with("WARN [nestrs::tcp]")).collect();
     assert_eq!(refused.len(), 1, "{refused:#?}");
     assert!(refused[0].contains("peer_addr=127.0.0.1:") && refused[0].contains("reason=auth"), "{refused:#?}");
     assert!(refused[0].contains(r#"why="not from\\nhere""#), "{refused:#?}");
@@ -257,10 +257,10 @@ async fn sl_2_credentials_that_do_not_come_in_time_are_refused() {
     }
     expect_line(&logs, LogLevel::Warn, "authentication took longer than `handshake_timeout`").await;
     // Who leaves by itself is worth no warning.
-    let before = logs.lines().iter().filter(|line| line.starts_with("WARN")).count();
+    let before = logs.lines().iter().filter(|line| line.starts_with("WARN [nestrs::tcp]")).count();
     drop(Peer::connect(app.address("tcp").unwrap()).await);
     expect_line(&logs, LogLevel::Debug, "disconnected reason=peer-closed").await;
-    assert_eq!(logs.lines().iter().filter(|line| line.starts_with("WARN")).count(), before);
+    assert_eq!(logs.lines().iter().filter(|line| line.starts_with("WARN [nestrs::tcp]")).count(), before);
     app.close().await;
 }
 

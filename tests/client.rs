@@ -493,3 +493,16 @@ async fn a_server_that_restarts_is_found_again() {
     assert_eq!(client.send::<_, u32>("echo", &3).await.unwrap(), 3);
     app.close().await;
 }
+
+/// The server's word of it may be heard before the client's own timer: either way it is the same error.
+#[tokio::test]
+async fn cl_6_a_server_that_says_that_time_is_over_is_a_timeout() {
+    let server = FakeServer::bind().await;
+    let client = client(server.options());
+    let calling = tokio::spawn(async move { client.send::<_, u32>("slow", &()).await });
+    let mut socket = server.accept().await;
+    let id = id_of_next_request(&mut socket).await;
+    reply(&mut socket, &id, r#""err":{"status":"error","message":"Request timed out"},"isDisposed":true"#).await;
+    let error = calling.await.unwrap().unwrap_err();
+    assert_eq!((error.kind(), error.sent()), (ErrorKind::Timeout, Some(Sent::Maybe)));
+}

@@ -288,8 +288,7 @@ async fn sd_7_a_transport_that_is_lost_leaves_the_others_serving_and_health_tell
     let servers: Vec<ServerHandle> = app.servers().iter().cloned().collect();
     let [lost, kept, _http] = servers.as_slice() else { panic!("{servers:?}") };
     let health = |first: &str, second: &str| json!([{ "transport": "tcp", "status": first }, { "transport": "tcp", "status": second }]);
-    let (status, body) = get(&http, "/health").await;
-    assert_eq!((status, &body["status"], &body["servers"]), (200, &json!("ok"), &health("listening", "listening")));
+    assert_eq!(get(&http, "/health").await, (200, json!({ "status": "ok" })));
 
     let mut on_the_lost_one = Peer::connect(lost.address()).await;
     on_the_lost_one.expect_alive().await;

@@ -345,7 +345,7 @@ async fn rq_6_a_handler_is_dropped_at_the_deadline_its_caller_set() {
     let app = serve::<AppModule>().await;
     let client = client_of(&app).with_metadata("nestrs-timeout-ms", "30");
     let error = client.send::<_, Value>("too.slow", &()).await.unwrap_err();
-    assert_eq!((error.kind(), error.message.as_str()), (ErrorKind::Remote, "Request timed out"));
+    assert_eq!((error.kind(), error.message.as_str()), (ErrorKind::Timeout, "Request timed out"));
     app.close().await;
 }
 

@@ -586,7 +586,7 @@ async fn who_leaves_without_a_byte_is_worth_no_warning() {
     let app = serve(free_port().tls(authority.server())).await;
     drop(Peer::connect(app.address("tcp").unwrap()).await);
     expect_line(&logs, LogLevel::Debug, "disconnected reason=peer-closed").await;
-    assert!(logs.lines().iter().all(|line| !line.starts_with("WARN")), "{:#?}", logs.lines());
+    assert!(logs.lines().iter().all(|line| !line.starts_with("WARN [nestrs::tcp]")), "{:#?}", logs.lines());
     app.close().await;
 }
 
@@ -605,7 +605,7 @@ async fn fr_13_the_end_of_a_session_between_frames_is_a_normal_close() {
             stream.get_mut().0.shutdown().await.unwrap();
         }
         expect_line(&logs, LogLevel::Debug, "disconnected reason=peer-closed").await;
-        assert!(logs.lines().iter().all(|line| !line.starts_with("WARN")), "{:#?}", logs.lines());
+        assert!(logs.lines().iter().all(|line| !line.starts_with("WARN [nestrs::tcp]")), "{:#?}", logs.lines());
         app.close().await;
     }
 }

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use futures_util::future::Either;
 use nestrs_core::{ErrorKind, TransportError};
+use serde_json::Value;
 
 tokio::task_local! {
     /// Set around handlers that have a deadline, and around nothing else.
@@ -76,7 +77,15 @@ pub(crate) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
+const TIMED_OUT: &str = "Request timed out";
+
+/// Whether that is what a server of ours says: it may be heard a moment before the caller's own timer.
+pub(crate) fn is_timed_out(err: &Value) -> bool {
+    err.as_object().is_some_and(|err| err.len() == 2 && err.get("status").is_some_and(|status| status == "error"))
+        && err.get("message").is_some_and(|message| message == TIMED_OUT)
+}
+
 /// What a caller reads whose call took too long.
 pub(crate) fn timed_out() -> TransportError {
-    TransportError::new("Request timed out").with_kind(ErrorKind::Timeout)
+    TransportError::new(TIMED_OUT).with_kind(ErrorKind::Timeout)
 }

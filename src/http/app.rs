@@ -42,9 +42,10 @@ impl HttpApp {
 
     /// Answers `GET path` with 200 and `{"status":"ok"}` while the application runs, whatever the global prefix.
     ///
-    /// Where it serves messages too, each server has its line: `{"status":"ok","servers":[{"transport":"tcp",
-    /// "status":"listening"}]}`. One that no longer serves by itself makes it 503 and `"error"`, a shutdown 503 and
-    /// `"shutting_down"`, as NestJS's Terminus has it; everything else goes on being served. Addresses are not told.
+    /// A server of messages that no longer serves by itself makes it 503 and `"error"`, a shutdown 503 and
+    /// `"shutting_down"`, as NestJS's Terminus has it; each server of messages has its line then:
+    /// `{"status":"error","servers":[{"transport":"tcp","status":"failed"}]}`. Everything else goes on being served.
+    /// Addresses are not told.
     #[must_use]
     pub fn enable_health_check(mut self, path: &str) -> Self {
         self.health = Some(path.to_owned());

@@ -20,7 +20,7 @@ struct Server {
     status: ServerStatus,
 }
 
-/// Well, as long as every server of messages is. HTTP itself is not in its answer, which tells that much by being there.
+/// Well, and no more than that, as long as every server of messages is. HTTP itself is not in its answer, which tells that much by being there.
 pub(super) fn report(servers: &Servers) -> (StatusCode, Json<Health>) {
     let servers: Vec<_> = servers.iter().filter(|server| server.transport() != "http").map(Server::of).collect();
     let status = if servers.iter().all(|server| server.status == ServerStatus::Listening) {
@@ -30,8 +30,10 @@ pub(super) fn report(servers: &Servers) -> (StatusCode, Json<Health>) {
     } else {
         "shutting_down"
     };
-    let code = if status == "ok" { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (code, Json(Health { status, servers }))
+    if status == "ok" {
+        return (StatusCode::OK, Json(Health { status, servers: Vec::new() }));
+    }
+    (StatusCode::SERVICE_UNAVAILABLE, Json(Health { status, servers }))
 }
 
 impl Server {

@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use nestrs_core::{ErrorKind, Payload, Sent, TransportError};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::deadline::is_timed_out;
 use crate::packet::{NO_HANDLER, ResponseEvent};
 
 /// What a server says to calls that come while it ends; it does not run them.
@@ -128,6 +129,8 @@ fn remote_error(err: serde_json::Value) -> TransportError {
         Some(ErrorKind::Unavailable)
     } else if is_not_executed(&err) {
         Some(ErrorKind::Overloaded)
+    } else if is_timed_out(&err) {
+        Some(ErrorKind::Timeout)
     } else {
         None
     };

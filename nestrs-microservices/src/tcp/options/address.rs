@@ -35,18 +35,11 @@ pub(super) fn check_host(host: &str) -> io::Result<()> {
     if host.contains("://") {
         return wrong(format!("`{shown}` is a URL; write `HOST:PORT`"));
     }
-    if host.contains('@') {
-        return wrong(format!("`{shown}` names a user, which TCP does not know; write `HOST:PORT`"));
+    if shown != host {
+        return wrong(format!("`{shown}` names a user; write `HOST:PORT`, and see `credentials`"));
     }
     if host.bytes().all(|byte| byte.is_ascii_digit()) {
         return wrong(format!("`{host}` is no host; for a port write `127.0.0.1:{host}`"));
-    }
-    let shown = without_user(host);
-    if host.contains("://") {
-        return wrong(format!("`{shown}` is a URL; write `HOST:PORT`"));
-    }
-    if shown != host {
-        return wrong(format!("`{shown}` names a user; write `HOST:PORT`, and see `credentials`"));
     }
     match host.rsplit_once(':') {
         Some((name, port)) if host.parse::<std::net::Ipv6Addr>().is_err() => {
