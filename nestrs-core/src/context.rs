@@ -1,7 +1,7 @@
 //! One call, as its stages and its handler see it.
 
 use std::any::{Any, TypeId, type_name};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
@@ -11,6 +11,7 @@ use crate::extras::Extras;
 use crate::handler::Route;
 use crate::injectable::short_type_name;
 use crate::metadata::HandlerMetadata;
+use crate::packet_metadata::Metadata;
 use crate::pattern::Pattern;
 use crate::payload::Payload;
 use crate::provider_scope::CallSlot;
@@ -176,8 +177,7 @@ impl ExecutionContext {
     /// The packet's metadata (NestJS 12's `getMetadata()`); empty when it had none.
     #[must_use]
     pub fn metadata(&self) -> &Metadata {
-        static NONE: Metadata = Metadata(BTreeMap::new());
-        self.metadata.as_ref().unwrap_or(&NONE)
+        self.metadata.as_ref().unwrap_or(Metadata::none())
     }
 
     /// When this call ends at the latest: when its caller stops waiting, if it said so, or when the handler's own time is
@@ -213,57 +213,6 @@ impl fmt::Debug for ExecutionContext {
             .field("pattern", &self.pattern)
             .field("handler", &self.handler)
             .finish_non_exhaustive()
-    }
-}
-
-/// Strings beside the payload of a packet (NestJS fact sheet, section 1): `"metadata":{"x-version":"1"}`.
-///
-/// ```
-/// use nestrs_core::Metadata;
-///
-/// let mut metadata: Metadata = [("x-version", "1")].into_iter().collect();
-/// metadata.insert("x-tenant", "acme");
-/// assert_eq!(metadata.get("x-version"), Some("1"));
-/// assert_eq!(metadata.iter().count(), 2);
-/// ```
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct Metadata(BTreeMap<String, String>);
-
-impl Metadata {
-    /// The value of `key`. Keys are compared as written, case and all.
-    #[must_use]
-    pub fn get(&self, key: &str) -> Option<&str> {
-        self.0.get(key).map(String::as_str)
-    }
-
-    /// Sets `key`, replacing what it was.
-    pub fn insert(&mut self, key: impl Into<String>, value: impl Into<String>) {
-        self.0.insert(key.into(), value.into());
-    }
-
-    /// True when there is none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// All pairs, sorted by key.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(key, value)| (key.as_str(), value.as_str()))
-    }
-}
-
-/// Metadata often holds tokens: `Debug` shows the keys only.
-impl fmt::Debug for Metadata {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Metadata")?;
-        f.debug_set().entries(self.0.keys()).finish()
-    }
-}
-
-impl<K: Into<String>, V: Into<String>> FromIterator<(K, V)> for Metadata {
-    fn from_iter<I: IntoIterator<Item = (K, V)>>(pairs: I) -> Self {
-        Self(pairs.into_iter().map(|(key, value)| (key.into(), value.into())).collect())
     }
 }
 

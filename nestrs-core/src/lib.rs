@@ -30,6 +30,7 @@ mod metadata;
 mod module;
 mod module_ref;
 mod mount;
+mod packet_metadata;
 mod pattern;
 mod payload;
 mod per_call;
@@ -54,9 +55,7 @@ pub use boot::{Application, BootError, BootOptions, Controller, HttpEnhancers, O
 pub use bus_event::{BusEvent, event_name_problem, subscription_problem};
 pub use configurable::{AsyncOptions, ConfigurableModule, OptionsFactory};
 pub use container::{Container, Scope};
-pub use context::{
-    CalledPattern, ContextKind, Deadline, ExecutionContext, Extension, Extensions, FromContext, Metadata,
-};
+pub use context::{CalledPattern, ContextKind, Deadline, ExecutionContext, Extension, Extensions, FromContext};
 pub use discovery::{DiscoveredHandler, DiscoveredProvider, DiscoveryService, ProviderMetadata};
 pub use error::{ErrorKind, INTERNAL_SERVER_ERROR, Sent, TransportError};
 pub use extras::{ExtraKind, Extras};
@@ -70,6 +69,7 @@ pub use metadata::{HandlerMetadata, Reflector};
 pub use module::{DynamicModule, Module, ModuleDef};
 pub use module_ref::ModuleRef;
 pub use mount::{Endpoint, Mounting, Thunk, mount};
+pub use packet_metadata::Metadata;
 pub use pattern::{Pattern, PatternError, PatternLiteral, Wildcard, WildcardStyle};
 pub use payload::Payload;
 pub use pipeline::erased::{Documented, IntoGuard, IntoInterceptor, IntoPipe, Neutral};

@@ -1,11 +1,14 @@
 //! The time that a call has left, and how what it calls in turn inherits it.
 
 use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Instant;
 
 use futures_util::future::Either;
 use nestrs_core::{ErrorKind, TransportError};
 use serde_json::Value;
+use tokio::time::Sleep;
 
 tokio::task_local! {
     /// Set around handlers that have a deadline, and around nothing else.
@@ -62,9 +65,30 @@ pub(crate) fn with_some_deadline<F: Future>(
     }
 }
 
-/// Runs `work` up to `deadline`, which what it calls inherits; `None` when it took longer and was dropped.
-pub(crate) async fn until<F: Future>(deadline: Instant, work: F) -> Option<F::Output> {
-    tokio::time::timeout_at(deadline.into(), with_deadline(deadline, work)).await.ok()
+/// Runs `work` up to `deadline`, which what it calls inherits; `None` when it took longer.
+pub(crate) fn until<F: Future>(deadline: Instant, work: Pin<&mut F>) -> Until<'_, F> {
+    let inherited = current_deadline().map_or(deadline, |inherited| inherited.min(deadline));
+    Until { work, deadline, inherited, alarm: None }
+}
+
+/// Work with an end. Most handlers are done when they are first asked: only one that is not gets a timer.
+pub(crate) struct Until<'a, F> {
+    work: Pin<&'a mut F>,
+    deadline: Instant,
+    inherited: Instant,
+    alarm: Option<Pin<Box<Sleep>>>,
+}
+
+impl<F: Future> Future for Until<'_, F> {
+    type Output = Option<F::Output>;
+    fn poll(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        if let Poll::Ready(done) = DEADLINE.sync_scope(this.inherited, || this.work.as_mut().poll(task)) {
+            return Poll::Ready(Some(done));
+        }
+        let alarm = this.alarm.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(this.deadline.into())));
+        alarm.as_mut().poll(task).map(|()| None)
+    }
 }
 
 /// Whether it has passed, by the clock that timers go by.

@@ -80,7 +80,10 @@ impl Packet {
             pattern: members.pattern.map(own),
             payload: members.data.map_or_else(Payload::absent, |data| Payload::from_json(own(data))),
             id: id.map(own),
-            metadata: members.metadata.and_then(|raw| read_metadata(raw.get())),
+            metadata: members
+                .metadata
+                .filter(|raw| raw.get().starts_with('{'))
+                .map(|raw| Metadata::from_json(own(raw))),
         })
     }
 }
@@ -109,16 +112,6 @@ fn is_too_deep(json: &[u8]) -> bool {
         }
     }
     false
-}
-
-/// Metadata that is no flat object of strings is worth nothing; single members that are no strings are left out.
-fn read_metadata(json: &str) -> Option<Metadata> {
-    let members: std::collections::BTreeMap<String, serde_json::Value> = serde_json::from_str(json).ok()?;
-    let strings = members.into_iter().filter_map(|(key, value)| match value {
-        serde_json::Value::String(text) => Some((key, text)),
-        _ => None,
-    });
-    Some(strings.collect())
 }
 
 /// The members of a packet as JSON text; a repeated one counts as last written, as `JSON.parse` has it.
