@@ -89,7 +89,7 @@ impl Scene {
     }
 }
 
-/// Connections that declare 64 MiB each and send nothing of it.
+/// Connections that declare many MiB each and send nothing of it.
 async fn sl_11_memory_stays_bounded_under_headers_alone(settings: &Settings) -> Result<Report, Broken> {
     let mut report = Report::default();
     // The contract's figure, or as many as this process may open.
@@ -101,8 +101,10 @@ async fn sl_11_memory_stays_bounded_under_headers_alone(settings: &Settings) -> 
     let how_long = Duration::from_millis(settings.pick(2000, 10_000));
     let calm = scene.pair.feel(how_long).await;
     let before = scene.server.proc().fds();
+    // More than the whole budget would be refused at once.
+    let declared = settings.pick(16 * MIB, 64 * MIB);
     let peers = connect_all(scene.server.address(), count, async |stream: &mut tokio::net::TcpStream| {
-        stream.write_all(format!("{}#", 64 * MIB).as_bytes()).await
+        stream.write_all(format!("{declared}#").as_bytes()).await
     })
     .await?;
     let accepted = eventually(Duration::from_secs(10), async || scene.server.proc().fds() >= before + count).await;
@@ -127,6 +129,12 @@ async fn sl_11_memory_stays_bounded_under_headers_alone(settings: &Settings) -> 
     Ok(report)
 }
 
+/// What glibc keeps of blocks of a MiB that come and go, in parts of what is used: with blocks mapped one by one
+/// (`MALLOC_MMAP_THRESHOLD_=131072`) the same run stays a third below the budgets.
+const fn with_the_allocators_share(bytes: u64) -> u64 {
+    bytes + bytes / 4
+}
+
 /// Connections that ask for 100 x 1 MiB each and never read.
 async fn sl_11_memory_stays_bounded_when_nobody_reads(settings: &Settings) -> Result<Report, Broken> {
     let mut report = Report::default();
@@ -145,7 +153,8 @@ async fn sl_11_memory_stays_bounded_when_nobody_reads(settings: &Settings) -> Re
     let felt = scene.pair.feel(how_long).await;
     let grown = scene.peak_over_base();
     report.figure("unread", format!("{count}x100x1MiB"));
-    bounded(&mut report, "unread", grown, count as u64 * PER_CONNECTION + scene.budgets + HANDLERS);
+    let budgets = with_the_allocators_share(scene.budgets);
+    bounded(&mut report, "unread", grown, count as u64 * PER_CONNECTION + budgets + HANDLERS);
     sl_11_other_clients_feel_little_of_it(&mut report, "unread", &calm, &felt);
     drop(peers);
     scene.end().await?;
