@@ -1,7 +1,8 @@
 //! HTTP's listener, alone or shared with a transport that asks for the same address.
 //!
 //! A connection shows what it is by its first byte: a digit or white space begins a NestJS frame, a letter an HTTP
-//! request, 0x16 a TLS handshake.
+//! request, 0x16 a TLS handshake. One that shows nothing for ten seconds is the message server's: a client of NestJS may be
+//! silent for days, and there are limits on how many are.
 
 use std::io;
 use std::net::SocketAddr;
@@ -27,6 +28,10 @@ pub(crate) const CHANNEL: &str = "custom listener";
 /// Connections that have not shown what they are; one more is closed at once. They may stay silent for as long as they
 /// like, as a NestJS client that has connected and calls later does, and do not count as any half's connections yet.
 const UNDECIDED_MAX: usize = 10_000;
+/// How long a connection may say nothing before it is taken for one of a message client.
+const SILENCE_MAX: Duration = Duration::from_secs(10);
+/// What such a client would have begun with.
+const FRAME: u8 = b'0';
 /// Decided connections that wait for their half to accept them.
 const BACKLOG: usize = 1024;
 
@@ -81,6 +86,7 @@ async fn split(
     shutdown: Shutdown,
 ) {
     static REFUSED: LogLimit = LogLimit::per_second(1);
+    static HELLOS: LogLimit = LogLimit::per_second(1);
     let undecided = Arc::new(Semaphore::new(UNDECIDED_MAX));
     while let Some((stream, peer_addr)) = shutdown.until(accept(&mut listener)).await {
         let Ok(permit) = Arc::clone(&undecided).try_acquire_owned() else {
@@ -92,13 +98,14 @@ async fn split(
         };
         let (to_http, to_messages, stopping) = (to_http.clone(), to_messages.clone(), shutdown.clone());
         shutdown.spawn(async move {
-            let first = stopping.until(async { first_byte(&stream).await }).await;
+            let looking = tokio::time::timeout(SILENCE_MAX, first_byte(&stream));
+            let first = stopping.until(async { looking.await.unwrap_or(Some(FRAME)) }).await;
             drop(permit);
             match first {
                 Some(b'A'..=b'Z' | b'a'..=b'z') => _ = to_http.send((stream, peer_addr)).await,
-                Some(0x16) if !messages_speak_tls => {
-                    tracing::warn!(%peer_addr, "a TLS hello on a plain address; closed")
-                }
+                Some(0x16) if !messages_speak_tls => HELLOS.pass(|suppressed| {
+                    tracing::warn!(%peer_addr, suppressed, "a TLS hello on a plain address; closed");
+                }),
                 // Whatever else it is, the frame codec says what is wrong with it.
                 Some(_) => match Accepted::tcp(stream, peer_addr) {
                     Ok(accepted) => _ = to_messages.send(accepted).await,

@@ -304,3 +304,23 @@ async fn a_connection_that_is_being_authenticated_does_not_hold_up_a_shutdown() 
     assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
     peer.expect_closed().await;
 }
+
+#[tokio::test]
+async fn a_connection_that_is_being_authenticated_can_be_told_to_end() {
+    let asked = Arc::new(tokio::sync::Notify::new());
+    let asking = Arc::clone(&asked);
+    let app = serve(free_port().authenticate(move |_| {
+        asking.notify_one();
+        std::future::pending::<Result<(), TransportError>>()
+    }))
+    .await;
+    let mut peer = Peer::connect(app.address("tcp").unwrap()).await;
+    asked.notified().await;
+    let server = app.servers().get("tcp").unwrap();
+    let started = Instant::now();
+    assert!(server.disconnect(server.connections()[0].id));
+    peer.expect_closed().await;
+    assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
+    assert_eq!(server.stats().closed(nestrs::microservices::net::CloseReason::Shutdown), 1);
+    app.close().await;
+}

@@ -114,6 +114,33 @@ async fn a_connection_that_is_told_to_end_answers_what_is_under_way_first() {
     app.close().await;
 }
 
+#[tokio::test]
+async fn what_is_sent_at_the_very_end_is_counted_too() {
+    let app = serve_with::<ContractModule>(free_port().grace_period(Duration::from_millis(50))).await;
+    let server = tcp(&app);
+    let mut peer = Peer::connect(server.address()).await;
+    peer.send_frames(&[r#"{"pattern":"hang","data":0,"id":1}"#]).await;
+    eventually(&server, "the call is under way", |stats| stats.in_flight == 1).await;
+    let (received, ()) = tokio::join!(peer.expect_closed(), app.close());
+    let text = String::from_utf8_lossy(&received);
+    assert!(text.contains("Service is shutting down"), "{text}");
+    assert_eq!(server.stats().bytes_sent, received.len() as u64);
+}
+
+/// What peers make up is logged, and does not fill the disk.
+#[tokio::test]
+async fn rq_1_a_flood_of_events_that_nobody_handles_is_logged_in_a_few_lines() {
+    let log = nestrs::LogCapture::start();
+    let app = serve_with::<ContractModule>(free_port()).await;
+    let server = tcp(&app);
+    let mut peer = Peer::connect(server.address()).await;
+    peer.send(frame(r#"{"pattern":"made up","data":0}"#).repeat(5000)).await;
+    eventually(&server, "all are counted", |stats| stats.unknown_patterns == 5000).await;
+    let lines = log.events().into_iter().filter(|event| event.message.contains("no handler for this event")).count();
+    assert!((1..=100).contains(&lines), "{lines}");
+    app.close().await;
+}
+
 /// Writes down what it is told.
 #[derive(Clone, Default)]
 struct Diary(Arc<Mutex<Vec<String>>>);

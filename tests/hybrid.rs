@@ -207,6 +207,24 @@ async fn free_address() -> String {
     TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().to_string()
 }
 
+/// Nothing but the message server has limits on connections that say nothing.
+#[tokio::test(start_paused = true)]
+async fn sl_2_on_a_shared_address_silence_is_the_message_servers_and_under_its_limits() {
+    let address = free_address().await;
+    let options = TcpMicroserviceOptions::bind(&address).idle_timeout(Some(Duration::from_secs(1)));
+    let app = NestFactory::create::<ContractModule>().connect_microservice(options).start(&*address).await.unwrap();
+    let mut silent = TcpStream::connect(&address).await.unwrap();
+    let server = app.servers().get("tcp").unwrap();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(server.stats().accepted, 0, "it may still be HTTP");
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    assert_eq!(server.stats().accepted, 1);
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(server.stats().closed(nestrs::microservices::net::CloseReason::Idle), 1);
+    assert_eq!(silent.read(&mut [0]).await.unwrap(), 0);
+    app.close().await;
+}
+
 #[tokio::test]
 async fn one_address_is_shared_by_looking_at_the_first_byte() {
     let address = free_address().await;

@@ -173,6 +173,23 @@ async fn sl_3_a_peer_that_takes_nothing_is_closed_and_one_that_takes_a_little_is
     server.app.close().await;
 }
 
+/// A handler that stood still for a peer that does not read would keep what it has locked from all the others.
+#[tokio::test(start_paused = true)]
+async fn sl_3_handlers_go_on_while_their_peer_does_not_read() {
+    let server = InMemory::serve(options()).await;
+    let calls = server.calls();
+    let mut peer = server.dial().await;
+    let len = 3 * 1024 * 1024;
+    peer.send(call("hold", 1, 1) + &call("blob", len, 2)).await;
+    sleep(SECOND).await;
+    calls.release.notify_one();
+    sleep(SECOND).await;
+    assert_eq!(calls.dropped.load(Ordering::Relaxed), 1, "it has ended");
+    peer.expect(&answer(format!("\"{}\"", "x".repeat(len)), 2)).await;
+    peer.expect(&answer("\"held\"", 1)).await;
+    server.app.close().await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn sl_4_when_the_queues_of_all_are_too_long_the_longest_is_closed_and_no_other() {
     let log = capture();

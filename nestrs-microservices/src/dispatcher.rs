@@ -34,6 +34,9 @@ pub const TIMEOUT_METADATA: &str = "nestrs-timeout-ms";
 
 /// Panics of handlers, wherever they are caught. Of the process, as its log is.
 static PANICS: LogLimit = LogLimit::per_second(10);
+/// Events that nobody handles, and payloads that fit no handler: what peers can send a million times.
+static UNHANDLED: LogLimit = LogLimit::per_second(10);
+static MISFITS: LogLimit = LogLimit::per_second(10);
 
 /// At most this many items of a streaming reply are taken at once before they are handed to the socket.
 const STREAM_BUFFER: usize = 16;
@@ -245,8 +248,11 @@ fn unhandled(inbound: Inbound<'_>) -> Progress {
     let answers = if inbound.id.is_some() {
         vec![Answer::NoHandler]
     } else {
-        let pattern = PeerText(inbound.route.as_deref().unwrap_or("undefined").as_bytes());
-        tracing::warn!(target: "nestrs::call", %pattern, "there is no handler for this event; dropped");
+        UNHANDLED.pass(|suppressed| {
+            let suppressed = (suppressed > 0).then_some(suppressed);
+            let pattern = PeerText(inbound.route.as_deref().unwrap_or("undefined").as_bytes());
+            tracing::warn!(target: "nestrs::call", %pattern, suppressed, "there is no handler for this event; dropped");
+        });
         Vec::new()
     };
     Progress { id: inbound.id, answers, rest: None }
@@ -465,8 +471,13 @@ pub(crate) fn log_failure(error: &TransportError, handler: &str, pattern: &str, 
         tracing::error!(target: "nestrs::call", handler, pattern, error, source, "handler failed");
     } else if error.kind() == ErrorKind::InvalidPayload {
         // Its text quotes the payload.
-        let reason = error.misfit_for_log();
-        tracing::warn!(target: "nestrs::call", handler, pattern, reason, "the payload does not fit the handler");
+        MISFITS.pass(|suppressed| {
+            let suppressed = (suppressed > 0).then_some(suppressed);
+            let reason = error.misfit_for_log();
+            tracing::warn!(
+                target: "nestrs::call", handler, pattern, reason, suppressed, "the payload does not fit the handler"
+            );
+        });
         tracing::trace!(target: "nestrs::call", handler, pattern, %error, "what does not fit");
     } else if is_request {
         let error = LogText(error);

@@ -1,6 +1,6 @@
 //! Letting a connection in: TLS, then the authentication hook, both within one time, and before a frame is read.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -17,6 +17,7 @@ use tracing::field::display;
 use crate::authentication::{Authenticator, Claims, ConnectionRequest};
 use crate::net::codec::NestDecoder;
 use crate::net::io::{BoxIo, Keepalive, Socket};
+use crate::net::registry::Meter;
 #[cfg(feature = "tls")]
 use crate::net::tls::TlsServerOptions;
 use crate::net::{CloseReason, PeerIdentity};
@@ -43,13 +44,14 @@ pub(super) struct Admitted {
 /// Lets a connection in, or closes it and says why. Costs nothing where there is neither TLS nor a hook.
 pub(super) async fn admit(
     io: BoxIo,
-    peer_addr: Option<SocketAddr>,
+    meter: &Meter,
     options: &TcpMicroserviceOptions,
     shutdown: &Shutdown,
 ) -> Result<Admitted, CloseReason> {
     if !options.has_admission() {
         return Ok(Admitted { io, identity: None, claims: None });
     }
+    let peer_addr = meter.peer_addr;
     // In a box, so that a connection is not larger for its whole life by what it takes to begin it.
     let admitting = Box::pin(async {
         let deadline = after(options.handshake_timeout);
@@ -70,6 +72,7 @@ pub(super) async fn admit(
     tokio::select! {
         biased;
         () = shutdown.begun() => Err(CloseReason::Shutdown),
+        () = poll_fn(|task| meter.poll_told_to_close(task)) => Err(CloseReason::Shutdown),
         outcome = admitting => outcome,
     }
 }

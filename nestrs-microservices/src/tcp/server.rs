@@ -285,7 +285,8 @@ async fn accept_all(
                 retry.reset();
                 let Some(Admitted { io, registered, _permit, _counted }) = admission.admit(accepted) else { continue };
                 let (limits, meter) = (Arc::clone(&admission.limits), Arc::clone(&registered.meter));
-                let serving = serve_connection(io, meter, limits, dispatcher.clone(), shutdown.clone());
+                // In a box: every future around it would have room for it twice, and keep it as long as the connection.
+                let serving = Box::pin(serve_connection(io, meter, limits, dispatcher.clone(), shutdown.clone()));
                 shutdown.spawn(async move {
                     let _held = (_permit, _counted);
                     let reason = serving.await;

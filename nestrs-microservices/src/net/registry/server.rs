@@ -75,7 +75,7 @@ impl fmt::Debug for Registry {
 pub(crate) struct Registered {
     registry: Arc<Registry>,
     pub(crate) meter: Arc<Meter>,
-    reason: CloseReason,
+    reason: Option<CloseReason>,
 }
 
 impl Registry {
@@ -104,7 +104,7 @@ impl Registry {
         state.open.insert(id, Arc::clone(&meter));
         self.feed.emit(|| ConnectionEvent::Connected { connection: meter.read() });
         drop(state);
-        Registered { registry: Arc::clone(self), meter, reason: CloseReason::Internal }
+        Registered { registry: Arc::clone(self), meter, reason: None }
     }
 
     /// Counts a connection that was closed at once.
@@ -218,19 +218,33 @@ impl Registry {
 impl Registered {
     /// Gives the place back.
     pub(crate) fn close(mut self, reason: CloseReason) {
-        self.reason = reason;
+        self.reason = Some(reason);
     }
 }
 
 /// Also when the task was dropped: at the end of the grace period, or by a panic.
 impl Drop for Registered {
     fn drop(&mut self) {
-        let reason = match self.reason {
-            CloseReason::Internal if self.registry.status() == ServerStatus::Draining && !std::thread::panicking() => {
-                CloseReason::Shutdown
-            }
-            reason => reason,
-        };
+        let reason = self.reason.unwrap_or_else(|| {
+            let is_ended = self.registry.status() == ServerStatus::Draining && !std::thread::panicking();
+            if is_ended { CloseReason::Shutdown } else { CloseReason::Internal }
+        });
         self.registry.end(&self.meter, reason);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fr_17_a_connection_that_failed_while_the_server_drains_is_counted_as_failed() {
+        let registry = Registry::new("tcp");
+        let (failed, dropped) = (registry.register(None), registry.register(None));
+        registry.set_status(ServerStatus::Draining);
+        failed.close(CloseReason::Internal);
+        drop(dropped);
+        let stats = registry.stats();
+        assert_eq!((stats.closed(CloseReason::Internal), stats.closed(CloseReason::Shutdown)), (1, 1));
     }
 }

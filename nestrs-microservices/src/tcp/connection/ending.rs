@@ -73,7 +73,7 @@ impl Connection {
     async fn say_goodbye(&mut self, patience: Duration) {
         let mut discarded = 0;
         let farewell = async {
-            poll_fn(|task| self.out.poll_write(&mut self.io, task)).await?;
+            poll_fn(|task| self.poll_write(task)).await?;
             self.io.shutdown().await?;
             while discarded < DISCARD_MAX {
                 match poll_fn(|task| self.poll_discard(task)).await? {

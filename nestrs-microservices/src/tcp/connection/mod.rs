@@ -65,7 +65,7 @@ pub(super) async fn serve_connection(
         // A connection begins here,
         tracing::debug!(target: "nestrs::tcp", "connected");
         let serving = async {
-            match admit(io, peer_addr, &limits.options, &shutdown).await {
+            match admit(io, &meter, &limits.options, &shutdown).await {
                 Ok(admitted) => Connection::new(admitted, meter, limits, dispatcher).serve(&shutdown).await,
                 Err(reason) => reason,
             }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
+use nestrs_core::log_limit::LogLimit;
 use nestrs_core::{Pattern, Payload};
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::time::Instant;
@@ -157,8 +158,15 @@ impl Connection {
                 match deserialized {
                     Ok(packet) => Bytes::from(packet.to_string()),
                     Err(error) => {
-                        let peer_addr = self.peer_addr.map(display);
-                        tracing::warn!(target: "nestrs::tcp", peer_addr, %error, "the deserializer refused a packet; dropped");
+                        static REFUSED: LogLimit = LogLimit::per_second(10);
+                        REFUSED.pass(|suppressed| {
+                            let (peer_addr, suppressed) =
+                                (self.peer_addr.map(display), (suppressed > 0).then_some(suppressed));
+                            tracing::warn!(
+                                target: "nestrs::tcp", peer_addr, %error, suppressed,
+                                "the deserializer refused a packet; dropped"
+                            );
+                        });
                         self.meter.ignored_packet();
                         return Ok(None);
                     }

@@ -99,9 +99,11 @@ impl Connection {
         self.meter.set_in_flight(self.flights.len() + self.parked.len());
         let (queued, high) = (self.out.queued(), self.limits.options.send_queue_high);
         self.pressed = if self.pressed { queued > high / 2 } else { queued > high };
+        // Asked once: a place given up between two questions would be missed.
+        let (own, all) = (self.has_room_of_its_own(), self.limits.in_flight.has_room());
         let waits =
-            matches!(self.phase, Phase::Open) && self.limits.options.overflow == Overflow::Wait && !self.has_room();
-        if waits && self.room.is_none() && !self.limits.in_flight.has_room() {
+            matches!(self.phase, Phase::Open) && self.limits.options.overflow == Overflow::Wait && !(own && all);
+        if waits && self.room.is_none() && !all {
             self.room = Some(Box::pin(Arc::clone(&self.limits.in_flight).room()));
         } else if !waits {
             self.room = None;
@@ -119,8 +121,11 @@ impl Connection {
 
     /// Whether one more call may begin that does not finish at once.
     pub(super) fn has_room(&self) -> bool {
+        self.has_room_of_its_own() && self.limits.in_flight.has_room()
+    }
+
+    fn has_room_of_its_own(&self) -> bool {
         self.flights.len() + self.parked.len() < self.limits.options.max_in_flight_per_conn.max(1)
-            && self.limits.in_flight.has_room()
     }
 
     fn poll_event(
@@ -182,10 +187,13 @@ impl Connection {
     /// Answers what has become ready; all of it goes into the same write.
     pub(super) fn poll_flights(&mut self, task: &mut Context<'_>) -> Poll<()> {
         let mut answered = Poll::Pending;
+        // A burst of large replies waits for the socket; it is no sign of a peer that does not read. But a handler that
+        // stands still keeps what it has locked, so they only do where they might add up to more than may be queued.
+        let options = &self.limits.options;
+        let enough = options.send_queue_high.max(options.send_queue_max / 4);
         // What becomes ready by an answer has its turn later.
         for _ in 0..self.flights.len() {
-            // A burst of large replies waits for the socket; it is no sign of a peer that does not read.
-            if self.out.queued() > self.limits.options.send_queue_high {
+            if self.out.queued() > enough {
                 break;
             }
             let Poll::Ready(Some((progress, place))) = self.flights.poll_next_unpin(task) else { break };
@@ -197,20 +205,12 @@ impl Connection {
 
     /// Writes what is queued, then reads if there is room for more.
     fn poll_io(&mut self, task: &mut Context<'_>) -> Poll<Event> {
-        let before = self.out.queued();
         if !self.out.is_empty() {
-            let outcome = self.out.poll_write(&mut self.io, task);
+            let before = self.out.queued();
+            let outcome = self.poll_write(task);
             let written = before - self.out.queued();
-            // Everything that is written passes here.
-            if written > 0 {
-                self.meter.sent(written, self.progress.unwrap_or_else(Instant::now));
-                self.touch();
-            }
-            match outcome {
-                Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(error)) => return Poll::Ready(Event::Broken(error)),
-                Poll::Pending if written > 0 => self.progress = Some(Instant::now()),
-                Poll::Pending => {}
+            if let Poll::Ready(Err(error)) = outcome {
+                return Poll::Ready(Event::Broken(error));
             }
             if self.queue_share.poll_waiting(if outcome.is_ready() { 0 } else { self.out.held() }, task).is_ready() {
                 return Poll::Ready(Event::Condemned);
@@ -235,6 +235,21 @@ impl Connection {
         }
     }
 
+    /// Gives the socket what is queued. Everything that is written passes here.
+    pub(super) fn poll_write(&mut self, task: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let before = self.out.queued();
+        let outcome = self.out.poll_write(&mut self.io, task);
+        let written = before - self.out.queued();
+        if written > 0 {
+            self.meter.sent(written, self.progress.unwrap_or_else(Instant::now));
+            self.touch();
+            if outcome.is_pending() {
+                self.progress = Some(Instant::now());
+            }
+        }
+        outcome
+    }
+
     fn run_batch(&mut self, task: &mut Context<'_>) -> Poll<Event> {
         Poll::Ready(match self.serve_buffered(task) {
             Ok(()) => Event::Turn,
@@ -245,7 +260,7 @@ impl Connection {
     /// Whether more is queued than may be when the socket has been given what it takes at once.
     async fn is_still_too_much(&mut self) -> bool {
         // What becomes of it is seen when it is written the next time.
-        let _ = poll_fn(|task| Poll::Ready(self.out.poll_write(&mut self.io, task))).await;
+        let _ = poll_fn(|task| Poll::Ready(self.poll_write(task))).await;
         self.out.queued() > self.limits.options.send_queue_max
     }
 
@@ -301,6 +316,8 @@ impl Connection {
         let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
         match self.phase {
             Phase::Ending(reason, until) if is_due(until) => return Some(Due::Over(reason)),
+            // Waited for once: what it may still wait for after that is not a matter of time.
+            Phase::Draining(until) if is_due(until) => self.phase = Phase::Draining(None),
             _ => {}
         }
         if is_due(self.stall_due()) {

@@ -64,3 +64,29 @@ async fn sl_11_a_small_frame_does_not_keep_its_batch() {
     assert!(!batch.is_unique());
     drop(frame);
 }
+
+/// Polls for polling's sake would keep a thread busy until the grace period is over.
+#[tokio::test(start_paused = true)]
+async fn sd_1_half_a_frame_of_a_peer_that_was_just_answered_is_waited_for_in_peace() {
+    let (connection, mut peer) = connection();
+    let shutdown = Shutdown::new(Duration::from_secs(10));
+    let serving = connection.serve(&shutdown);
+    let mut serving = std::pin::pin!(serving);
+    let mut polls = 0;
+    let counted = poll_fn(|task| {
+        polls += 1;
+        assert!(polls < 1000, "it spins");
+        serving.as_mut().poll(task)
+    });
+    let peer = async {
+        peer.write_all(format!("{NOBODY}4").as_bytes()).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        shutdown.begin();
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        // The rest of it is refused, and then all is quiet.
+        peer.write_all(b"2#{\"pattern\":\"x\",\"data\":\"0123456789\",\"id\":1}").await.unwrap();
+        peer
+    };
+    let (reason, _peer) = tokio::join!(counted, peer);
+    assert_eq!(reason, CloseReason::Shutdown);
+}
