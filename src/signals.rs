@@ -14,11 +14,11 @@ pub(crate) fn on_signals(shutdown: Shutdown, received: Arc<OnceLock<i32>>) -> Jo
         };
         loop {
             let number = signals.next().await;
-            if shutdown.has_begun() {
+            // An application that ends for another reason is not cut short by the first signal.
+            if received.set(number).is_err() {
                 std::process::exit(128 + number);
             }
             tracing::info!(signal = number, "shutting down");
-            received.get_or_init(|| number);
             shutdown.begin();
         }
     })

@@ -84,6 +84,8 @@ impl Marks {
 #[injectable]
 struct Work {
     marks: Arc<Marks>,
+    #[inject(default)]
+    lock: tokio::sync::Mutex<()>,
     bus: Arc<EventBus>,
 }
 
@@ -145,6 +147,35 @@ impl Work {
     #[handler_timeout("20ms")]
     async fn complete_event(&self) {
         self.marks.work().await;
+    }
+
+    /// Holds a lock that another handler of the event needs, at its timeout and after it.
+    #[event_pattern("locked.event")]
+    #[run_to_completion]
+    #[handler_timeout("20ms")]
+    async fn holds_the_lock(&self) {
+        let _held = self.lock.lock().await;
+        self.marks.work().await;
+    }
+
+    #[event_pattern("locked.event")]
+    async fn needs_the_lock(&self) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        let _held = self.lock.lock().await;
+        self.marks.add(&self.marks.finished);
+    }
+
+    /// Panics where it is dropped.
+    #[message_pattern("panics.when.dropped")]
+    async fn panics_when_dropped(&self) {
+        struct Panics;
+        impl Drop for Panics {
+            fn drop(&mut self) {
+                panic!("dropped half-way");
+            }
+        }
+        let _panics = Panics;
+        pending().await
     }
 
     #[message_pattern("left")]
@@ -610,4 +641,51 @@ async fn rq_8_a_cancelled_handler_that_is_sent_an_event_runs_on() {
     marks.open();
     marks.until(|marks| marks == (1, 1, 0)).await;
     app.close().await;
+}
+
+/// One that has used up its time goes on while the others run, and does not keep from them what it holds.
+#[tokio::test]
+async fn rq_6_a_handler_that_runs_to_its_end_does_so_beside_the_other_handlers_of_its_event() {
+    let app = serve::<WorkModule>().await;
+    let marks = app.get::<Marks>().unwrap();
+    let mut peer = Peer::connect(app.address("tcp").unwrap()).await;
+    for (frame, finished) in [(r#"{"pattern":"locked.event"}"#, 2), (r#"{"pattern":"locked.event","id":1}"#, 4)] {
+        peer.send_frames(&[frame]).await;
+        tokio::time::sleep(Duration::from_millis(40)).await;
+        marks.open();
+        marks.until(|marks| marks == (finished / 2, finished, 0)).await;
+    }
+    peer.expect(&frame(TIMED_OUT)).await;
+    app.close().await;
+}
+
+#[tokio::test]
+async fn rq_5_a_handler_that_panics_when_it_is_dropped_costs_its_own_call() {
+    let app = serve::<WorkModule>().await;
+    let marks = app.get::<Marks>().unwrap();
+    let mut peer = Peer::connect(app.address("tcp").unwrap()).await;
+    let request = r#"{"pattern":"panics.when.dropped","id":1,"metadata":{"nestrs-timeout-ms":"20"}}"#;
+    peer.send_frames(&[r#"{"pattern":"work","id":2}"#, request]).await;
+    let failed = r#"{"err":{"status":"error","message":"Internal server error"},"isDisposed":true,"id":1}"#;
+    peer.expect(&frame(failed)).await;
+    marks.open();
+    peer.expect(r#"44#{"response":"done","isDisposed":true,"id":2}"#).await;
+    app.close().await;
+}
+
+/// Its caller's impatience is no failure of a handler.
+#[tokio::test]
+async fn rq_6_what_ran_out_of_its_callers_time_is_no_error_in_the_log() {
+    let logs = LogCapture::start();
+    let (work, gateway) = both().await;
+    let mut peer = Peer::connect(gateway.address("tcp").unwrap()).await;
+    for _ in 0..5 {
+        peer.send_frames(&[r#"{"pattern":"gateway.work","id":1,"metadata":{"nestrs-timeout-ms":"20"}}"#]).await;
+        peer.expect(&frame(TIMED_OUT)).await;
+    }
+    let errors: Vec<_> = logs.events().into_iter().filter(|event| event.level == LogLevel::Error).collect();
+    assert!(errors.is_empty(), "{errors:?}");
+    // Its own is: a client that it let wait too long.
+    gateway.close().await;
+    work.close().await;
 }

@@ -99,9 +99,9 @@ fn each_option_of_a_server_has_the_default_that_the_page_gives() {
 fn each_option_of_a_client_has_the_default_that_the_page_gives() {
     let defaults = defaults!(
         TcpTransportOptions::default();
-        bytes: pending_bytes, max_frame_bytes;
-        others: request_timeout, connect_timeout, connect_wait, max_pending, stream_buffer, keepalive.idle,
-            keepalive.interval, keepalive.probes, keepalive.user_timeout,
+        bytes: pending_bytes, max_frame_bytes, min_frame_rate;
+        others: request_timeout, connect_timeout, connect_wait, backoff.min, backoff.max, max_pending, overflow,
+            frame_idle_timeout, stream_buffer, keepalive.idle, keepalive.interval, keepalive.probes, keepalive.user_timeout,
     );
     assert_eq!(rows("TcpTransportOptions"), defaults);
 }

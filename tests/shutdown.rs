@@ -8,6 +8,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::StreamExt;
 use nestrs::microservices::{
     Bound, Cancellation, Dispatcher, MicroserviceOptions, Shutdown, TcpMicroserviceOptions, TransportServer,
 };
@@ -53,6 +54,26 @@ impl Service {
         });
         self.hung.notify_one();
         std::future::pending().await
+    }
+
+    #[message_pattern("hang.together")]
+    #[cancel_on_disconnect]
+    async fn hang_together(&self) {
+        self.hung.notify_one();
+        std::future::pending().await
+    }
+
+    #[post("/body")]
+    async fn body(&self, request: nestrs::axum::extract::Request) {
+        self.hung.notify_one();
+        let _ = nestrs::axum::body::to_bytes(request.into_body(), 1000).await;
+    }
+
+    #[get("/stream")]
+    async fn stream(&self) -> nestrs::axum::body::Body {
+        self.hung.notify_one();
+        let first = futures_util::stream::iter([Ok::<_, std::convert::Infallible>("first")]);
+        nestrs::axum::body::Body::from_stream(first.chain(futures_util::stream::pending()))
     }
 
     #[get("/hang")]
@@ -169,6 +190,73 @@ async fn sd_1_a_handler_is_told_at_the_end_of_the_grace_period_and_dropped() {
     clean.check().await;
 }
 
+#[tokio::test]
+async fn sd_1_a_handler_that_ends_with_its_caller_is_answered_for_as_the_others_are() {
+    let clean = Clean::begin().await;
+    let app = hybrid(free_port().grace_period(Duration::from_millis(50))).start().await.unwrap();
+    let service = app.get::<Service>().unwrap();
+    let mut peer = Peer::connect(app.address("tcp").unwrap()).await;
+    for pattern in ["hang", "hang.together"] {
+        peer.send_frames(&[&format!(r#"{{"pattern":"{pattern}","id":1}}"#)]).await;
+        service.hung.notified().await;
+    }
+    app.close().await;
+    let rest = String::from_utf8(peer.expect_closed().await).unwrap();
+    assert_eq!(rest.matches("Service is shutting down").count(), 2, "{rest}");
+    drop((peer, service));
+    clean.check().await;
+}
+
+/// Peers that keep their connections, in whatever state these are.
+#[tokio::test]
+async fn sd_8_http_requests_that_never_end_do_so_though_their_callers_stay() {
+    let _turn = Clean::begin().await;
+    let clean = Clean::tasks();
+    let app = hybrid(free_port().grace_period(Duration::from_millis(50))).start().await.unwrap();
+    let service = app.get::<Service>().unwrap();
+    let mut pages = Vec::new();
+    for request in [
+        // One behind the one that hangs.
+        "GET /pages/hang HTTP/1.1\r\nhost: x\r\n\r\n".repeat(2),
+        "POST /pages/body HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\nhalf".to_owned(),
+        "GET /pages/stream HTTP/1.1\r\nhost: x\r\n\r\n".repeat(2),
+    ] {
+        let mut page = TcpStream::connect(app.address("http").unwrap()).await.unwrap();
+        page.write_all(request.as_bytes()).await.unwrap();
+        service.hung.notified().await;
+        pages.push(page);
+    }
+    let started = Instant::now();
+    app.close().await;
+    assert!(started.elapsed() < Duration::from_millis(1050), "{:?}", started.elapsed());
+    clean.check().await;
+    drop(pages);
+}
+
+#[tokio::test]
+async fn sd_2_handlers_and_subscribers_that_hang_together_are_waited_for_once() {
+    let clean = Clean::begin().await;
+    let app = hybrid(free_port().grace_period(Duration::from_millis(50))).start().await.unwrap();
+    let service = app.get::<Service>().unwrap();
+    let bus = app.get::<EventBus>().unwrap();
+    let hung = Arc::new(Notify::new());
+    let told = Arc::clone(&hung);
+    let subscription = bus.subscribe("hang", move |_| {
+        told.notify_one();
+        std::future::pending::<()>()
+    });
+    bus.emit("hang", 1);
+    hung.notified().await;
+    let mut peer = Peer::connect(app.address("tcp").unwrap()).await;
+    peer.send_frames(&[r#"{"pattern":"hang","id":1}"#]).await;
+    service.hung.notified().await;
+    let started = Instant::now();
+    app.close().await;
+    assert!(started.elapsed() < Duration::from_millis(1050), "{:?}", started.elapsed());
+    drop((peer, service, subscription, bus));
+    clean.check().await;
+}
+
 /// A transport that ends when the test says so.
 struct Faulty(Arc<Notify>);
 
@@ -236,10 +324,19 @@ fn child() {
     let Ok(hooks) = std::env::var("SHUTDOWN_TEST_HOOKS") else { return };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
-        let app = hybrid(free_port());
-        let app = if hooks == "on" { app.enable_shutdown_hooks() } else { app };
+        let options = free_port();
+        let options = if hooks == "closes" { options.grace_period(Duration::from_millis(300)) } else { options };
+        let app = hybrid(options);
+        let app = if hooks != "off" { app.enable_shutdown_hooks() } else { app };
         let app = app.start().await.unwrap();
         println!("\nlistening {}", app.address("tcp").unwrap());
+        if hooks == "closes" {
+            app.get::<Service>().unwrap().hung.notified().await;
+            println!("closing");
+            app.close().await;
+            println!("ended");
+            return;
+        }
         app.wait().await.unwrap();
         println!("ended");
     });
@@ -332,6 +429,21 @@ async fn sd_4_a_second_signal_ends_it_at_once() {
         assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
         drop(peer);
     }
+}
+
+/// It ends already, and the signal asks for nothing else.
+#[tokio::test]
+async fn sd_4_the_first_signal_does_not_cut_short_an_end_that_has_begun_by_itself() {
+    let _clean = Clean::begin().await;
+    let mut program = Program::start("closes").await;
+    let mut peer = Peer::connect(&program.address).await;
+    peer.send_frames(&[r#"{"pattern":"hang","id":1}"#]).await;
+    program.line("closing").await;
+    program.signal("TERM").await;
+    program.line("shut down by Some(15)").await;
+    program.line("ended").await;
+    assert_eq!(program.status().await.code(), Some(0));
+    drop(peer);
 }
 
 #[cfg(unix)]

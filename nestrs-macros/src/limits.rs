@@ -127,8 +127,8 @@ fn duration(tokens: TokenStream, errors: &mut Errors) -> Option<TokenStream> {
                 None
             }
         },
-        Expr::Lit(number) => {
-            errors.on(number, "of what? Write `\"500ms\"`, `\"5s\"`, or a constant of the type `Duration`");
+        Expr::Lit(_) | Expr::Unary(_) => {
+            errors.on(&expression, "of what? Write `\"500ms\"`, `\"5s\"`, or a constant of the type `Duration`");
             None
         }
         _ => Some(quote!(#expression)),

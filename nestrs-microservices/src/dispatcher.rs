@@ -11,7 +11,8 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use futures_util::{FutureExt, StreamExt, future::join_all};
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
 use nestrs_core::log_limit::LogLimit;
 use nestrs_core::{
     Application, BoxFuture, ContextKind, Ending, ErrorKind, ExecutionContext, HandlerKind, HandlerResult, Metadata,
@@ -271,7 +272,13 @@ async fn run(
         let answers = if is_request { vec![Answer::Error(timed_out())] } else { Vec::new() };
         return Progress { id, answers, rest: None };
     }
-    let Ran { outcome, deadline, unfinished } = answer(&entry, cx, id.as_ref(), handler_timeout).await;
+    // What panics inside its stages is answered for there; this is for what panics when it is dropped half-way.
+    let ran = AssertUnwindSafe(answer(&entry, cx, id.as_ref(), handler_timeout)).catch_unwind().await;
+    let Ran { outcome, deadline, unfinished } = ran.unwrap_or_else(|panic| {
+        let error = TransportError::panicked(&*panic);
+        log_failure(&error, "(dropped)", &entry.pattern, is_request);
+        Ran { outcome: Err(error), deadline: None, unfinished: None }
+    });
     let rest = unfinished.map(Call::running_on);
     match outcome {
         // Also for an event: its items are made, some at a time, and nobody reads them.
@@ -321,13 +328,37 @@ async fn answer(
                     (value, ran.unfinished)
                 }
             });
-            let (outcomes, unfinished): (Vec<_>, Vec<_>) = join_all(calls).await.into_iter().unzip();
-            let unfinished: Vec<_> = unfinished.into_iter().flatten().collect();
-            let unfinished = (!unfinished.is_empty()).then(|| join_all(unfinished).map(drop).boxed());
+            let (outcomes, unfinished) = together(calls).await;
             let outcome = if id.is_some() { join(outcomes) } else { Ok(Reply::Empty) };
             Ran { outcome, deadline: None, unfinished }
         }
     }
+}
+
+/// Waits for several handlers. One that goes on though its time is over does so meanwhile: it may hold what another needs.
+async fn together<T>(
+    calls: impl Iterator<Item = impl Future<Output = (T, Option<BoxFuture<'static, ()>>)>>,
+) -> (Vec<T>, Option<BoxFuture<'static, ()>>) {
+    let mut calls: FuturesUnordered<_> = calls.enumerate().map(|(at, call)| async move { (at, call.await) }).collect();
+    let mut outcomes = Vec::with_capacity(calls.len());
+    let mut unfinished = FuturesUnordered::new();
+    loop {
+        tokio::select! {
+            biased;
+            ended = calls.next() => match ended {
+                Some((at, (outcome, running))) => {
+                    outcomes.push((at, outcome));
+                    unfinished.extend(running);
+                }
+                None => break,
+            },
+            Some(()) = unfinished.next() => {}
+        }
+    }
+    outcomes.sort_by_key(|(at, _)| *at);
+    let outcomes = outcomes.into_iter().map(|(_, outcome)| outcome).collect();
+    let unfinished = (!unfinished.is_empty()).then(|| unfinished.collect::<()>().boxed());
+    (outcomes, unfinished)
 }
 
 /// Runs one handler for as long as it may run: up to the earlier of its caller's deadline and its own timeout, and with
@@ -415,23 +446,26 @@ async fn with_caller(route: &Route, cx: ExecutionContext, id: Option<&Bytes>) ->
     };
     tokio::select! {
         biased;
-        outcome = calling => outcome,
-        () = gone.cancelled() => {
-            let pattern = route.pattern.route();
-            tracing::debug!(target: "nestrs::call", handler = route.handler, pattern, "the caller is gone; handler dropped");
-            Err(TransportError::withheld(ErrorKind::ConnectionClosed, "the caller is gone"))
-        }
+        outcome = calling => return outcome,
+        () = gone.cancelled() => {}
     }
+    let pattern = route.pattern.route();
+    tracing::debug!(target: "nestrs::call", handler = route.handler, pattern, "the caller is gone; handler dropped");
+    // A server that drops all calls at its end cancels them first, and answers for those that do not answer in this turn.
+    tokio::task::yield_now().await;
+    Err(TransportError::withheld(ErrorKind::ConnectionClosed, "the caller is gone"))
 }
 
 /// What a handler called ends when it does itself, and may be the first to say so: that is the same failure.
 fn in_time(outcome: HandlerResult, deadline: Instant) -> HandlerResult {
     match outcome {
-        Err(error) if error.kind() == ErrorKind::Timeout && deadline::has_passed(deadline) => {
-            Err(timed_out().with_source(error))
-        }
+        Err(error) if is_late(&error, deadline) => Err(timed_out().with_source(error)),
         outcome => outcome,
     }
+}
+
+fn is_late(error: &TransportError, deadline: Instant) -> bool {
+    error.kind() == ErrorKind::Timeout && deadline::has_passed(deadline)
 }
 
 /// For an event it is a failure of its handler, of which nobody else would hear.
@@ -452,7 +486,12 @@ async fn call(route: &Route, cx: ExecutionContext, id: Option<&Bytes>) -> Handle
     let calling = pin!(calling.catch_unwind());
     let outcome = span.drive(calling).await.unwrap_or_else(|panic| Err(TransportError::panicked(&*panic)));
     if let Err(error) = &outcome {
-        span.enter(|| log_failure(error, cx.handler(), cx.declared_pattern(), id.is_some()));
+        let ends_in_time = route.limits.ending != Ending::Completion;
+        span.enter(|| match cx.deadline() {
+            // It has not failed: what it waited for ended with it.
+            Some(deadline) if ends_in_time && is_late(error, deadline) => _ = dropped_at_deadline(route, id.is_some()),
+            _ => log_failure(error, cx.handler(), cx.declared_pattern(), id.is_some()),
+        });
     }
     span.end_reply(outcome)
 }

@@ -110,6 +110,12 @@ fn client_name(argument: &TokenStream) -> Option<LitStr> {
 impl Method {
     fn take(attributes: &mut Vec<Attribute>, signature: &mut Signature, errors: &mut Errors) -> Self {
         let taken = attrs::take(attributes, &["message_pattern", "event_pattern"]);
+        for attribute in attrs::take(attributes, crate::limits::LIMITS) {
+            let name = attrs::name(&attribute);
+            let message =
+                format!("a contract does not say how its handlers end: put `#[{name}]` on the method that serves it");
+            errors.on(&attribute.meta, message);
+        }
         let mut markers = Vec::new();
         for input in &mut signature.inputs {
             if let FnArg::Typed(input) = input {
