@@ -514,3 +514,22 @@ async fn cl_14_no_timer_of_a_client_knows_the_time_of_day() {
     }
     assert!(read > 20, "{read}");
 }
+
+/// A stream may be silent for hours, and a call may never be answered: neither keeps the others out.
+#[tokio::test(start_paused = true)]
+async fn a_half_open_circuit_does_not_wait_for_ever_for_the_call_that_decides() {
+    let actor = Actor::new([Act::Fail(ErrorKind::Unavailable, Sent::No)]);
+    let breaker = CircuitBreaker::default().min_calls(1).open_for(Duration::from_secs(2));
+    let client = ClientProxy::new(actor.config().circuit_breaker(breaker).transport);
+    client.send::<_, Value>("x", &1).await.unwrap_err();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    actor.acts([Act::Hang, Act::Answer]);
+    let calling = client.clone();
+    let hanging = tokio::spawn(async move { calling.send::<_, Value>("x", &1).await });
+    tokio::time::sleep(Duration::from_millis(1900)).await;
+    assert!(client.send::<_, Value>("x", &1).await.is_err(), "one at a time");
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    client.send::<_, Value>("x", &1).await.unwrap();
+    assert_eq!(client.circuit().next().await, Some(CircuitState::Closed));
+    hanging.abort();
+}

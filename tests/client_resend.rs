@@ -2,14 +2,22 @@
 
 mod support;
 
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use futures_util::future::join;
 use nestrs::Sent;
 use nestrs::microservices::net::io::Connector;
 use nestrs::microservices::{Backoff, PacketSerializer, TcpTransportOptions};
 use nestrs::prelude::*;
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use support::fake::{FakeServer, OVERLOADED, SHUTTING_DOWN, client, id_of_next_request, read_frame, reply};
@@ -239,4 +247,109 @@ async fn cl_3_what_fails_later_may_have_been_sent() {
         };
         assert_eq!((error.kind(), error.sent()), (kind, Some(Sent::Maybe)), "{case}: {error}");
     }
+}
+
+/// A stream that is begun anew needs the place that it had, not one more.
+#[tokio::test]
+async fn cl_4_a_stream_is_begun_anew_when_it_takes_the_only_place() {
+    let server = FakeServer::bind().await;
+    let client = client(server.options().backoff(soon()).max_pending(1).request_timeout(None));
+    let mut items = client.send_stream::<_, u32>("busy", &1).await.unwrap();
+    let playing = async {
+        let mut socket = server.accept().await;
+        let id = id_of_next_request(&mut socket).await;
+        reply(&mut socket, &id, OVERLOADED).await;
+        let id = id_of_next_request(&mut socket).await;
+        reply(&mut socket, &id, r#""response":1,"isDisposed":true"#).await;
+    };
+    let (item, ()) = tokio::join!(tokio::time::timeout(PATIENCE, items.next()), playing);
+    assert_eq!(item.expect("it does not wait for itself").unwrap().unwrap(), 1);
+}
+
+/// What a stream does with what it is given to write.
+#[derive(Clone, Copy)]
+enum Writes {
+    /// Takes all, and fails: TLS does when its second record cannot be sent.
+    TakeAndFail,
+    /// Takes a byte, is busy while the client is closed, and then takes the rest.
+    LaterThanClose,
+}
+
+/// A stream over nothing that keeps what it was given.
+struct Odd {
+    writes: Writes,
+    turn: Arc<AtomicU32>,
+    taken: Arc<Mutex<Vec<u8>>>,
+}
+
+impl AsyncRead for Odd {
+    fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Poll::Pending
+    }
+}
+
+impl AsyncWrite for Odd {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let taken = Arc::clone(&self.taken);
+        let take = |bytes: &[u8]| taken.lock().unwrap().extend_from_slice(bytes);
+        match (self.writes, 1 + self.turn.fetch_add(1, Ordering::Relaxed)) {
+            (Writes::TakeAndFail, _) => {
+                take(bytes);
+                Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()))
+            }
+            (Writes::LaterThanClose, 1) => {
+                take(&bytes[..1]);
+                Poll::Ready(Ok(1))
+            }
+            (Writes::LaterThanClose, 2) => Poll::Pending,
+            (Writes::LaterThanClose, _) => {
+                take(bytes);
+                Poll::Ready(Ok(bytes.len()))
+            }
+        }
+    }
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+fn odd(writes: Writes) -> (ClientProxy, Arc<Mutex<Vec<u8>>>, Arc<AtomicU32>) {
+    let (taken, turn) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicU32::new(0)));
+    let (kept, counted) = (Arc::clone(&taken), Arc::clone(&turn));
+    let connector = Connector::new(move || {
+        let odd = Odd { writes, turn: Arc::clone(&counted), taken: Arc::clone(&kept) };
+        async move { Ok(odd) }
+    });
+    (client(TcpTransportOptions::default().connector(connector)), taken, turn)
+}
+
+#[tokio::test]
+async fn cl_3_what_a_stream_took_before_it_failed_may_have_been_sent() {
+    let (client, taken, _) = odd(Writes::TakeAndFail);
+    let error = client.send::<_, u32>("pay", &1).await.unwrap_err();
+    assert_eq!((error.kind(), error.sent()), (ErrorKind::ConnectionClosed, Some(Sent::Maybe)));
+    let error = client.emit("pay", &1).await.unwrap_err();
+    assert_eq!((error.kind(), error.sent()), (ErrorKind::ConnectionClosed, Some(Sent::Maybe)));
+    let text = String::from_utf8(taken.lock().unwrap().clone()).unwrap();
+    assert_eq!((text.matches("pay").count(), client.stats().resent), (2, 0), "neither was sent again: {text}");
+}
+
+#[tokio::test]
+async fn cl_3_what_is_still_written_when_the_client_closes_is_not_said_to_be_unsent() {
+    let (client, taken, turn) = odd(Writes::LaterThanClose);
+    client.connect().await.unwrap();
+    let mut closing = Box::pin(client.close());
+    // Polled before the emits, once the stream is busy.
+    let closing = poll_fn(|task| match turn.load(Ordering::Relaxed) {
+        0 | 1 => Poll::Pending,
+        _ => closing.as_mut().poll(task),
+    });
+    let emits = join(client.emit("first", &1), client.emit("second", &2));
+    let ((), (_, second)) = join(closing, emits).await;
+    let went_out = String::from_utf8(taken.lock().unwrap().clone()).unwrap().contains("second");
+    let unsent = second.err().is_some_and(|error| error.sent() == Some(Sent::No));
+    assert!(went_out && !unsent, "it was sent after all");
 }

@@ -176,3 +176,51 @@ async fn sd_3_a_call_on_its_way_when_the_server_is_told_to_stop_is_refused_and_n
     drop((busy, idle));
     closing.await.unwrap();
 }
+
+/// The pause before the end runs from the last answer: who has just been given one calls again.
+#[tokio::test(start_paused = true)]
+async fn sd_3_whoever_is_answered_while_the_server_stops_may_call_once_more_and_is_refused() {
+    let server = InMemory::serve(options()).await;
+    let calls = server.app.get::<Calls>().unwrap();
+    let mut peer = server.dial().await;
+    peer.send(call("hold", 1, 1)).await;
+    until(|| calls.started.load(Ordering::Relaxed) == 1).await;
+    let closing = tokio::spawn(server.app.close());
+    sleep(5 * SECOND).await;
+    calls.release.notify_one();
+    peer.expect(&answer("\"held\"", 1)).await;
+    let begun = Instant::now();
+    for id in 2..4 {
+        sleep(Duration::from_millis(30)).await;
+        peer.send(call("echo", 1, id)).await;
+        peer.expect(&refusal(id)).await;
+    }
+    assert_eq!(peer.expect_closed().await, b"");
+    assert!(begun.elapsed() < Duration::from_millis(150), "{:?}", begun.elapsed());
+    drop(peer);
+    closing.await.unwrap();
+}
+
+/// A connection that nobody has accepted yet when the server is told to stop may carry a call already.
+#[tokio::test]
+async fn sd_3_a_connection_just_made_is_refused_its_first_call_and_not_reset() {
+    let app = serve_with::<CallsModule>(options()).await;
+    let address = app.address("tcp").unwrap().to_owned();
+    // On one thread, and without a pause, so that the server has not seen them.
+    let mut peers = Vec::new();
+    for id in 0..10 {
+        let peer = std::net::TcpStream::connect(&address).unwrap();
+        std::io::Write::write_all(&mut &peer, call("echo", 1, id).as_bytes()).unwrap();
+        peer.set_nonblocking(true).unwrap();
+        peers.push(peer);
+    }
+    let closing = app.close();
+    let reading = async {
+        for (id, peer) in peers.into_iter().enumerate() {
+            let mut peer = Peer(tokio::net::TcpStream::from_std(peer).unwrap());
+            peer.expect(&refusal(id as u32)).await;
+            assert_eq!(peer.expect_closed().await, b"");
+        }
+    };
+    tokio::join!(closing, reading);
+}

@@ -22,7 +22,8 @@ use super::stats::{ClientStats, Counter};
 /// The circuit is *closed* while all is well. It *opens* when, within `window`, at least `min_calls` calls have ended and
 /// `failure_percent` of them failed: from then on calls and events fail at once with [`ErrorKind::Unavailable`], "circuit
 /// open", and nothing is sent. After `open_for` it is *half-open*: one call at a time is let through, and the first that
-/// ends decides, closed when it went well, open again when not.
+/// ends decides, closed when it went well, open again when not. One that takes longer than `open_for`, and a second, is
+/// not waited for: another is let through beside it.
 ///
 /// A failure is that of the way there: [`ErrorKind::Unavailable`], [`ErrorKind::ConnectionClosed`],
 /// [`ErrorKind::Timeout`], [`ErrorKind::Overloaded`]. What the application answers is a success, an error too. A call that
@@ -108,6 +109,8 @@ pub(super) fn is_circuit_open(error: &TransportError) -> bool {
     error.source().is_some_and(|source| source.is::<CircuitOpen>())
 }
 
+/// How long at least a call that decides is waited for before another may.
+const PROBE_MIN: Duration = Duration::from_secs(1);
 /// Slices of the window.
 const SLICES: u32 = 10;
 
@@ -131,8 +134,8 @@ struct State {
 enum Phase {
     Closed,
     Open(Instant),
-    /// With whether a call is under way that will decide.
-    HalfOpen(bool),
+    /// With when the call began that will decide, while there is one.
+    HalfOpen(Option<Instant>),
 }
 
 impl Circuit {
@@ -146,11 +149,15 @@ impl Circuit {
         if let Phase::Open(since) = state.phase
             && since.elapsed() >= self.options.open_for
         {
-            self.change(&mut state, Phase::HalfOpen(false));
+            self.change(&mut state, Phase::HalfOpen(None));
         }
         match &mut state.phase {
             Phase::Closed => {}
-            Phase::HalfOpen(probing) if !*probing => *probing = true,
+            Phase::HalfOpen(probing)
+                if probing.is_none_or(|began| began.elapsed() >= self.options.open_for.max(PROBE_MIN)) =>
+            {
+                *probing = Some(Instant::now());
+            }
             Phase::Open(_) | Phase::HalfOpen(_) => {
                 self.refused.add_one();
                 let text = format!("circuit open: too many calls of `{}` have failed", self.name);
@@ -181,7 +188,7 @@ impl Circuit {
             return;
         }
         match (&mut state.phase, verdict) {
-            (Phase::HalfOpen(probing), Verdict::None) => *probing = false,
+            (Phase::HalfOpen(probing), Verdict::None) => *probing = None,
             (Phase::HalfOpen(_), Verdict::Success) => self.change(&mut state, Phase::Closed),
             (Phase::HalfOpen(_), Verdict::Failure) => self.change(&mut state, Phase::Open(Instant::now())),
             (Phase::Closed, Verdict::Success) => state.count(&self.options, false),

@@ -62,6 +62,10 @@ impl Pending {
         self.lock().waiting.remove(&id);
     }
 
+    pub(crate) fn is_waiting(&self, id: u64) -> bool {
+        self.lock().waiting.contains_key(&id)
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.lock().waiting.len()
     }

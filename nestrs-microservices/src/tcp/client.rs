@@ -371,7 +371,8 @@ struct Items {
     timeout: Option<Duration>,
     /// Nothing has come back yet.
     first: bool,
-    _in_flight: InFlight,
+    /// `None` while it is made anew: it must not wait for a place that it has itself.
+    in_flight: Option<InFlight>,
 }
 
 impl StreamCall {
@@ -394,7 +395,7 @@ impl StreamCall {
             match self.tries.judge(before, outcome) {
                 Ok(outcome) => {
                     let timeout = limit.map(|(_, timeout)| timeout);
-                    return Ok(Items { values, end, timeout, first: true, _in_flight: outcome? });
+                    return Ok(Items { values, end, timeout, first: true, in_flight: Some(outcome?) });
                 }
                 Err(reason) => self.shared.before_resending(&reason).await,
             }
@@ -420,7 +421,10 @@ impl StreamCall {
             self.tries.again &= items.first;
             match self.tries.judge::<()>(before, Err(error)) {
                 Ok(outcome) => return outcome.err().map(Err),
-                Err(reason) => self.shared.before_resending(&reason).await,
+                Err(reason) => {
+                    items.in_flight = None;
+                    self.shared.before_resending(&reason).await;
+                }
             }
             match self.begin().await {
                 Ok(anew) => *items = anew,

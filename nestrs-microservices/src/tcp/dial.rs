@@ -309,7 +309,12 @@ impl Dialler {
     /// Begins to dial after the connection that there is was lost, or said that it is about to end.
     fn replace(self: &Arc<Self>, state: &mut State, reason: ErrorKind) -> Dial {
         if let Phase::Connected(link, since) = &state.phase {
-            state.failures = if since.elapsed() >= PROVEN { 0 } else { state.failures.saturating_add(1) };
+            state.failures = match since.elapsed() >= PROVEN {
+                true => 0,
+                // Its server was well, and asked us to go elsewhere.
+                false if link.has_moved() => state.failures,
+                false => state.failures.saturating_add(1),
+            };
             // One that has ended is taken out again by whoever watches it.
             state.leaving.push(Arc::clone(link));
             self.counters.lost_connections.add_one();

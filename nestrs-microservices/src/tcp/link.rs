@@ -25,6 +25,8 @@ use super::options::{Overflow, TcpTransportOptions};
 
 /// How much one read takes at most.
 const READ_MAX: usize = 16 * 1024;
+/// A buffer of requests of up to this size is kept between batches.
+const BATCH_KEPT: usize = 64 * 1024;
 /// How often a connection that can no longer be written to is read from.
 const SALVAGED_READS_MAX: usize = 1024;
 
@@ -37,6 +39,8 @@ pub(super) struct Link {
     life: watch::Sender<Life>,
     /// No more is queued. Set under the lock of `out`.
     leaving: AtomicBool,
+    /// It was asked to leave by the answer to a call.
+    moved: AtomicBool,
     pending_bytes: usize,
     overflow: Overflow,
 }
@@ -66,6 +70,8 @@ struct Out {
     task: Option<Waker>,
     /// The connection is to end, or has ended, for this reason.
     stopped: Option<TransportError>,
+    /// It has ended: no more is written.
+    ended: bool,
 }
 
 /// Where a frame lies in all that a connection was given to write.
@@ -89,6 +95,7 @@ impl Link {
             progress: Notify::new(),
             life: watch::Sender::new(Life::Open),
             leaving: AtomicBool::new(false),
+            moved: AtomicBool::new(false),
             pending_bytes: options.pending_bytes,
             overflow: options.overflow,
         });
@@ -101,6 +108,7 @@ impl Link {
             decoder: NestDecoder::new(options.max_frame_bytes),
             half_frame: HalfFrame::new(options.frame_idle_timeout, options.min_frame_rate),
             was_idle: true,
+            is_bare: options.is_bare(),
             counters: Arc::clone(counters),
             options: options.clone(),
         };
@@ -135,6 +143,11 @@ impl Link {
         self.leaving.load(Ordering::Acquire)
     }
 
+    /// Whether its server has said to a call that it is about to end, which is no failure of the connection.
+    pub(super) fn has_moved(&self) -> bool {
+        self.moved.load(Ordering::Acquire)
+    }
+
     /// Takes no more calls. Those under way may still be answered.
     fn leave(&self) {
         {
@@ -166,7 +179,8 @@ impl Link {
                     return Err(lost("the server is shutting down").with_sent(Sent::No));
                 }
                 // A frame larger than the limit still goes out, alone.
-                if out.bytes.is_empty() || out.bytes.len() + frame.len() <= self.pending_bytes {
+                let waiting = usize::try_from(out.queued - out.written).unwrap_or(usize::MAX);
+                if waiting == 0 || waiting.saturating_add(frame.len()) <= self.pending_bytes {
                     let span = Span { start: out.queued, end: out.queued + frame.len() as u64 };
                     // Register before queueing: the reply can arrive while we are still writing.
                     if let Some((id, waiter)) = waiter {
@@ -200,7 +214,8 @@ impl Link {
                 if out.flushed >= span.end {
                     return Ok(());
                 }
-                if let Some(error) = &out.stopped {
+                // While it has not ended, what is queued may still be written.
+                if let Some(error) = out.stopped.as_ref().filter(|_| out.ended) {
                     return Err(error.clone().with_sent(sent(span.start, out.written)));
                 }
             }
@@ -240,6 +255,7 @@ impl Link {
         let (reason, written) = {
             let mut out = self.out();
             out.bytes = Vec::new();
+            out.ended = true;
             (out.stopped.get_or_insert(reason).clone(), out.written)
         };
         self.pending.fail(&reason, |start| sent(start, written));
@@ -276,6 +292,8 @@ struct Task {
     half_frame: HalfFrame,
     /// No call was under way when the task last had nothing to do.
     was_idle: bool,
+    /// A socket of ours, which takes nothing when it fails; other streams may take a part.
+    is_bare: bool,
     counters: Arc<Counters>,
     options: TcpTransportOptions,
 }
@@ -357,6 +375,9 @@ impl Task {
             if self.batch_written == self.batch.len() {
                 self.batch.clear();
                 self.batch_written = 0;
+                if self.batch.capacity() > BATCH_KEPT {
+                    self.batch = Vec::new();
+                }
                 let mut out = self.link.out();
                 if out.bytes.is_empty() {
                     if out.flushed == out.written {
@@ -370,7 +391,15 @@ impl Task {
                 std::mem::swap(&mut self.batch, &mut out.bytes);
             }
             let rest = self.batch.get(self.batch_written..).unwrap_or_default();
-            let written = ready!(Pin::new(&mut self.io).poll_write(task, rest))?;
+            let written = match ready!(Pin::new(&mut self.io).poll_write(task, rest)) {
+                Ok(written) => written,
+                Err(error) => {
+                    // TLS fails at its second record when the first is gone already.
+                    let doubtful = if self.is_bare { 0 } else { rest.len() };
+                    self.wrote(doubtful, false);
+                    return Poll::Ready(Err(error));
+                }
+            };
             if written == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
@@ -453,12 +482,16 @@ impl Task {
             }
             Err(_) => return Err(lost("a response is not JSON")),
         };
+        let id = response.id.as_deref().and_then(id_of);
         if let ResponseEvent::Error(err) = &response.event
             && is_farewell(err)
         {
+            // Nobody is sent around in circles by words that answer nothing.
+            if id.is_some_and(|id| self.link.pending.is_waiting(id)) {
+                self.link.moved.store(true, Ordering::Release);
+            }
             self.link.leave();
         }
-        let id = response.id.as_deref().and_then(id_of);
         match id.map(|id| (id, self.link.pending.settle(id, response.event))) {
             Some((_, Settled::Taken)) => {}
             Some((id, Settled::Nobody)) if was_given(id) => self.counters.late_replies.add_one(),

@@ -6,6 +6,7 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::FutureExt;
 use nestrs_core::log_limit::LogLimit;
 use nestrs_core::{ErrorKind, TransportError, TransportId, WildcardStyle};
 use tokio::net::TcpListener;
@@ -277,21 +278,18 @@ async fn accept_all(
     loop {
         let accepted = tokio::select! {
             biased;
-            () = shutdown.begun() => return Ok(()),
+            () = shutdown.begun() => {
+                // Gives the runtime a chance to learn of them.
+                tokio::task::yield_now().await;
+                take_the_last(listener, admission, dispatcher, shutdown);
+                return Ok(());
+            }
             accepted = listener.accept() => accepted,
         };
         match accepted {
             Ok(Some(accepted)) => {
                 retry.reset();
-                let Some(Admitted { io, registered, _permit, _counted }) = admission.admit(accepted) else { continue };
-                let (limits, meter) = (Arc::clone(&admission.limits), Arc::clone(&registered.meter));
-                // In a box: every future around it would have room for it twice, and keep it as long as the connection.
-                let serving = Box::pin(serve_connection(io, meter, limits, dispatcher.clone(), shutdown.clone()));
-                shutdown.spawn(async move {
-                    let _held = (_permit, _counted);
-                    let reason = serving.await;
-                    registered.close(reason);
-                });
+                welcome(accepted, admission, dispatcher, shutdown);
             }
             Ok(None) => {
                 // No more connections will come; those that are open go on.
@@ -312,4 +310,28 @@ async fn accept_all(
             }
         }
     }
+}
+
+/// How many connections may have been made that nobody has accepted when the shutdown begins.
+const LAST_MAX: usize = 1024;
+
+/// Takes the connections that are made already: their peers may have called, and are refused instead of reset.
+fn take_the_last(listener: &mut dyn Listener, admission: &Admission, dispatcher: &Dispatcher, shutdown: &Shutdown) {
+    for _ in 0..LAST_MAX {
+        let Some(Ok(Some(accepted))) = listener.accept().now_or_never() else { return };
+        welcome(accepted, admission, dispatcher, shutdown);
+    }
+}
+
+/// Serves a connection in a task of its own, if it is let in.
+fn welcome(accepted: Accepted, admission: &Admission, dispatcher: &Dispatcher, shutdown: &Shutdown) {
+    let Some(Admitted { io, registered, _permit, _counted }) = admission.admit(accepted) else { return };
+    let (limits, meter) = (Arc::clone(&admission.limits), Arc::clone(&registered.meter));
+    // In a box: every future around it would have room for it twice, and keep it as long as the connection.
+    let serving = Box::pin(serve_connection(io, meter, limits, dispatcher.clone(), shutdown.clone()));
+    shutdown.spawn(async move {
+        let _held = (_permit, _counted);
+        let reason = serving.await;
+        registered.close(reason);
+    });
 }

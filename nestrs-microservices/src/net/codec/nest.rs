@@ -153,7 +153,7 @@ impl Body {
             }
             // With fewer bytes than units nothing can be complete, so there is nothing to count yet: a body that comes byte
             // by byte is counted in a few large pieces.
-            if rest.len() < self.missing && self.counted + rest.len() <= max_bytes {
+            if rest.len() < self.missing && self.check_bytes(self.counted + rest.len(), max_bytes).is_ok() {
                 return Ok(false);
             }
             if rest.is_empty() {

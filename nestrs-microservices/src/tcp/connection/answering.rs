@@ -48,6 +48,7 @@ impl Connection {
                 self.meter.refused_call();
                 self.limits.tally.refused(pattern, refusal.reason());
                 self.queue(&Answer::Error(refusal.error()), id);
+                self.linger_after_refusal();
             }
             None => {
                 self.meter.dropped_event();
@@ -64,6 +65,7 @@ impl Connection {
             Some(id) => answers.iter().all(|answer| self.queue(answer, id)),
         };
         self.touch();
+        self.linger_after_answer();
         // An answer that was replaced by an error is the last one.
         let Some(call) = rest.filter(|rest| all_queued || rest.runs_on()) else { return };
         let place = Some(place.unwrap_or_else(|| self.limits.in_flight.enter()));

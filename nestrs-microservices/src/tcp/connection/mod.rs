@@ -140,9 +140,17 @@ enum Phase {
     Open,
     /// The server is shutting down: calls under way go on, new ones are refused, and when all is quiet it closes; not
     /// before this moment.
-    Draining(Option<Instant>),
+    Draining(Option<Linger>),
     /// No more is read; calls under way are answered until the deadline, then it closes.
     Ending(CloseReason, Option<Instant>),
+}
+
+/// Until when a connection that is to end waits for calls that are on their way to it, to refuse them.
+#[derive(Clone, Copy)]
+struct Linger {
+    until: Instant,
+    /// However many more it refuses.
+    at_last: Instant,
 }
 
 /// A call that moved aside.

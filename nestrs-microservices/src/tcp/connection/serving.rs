@@ -17,12 +17,13 @@ use crate::tcp::options::Overflow;
 use crate::time::after;
 
 use super::clock::earlier;
-use super::{Connection, FAULT_GRACE, Phase};
+use super::{Connection, FAULT_GRACE, Linger, Phase};
 
 /// How often a peer that is not being read is looked after.
 const LOOK_AFTER_EVERY: Duration = Duration::from_millis(500);
-/// A connection that answered something in the last second may well be sending the next call. When the server shuts down
-/// it stays for this long, so that the call is refused, which is safe to repeat, and not lost.
+/// A connection that began, said or was told something in the last second may well be sending the next call. When the
+/// server shuts down it stays for this long, and after each answer that it still gives, so that the call is refused, which
+/// is safe to repeat, and not lost.
 const LINGER: Duration = Duration::from_millis(50);
 const LATELY: Duration = Duration::from_secs(1);
 
@@ -267,16 +268,37 @@ impl Connection {
     /// New calls are refused from now on; those under way go on.
     fn drain(&mut self) {
         let lately = self.progress.is_some_and(|progress| progress.elapsed() < LATELY);
-        self.phase = Phase::Draining(if lately { after(LINGER) } else { None });
+        // A connection that has just begun has something to say, too.
+        let lately = lately || self.received.elapsed() < LATELY;
+        self.phase = Phase::Draining(if lately { Linger::now() } else { None });
+    }
+
+    /// Somebody was answered whose call began before the end: the next call may be on its way.
+    pub(super) fn linger_after_answer(&mut self) {
+        if let Phase::Draining(linger) = &mut self.phase {
+            *linger = Linger::now();
+        }
+    }
+
+    /// A call was refused: others may have been sent before its caller knows. One who never heeds it gains little.
+    pub(super) fn linger_after_refusal(&mut self) {
+        if let Phase::Draining(linger) = &mut self.phase {
+            match linger {
+                Some(linger) => {
+                    linger.until = Instant::now().checked_add(LINGER).unwrap_or(linger.at_last).min(linger.at_last)
+                }
+                None => *linger = Linger::now(),
+            }
+        }
     }
 
     /// Nothing is under way, and nothing that was sent is still unread. Asked after the socket was, and found empty.
     fn is_quiet(&self) -> bool {
-        let Phase::Draining(until) = self.phase else { return false };
+        let Phase::Draining(linger) = self.phase else { return false };
         self.is_idle()
             && self.reading
             && !self.decoder.is_inside_frame(&self.buffer)
-            && until.is_none_or(|until| until <= Instant::now())
+            && linger.is_none_or(|linger| linger.until <= Instant::now())
             // Without budget the socket has not really been asked.
             && tokio::task::coop::has_budget_remaining()
     }
@@ -284,7 +306,11 @@ impl Connection {
     fn next_due(&self) -> Option<Instant> {
         let phase = match self.phase {
             Phase::Open => None,
-            Phase::Draining(until) => until.filter(|_| self.is_idle()),
+            // Waited for once: what it may still wait for after that is not a matter of time.
+            Phase::Draining(linger) => {
+                let until = linger.filter(|_| self.is_idle()).map(|linger| linger.until);
+                until.filter(|until| *until > Instant::now())
+            }
             Phase::Ending(_, until) => until,
         };
         let peer = earlier(self.stall_due(), self.frame_due());
@@ -316,8 +342,6 @@ impl Connection {
         let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
         match self.phase {
             Phase::Ending(reason, until) if is_due(until) => return Some(Due::Over(reason)),
-            // Waited for once: what it may still wait for after that is not a matter of time.
-            Phase::Draining(until) if is_due(until) => self.phase = Phase::Draining(None),
             _ => {}
         }
         if is_due(self.stall_due()) {
@@ -350,6 +374,13 @@ impl Connection {
         self.log_fault(fault);
         self.meter.fault(fault.code(&self.buffer));
         self.phase = Phase::Ending(CloseReason::Fault(fault.code(&self.buffer)), after(FAULT_GRACE));
+    }
+}
+
+impl Linger {
+    fn now() -> Option<Self> {
+        let until = after(LINGER)?;
+        Some(Self { until, at_last: until.checked_add(LINGER)? })
     }
 }
 

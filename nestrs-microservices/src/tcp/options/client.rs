@@ -199,6 +199,15 @@ impl TcpTransportOptions {
         self
     }
 
+    /// Whether connections are sockets of ours with nothing around them.
+    pub(in crate::tcp) fn is_bare(&self) -> bool {
+        #[cfg(feature = "tls")]
+        if self.tls.is_some() {
+            return false;
+        }
+        self.connector.is_none()
+    }
+
     pub(in crate::tcp) fn check_address(&self) -> io::Result<()> {
         if self.connector.is_some() { Ok(()) } else { check_host(&self.host) }
     }

@@ -182,3 +182,18 @@ proptest! {
         prop_assert_eq!(utf16_len(text.as_bytes()), text.encode_utf16().count());
     }
 }
+
+/// Bytes that begin no character make a body that never ends; it is refused when it is longer than any text could be.
+#[test]
+fn fr_5_a_body_of_bytes_that_begin_nothing_is_refused_in_time() {
+    let mut decoder = NestDecoder::new(100_000);
+    let mut buffer = BytesMut::from(&b"69#"[..]);
+    assert_eq!(decoder.decode(&mut buffer), Ok(None));
+    let body = [vec![b'x'; 12], vec![0x91; 195]].concat();
+    for byte in body {
+        buffer.extend_from_slice(&[byte]);
+        assert_eq!(decoder.decode(&mut buffer), Ok(None));
+    }
+    buffer.extend_from_slice(&[0x91]);
+    assert_eq!(decoder.decode(&mut buffer), Err(FrameError::Utf8));
+}
