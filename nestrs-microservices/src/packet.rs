@@ -76,6 +76,12 @@ impl Packet {
         if id.is_some_and(|id| id.get().len() > ID_LEN_MAX) {
             return Err(PacketError::IdTooLong);
         }
+        // It is echoed as it came, and must be something that can be read again. Those of NestJS and ours are strings.
+        if let Some(id) = id.filter(|id| !id.get().starts_with('"'))
+            && Payload::from_json(own(id)).into_value().is_err()
+        {
+            return Err(PacketError::Json(serde::de::Error::custom("the id holds a number that is out of range")));
+        }
         Ok(Self {
             pattern: members.pattern.map(own),
             payload: members.data.map_or_else(Payload::absent, |data| Payload::from_json(own(data))),

@@ -210,3 +210,14 @@ fn responses_are_read_as_nestjs_reads_them() {
     check(r#"{"response":1,"isDisposed":true,"id":"ID","extra":true}"#, "1 end");
     check(r#"{"err":"text","isDisposed":true,"id":"ID","extra":true}"#, r#"error "text""#);
 }
+
+#[test]
+fn fr_6_an_id_with_a_number_out_of_range_is_no_packet() {
+    let packet = |id: &str| Packet::read(&Bytes::from(format!(r#"{{"pattern":"x","id":{id}}}"#)));
+    for id in ["1e4001", r#"{"a":[1e4001]}"#] {
+        assert!(matches!(packet(id), Err(PacketError::Json(_))), "{id}");
+    }
+    for id in ["1e300", r#"{"a":["\ud83d"]}"#, "null", r#""1e4001""#] {
+        assert_eq!(packet(id).unwrap().id.as_deref(), Some(id.as_bytes()), "{id}");
+    }
+}
