@@ -8,6 +8,7 @@
 use std::process::ExitCode;
 
 // What is asked for, and what is run.
+mod bench;
 mod options;
 mod reliability;
 mod steps;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         Ok(options::Task::Fuzz(fuzzing)) => fuzz::command(&fuzzing, steps::root()),
         Ok(options::Task::SupplyChain(accept)) => supply_chain::command(accept, steps::root()),
         Ok(options::Task::Reliability(args)) => reliability::run(&args),
+        Ok(options::Task::Bench(args)) => bench::run(&args),
         Ok(options::Task::List) => {
             print!("{}", steps::list());
             ExitCode::SUCCESS

@@ -9,12 +9,14 @@ Usage: cargo xtask test [--only STEP]... [--skip-install]
        cargo xtask fuzz [--target TARGET]... [--seconds N | --runs N] [--skip-install]
        cargo xtask supply-chain [--accept]
        cargo xtask reliability [OPTION]...
+       cargo xtask bench [OPTION]...
 
   test, ci         run every step, go on after a failure, end with a table of what ran and what could not
   --only STEP      run this step alone; may be repeated
   --skip-install   install nothing; a step that lacks something then says so
   --list           print the steps
   reliability      run scenarios of the reliability harness; an option it does not know makes it print those it does
+  bench            measure servers side by side under load, in the same manner
 
   fuzz             run the fuzz targets in fuzz/, 30 seconds each or as long as told
   supply-chain     compare the lock files with supply-chain/allowed.txt
@@ -32,6 +34,8 @@ pub(crate) enum Task {
     SupplyChain(bool),
     /// With words that are the harness's to read.
     Reliability(Vec<String>),
+    /// With words that are the load program's to read.
+    Bench(Vec<String>),
     List,
     Help,
 }
@@ -52,6 +56,7 @@ pub(crate) fn parse(args: impl IntoIterator<Item = String>, steps: &[&str]) -> R
         Some("fuzz") => return fuzz::parse(args).map(Task::Fuzz),
         Some("supply-chain") => return supply_chain::parse(args).map(Task::SupplyChain),
         Some("reliability") => return Ok(Task::Reliability(args.collect())),
+        Some("bench") => return Ok(Task::Bench(args.collect())),
         Some("help" | "--help" | "-h") => return Ok(Task::Help),
         Some(other) => return Err(format!("no task is called `{other}`")),
         None => return Err("which task?".to_owned()),
@@ -104,6 +109,7 @@ mod tests {
     #[test]
     fn what_the_harness_is_to_do_is_not_read_here() {
         assert_eq!(parsed("reliability --seed 7"), Ok(Task::Reliability(vec!["--seed".into(), "7".into()])));
+        assert_eq!(parsed("bench --quick"), Ok(Task::Bench(vec!["--quick".into()])));
     }
 
     #[test]

@@ -1,0 +1,89 @@
+//! Processes as `/proc` shows them.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A process by its number.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Proc(pub(crate) u32);
+
+impl Proc {
+    pub(crate) fn own() -> Self {
+        Self(std::process::id())
+    }
+
+    /// Processor time of all threads that it has, user and system. In nanoseconds where the kernel keeps them
+    /// (`schedstat`), or else in its ticks of 10 ms.
+    pub(crate) fn cpu(self) -> Duration {
+        let fine = self.tasks().map(|task| {
+            let text = fs::read_to_string(task.join("schedstat")).ok()?;
+            text.split_whitespace().next()?.parse::<u64>().ok()
+        });
+        match fine.sum::<Option<u64>>() {
+            Some(nanos) if nanos > 0 => Duration::from_nanos(nanos),
+            _ => self.ticks(),
+        }
+    }
+
+    fn ticks(self) -> Duration {
+        let text = fs::read_to_string(self.path("stat")).unwrap_or_default();
+        // The name, in parentheses, may hold anything.
+        let after_name = text.rsplit_once(')').map_or("", |(_, rest)| rest);
+        let ticks = after_name.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok());
+        Duration::from_millis(ticks.sum::<u64>() * 10)
+    }
+
+    /// How often its threads have gone to sleep.
+    pub(crate) fn switches(self) -> u64 {
+        self.tasks().map(|task| number(&task.join("status"), "voluntary_ctxt_switches:")).sum()
+    }
+
+    /// Resident memory, in bytes.
+    pub(crate) fn rss(self) -> u64 {
+        number(&self.path("status"), "VmRSS:") * 1024
+    }
+
+    /// Whether another process traces it.
+    pub(crate) fn is_traced(self) -> bool {
+        number(&self.path("status"), "TracerPid:") != 0
+    }
+
+    fn tasks(self) -> impl Iterator<Item = PathBuf> {
+        fs::read_dir(self.path("task")).into_iter().flatten().flatten().map(|entry| entry.path())
+    }
+
+    fn path(self, file: &str) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/{file}", self.0))
+    }
+}
+
+/// The number after `name` in a file of lines.
+fn number(file: &PathBuf, name: &str) -> u64 {
+    let text = fs::read_to_string(file).unwrap_or_default();
+    let value = text.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().next()?.parse().ok());
+    value.unwrap_or_default()
+}
+
+/// How many files this process may have open.
+pub(crate) fn open_files_max() -> usize {
+    let text = fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("Max open files"));
+    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process_uses_memory_and_time() {
+        let own = Proc::own();
+        assert!(own.rss() > 100_000);
+        let before = own.cpu();
+        while own.cpu() < before + Duration::from_millis(20) {
+            std::hint::black_box(own.switches());
+        }
+        assert!(open_files_max() > 0);
+    }
+}

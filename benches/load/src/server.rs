@@ -1,0 +1,169 @@
+//! The servers that are compared, each a process of its own.
+
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::drive::Manner;
+use crate::proc::Proc;
+
+/// No server needs longer to begin to listen.
+const START_MAX: Duration = Duration::from_secs(30);
+
+/// Where NestJS is; `cargo xtask bench` installs it.
+const NODE_PACKAGES: &str = "tests/interop/v12/node_modules";
+
+/// A server that can be started.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Kind {
+    /// What it is called on the command line.
+    pub(crate) name: &'static str,
+    /// What it is called in the table.
+    pub(crate) title: &'static str,
+    pub(crate) program: Program,
+    pub(crate) manner: Manner,
+}
+
+/// What is run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Program {
+    /// A program of this package, with words.
+    Ours(&'static str, &'static [&'static str]),
+    /// A script below this package's directory.
+    Node(&'static str),
+}
+
+pub(crate) const YARDSTICK: Kind = Kind {
+    name: "yardstick",
+    title: "yardstick: tokio by hand, no framework",
+    program: Program::Ours("yardstick", &[]),
+    manner: Manner::Nest,
+};
+
+pub(crate) const BARE: Kind = Kind {
+    name: "nestrs",
+    title: "nestrs, typed handlers",
+    program: Program::Ours("nestrs-server", &[]),
+    manner: Manner::Nest,
+};
+
+/// All of them, in the order of a round. The yardstick stands between those that are compared with it most closely.
+pub(crate) const KINDS: &[Kind] = &[
+    BARE,
+    YARDSTICK,
+    Kind {
+        name: "chain",
+        title: "nestrs, with a guard, a pipe and an interceptor",
+        program: Program::Ours("nestrs-server", &["chain"]),
+        manner: Manner::Nest,
+    },
+    Kind {
+        name: "floor",
+        title: "raw tokio echo, no JSON (the floor)",
+        program: Program::Ours("floor", &[]),
+        manner: Manner::Returns,
+    },
+    Kind {
+        name: "nestjs",
+        title: "NestJS 12 on Node",
+        program: Program::Node("nest/server.mjs"),
+        manner: Manner::Nest,
+    },
+];
+
+/// A server that runs. Dropping it ends it.
+#[derive(Debug)]
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) address: SocketAddr,
+    /// Just before it was started.
+    pub(crate) started: Instant,
+}
+
+impl Kind {
+    /// What it lacks here, if anything.
+    pub(crate) fn lacks(&self) -> Option<String> {
+        let missing = matches!(self.program, Program::Node(_)) && !Path::new(NODE_PACKAGES).exists();
+        missing.then(|| format!("{NODE_PACKAGES} is not installed"))
+    }
+
+    /// The file that is run, if it is one of ours.
+    pub(crate) fn binary(&self) -> Option<PathBuf> {
+        match self.program {
+            Program::Ours(program, _) => beside(program).ok(),
+            Program::Node(_) => None,
+        }
+    }
+
+    /// Starts it and waits until it listens.
+    pub(crate) fn start(&self) -> Result<Server, String> {
+        self.start_with(&[])
+    }
+
+    /// The same with more words on its command line.
+    pub(crate) fn start_with(&self, words: &[String]) -> Result<Server, String> {
+        let mut command = match self.program {
+            Program::Ours(program, words) => {
+                let mut command = Command::new(beside(program)?);
+                command.args(words);
+                command
+            }
+            Program::Node(script) => {
+                let mut command = Command::new("node");
+                command.arg(here().join(script));
+                command
+            }
+        };
+        command.args(words);
+        start(command).map_err(|why| format!("{}: {why}", self.name))
+    }
+}
+
+/// Starts any program that prints `listening ADDRESS`.
+pub(crate) fn start(mut command: Command) -> Result<Server, String> {
+    let started = Instant::now();
+    let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+    let mut child = child.map_err(|error| format!("{command:?} does not start: {error}"))?;
+    let output = child.stdout.take().ok_or("no output")?;
+    // A thread, since nothing else can wait for a line and for a time.
+    let (tell, told) = mpsc::channel();
+    thread::spawn(move || {
+        let first = BufReader::new(output).lines().next();
+        let _ = tell.send(first);
+    });
+    let mut server = Server { child, address: SocketAddr::from(([127, 0, 0, 1], 0)), started };
+    let Ok(Some(Ok(line))) = told.recv_timeout(START_MAX) else {
+        return Err("does not say that it listens".to_owned());
+    };
+    let address = line.strip_prefix("listening ").and_then(|address| address.parse().ok());
+    server.address = address.ok_or_else(|| format!("says `{line}`"))?;
+    Ok(server)
+}
+
+impl Server {
+    pub(crate) fn proc(&self) -> Proc {
+        Proc(self.child.id())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A program that is built together with this one.
+pub(crate) fn beside(program: &str) -> Result<PathBuf, String> {
+    let own = std::env::current_exe().map_err(|error| error.to_string())?;
+    Ok(own.with_file_name(program))
+}
+
+/// The directory of this package; the command runs at the root of the repository.
+pub(crate) fn here() -> &'static Path {
+    Path::new("benches/load")
+}
