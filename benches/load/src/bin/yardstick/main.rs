@@ -6,12 +6,15 @@
 //! It has no deadlines, no budgets and no limit but that of a frame; its handlers are plain functions.
 
 use std::cell::RefCell;
+use std::future::poll_fn;
 use std::io::{self, ErrorKind, Read as _};
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWriteExt as _, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 
 mod frames;
@@ -67,10 +70,9 @@ async fn main() -> io::Result<()> {
 async fn connection(mut stream: TcpStream) {
     let mut frames = Frames::default();
     loop {
-        if stream.readable().await.is_err() {
-            return;
-        }
-        match BUFFERS.with_borrow_mut(|(input, output)| turn(&stream, &mut frames, input, output)) {
+        let turn =
+            poll_fn(|cx| BUFFERS.with_borrow_mut(|(input, output)| turn(cx, &mut stream, &mut frames, input, output)));
+        match turn.await {
             Ok(rest) if rest.is_empty() => {}
             // The peer is slow to read; until it has, nothing more is read from it.
             Ok(rest) => {
@@ -84,23 +86,33 @@ async fn connection(mut stream: TcpStream) {
 }
 
 /// One read, its answers, and one write; gives what could not be written.
-fn turn(stream: &TcpStream, frames: &mut Frames, input: &mut [u8], output: &mut Vec<u8>) -> io::Result<Vec<u8>> {
+fn turn(
+    cx: &mut Context<'_>,
+    stream: &mut TcpStream,
+    frames: &mut Frames,
+    input: &mut [u8],
+    output: &mut Vec<u8>,
+) -> Poll<io::Result<Vec<u8>>> {
     output.clear();
-    let read = if let Some(partial) = frames.partial() {
+    let len = if let Some(partial) = frames.partial() {
         // A long frame grows where it is.
-        stream.try_read_buf(partial)
+        let reading = pin!(stream.read_buf(partial));
+        ready!(reading.poll(cx))?
     } else {
-        stream.try_read(input)
+        // After a short read this waits for the next event, and does not ask in vain.
+        let mut buffer = ReadBuf::new(input);
+        ready!(Pin::new(&mut *stream).poll_read(cx, &mut buffer))?;
+        buffer.filled().len()
     };
-    let len = match read {
-        Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
-        Ok(len) => len,
-        Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(Vec::new()),
-        Err(error) => return Err(error),
-    };
+    if len == 0 {
+        return Poll::Ready(Err(ErrorKind::UnexpectedEof.into()));
+    }
+    Poll::Ready(answers(stream, frames, &input[..len.min(input.len())], output))
+}
+
+fn answers(stream: &TcpStream, frames: &mut Frames, input: &[u8], output: &mut Vec<u8>) -> io::Result<Vec<u8>> {
     let mut rest = Vec::new();
-    frames
-        .each(&input[..len.min(input.len())], |body| answer(body, output, |output| flush(stream, output, &mut rest)))?;
+    frames.each(input, |body| answer(body, output, |output| flush(stream, output, &mut rest)))?;
     if !output.is_empty() {
         flush(stream, output, &mut rest)?;
     }
