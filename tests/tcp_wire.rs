@@ -306,13 +306,13 @@ async fn sl_5_at_the_limit_of_calls_in_flight_the_rest_wait_their_turn() {
         let mut peer = Peer::connect(app.address("tcp").unwrap()).await;
         peer.send_frames(&[
             r#"{"pattern":"slow","data":40,"id":1}"#,
-            r#"{"pattern":"slow","data":80,"id":2}"#,
+            r#"{"pattern":"slow","data":400,"id":2}"#,
             r#"{"pattern":"echo","data":"quick","id":3}"#,
         ])
         .await;
         peer.expect(r#"40#{"response":40,"isDisposed":true,"id":1}"#).await;
         peer.expect(r#"45#{"response":"quick","isDisposed":true,"id":3}"#).await;
-        peer.expect(r#"40#{"response":80,"isDisposed":true,"id":2}"#).await;
+        peer.expect(r#"41#{"response":400,"isDisposed":true,"id":2}"#).await;
         app.close().await;
     }
 }
