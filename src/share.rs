@@ -59,7 +59,9 @@ pub(crate) async fn bind_http(
         let text = format!("cannot listen on http://{host}:{port}: {error}");
         TransportError::withheld(ErrorKind::Unavailable, text).with_source(error)
     };
-    let listener = TcpListener::bind((host.as_str(), *port)).await.map_err(cannot)?;
+    let retries =
+        servers.iter().filter_map(|server| Some((server.shareable_address()?, server.listen_retry()))).collect();
+    let listener = bind_patiently(host, *port, retries).await.map_err(cannot)?;
     let address = listener.local_addr().map_err(cannot)?;
     for server in servers {
         let Some((host, port)) = server.shareable_address() else { continue };
@@ -75,6 +77,34 @@ pub(crate) async fn bind_http(
         }
     }
     Ok(BoundHttp { address, listener: HttpListener::Own(listener), shared: false })
+}
+
+/// The listener, in as many tries as a server asks for that wants the same address. HTTP alone fails at once.
+async fn bind_patiently(
+    host: &str,
+    port: u16,
+    retries: Vec<((String, u16), (u32, Duration))>,
+) -> io::Result<TcpListener> {
+    let mut attempt = 0;
+    loop {
+        let error = match TcpListener::bind((host, port)).await {
+            Ok(listener) => return Ok(listener),
+            Err(error) => error,
+        };
+        let Ok(own) = tokio::net::lookup_host((host, port)).await else { return Err(error) };
+        let own: Vec<_> = own.collect();
+        let mut allowed = None;
+        for ((host, port), (attempts, pause)) in &retries {
+            let same = tokio::net::lookup_host((host.as_str(), *port)).await;
+            if attempt < *attempts && same.is_ok_and(|mut found| found.any(|found| own.contains(&found))) {
+                allowed = Some(*pause);
+            }
+        }
+        let Some(pause) = allowed else { return Err(error) };
+        attempt += 1;
+        tracing::warn!(host, port, %error, attempt, "cannot listen; trying again");
+        tokio::time::sleep(pause).await;
+    }
 }
 
 /// Accepts for both halves until shutdown.

@@ -304,6 +304,35 @@ async fn sd_6_start_up_is_all_or_nothing_and_names_the_culprit() {
     TcpListener::bind(&free).await.expect("nothing was left open");
 }
 
+/// What the message server's options say of its address holds when it is HTTP's too.
+#[tokio::test]
+async fn an_address_to_be_shared_is_tried_again_as_often_as_asked() {
+    let holder = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = holder.local_addr().unwrap().to_string();
+    let logs = nestrs::LogCapture::start();
+    let options = TcpMicroserviceOptions::bind(&address).retry_delay(Duration::from_millis(10));
+    let start = |retry_attempts| {
+        NestFactory::create_microservice::<ContractModule>(options.clone().retry_attempts(retry_attempts))
+            .also_listen_http(address.as_str())
+            .start()
+    };
+    let tries = || logs.lines().iter().filter(|line| line.contains("cannot listen; trying again")).count();
+    let error = start(2).await.unwrap_err();
+    assert!(error.to_string().contains(&format!("http://{address}")), "{error}");
+    assert_eq!(tries(), 2);
+
+    let leaving = async {
+        while tries() < 3 {
+            tokio::task::yield_now().await;
+        }
+        drop(holder);
+    };
+    let (app, ()) = tokio::join!(start(u32::MAX), leaving);
+    let app = app.unwrap();
+    assert_eq!((app.address("tcp"), app.address("http")), (Some(&*address), Some(&*address)));
+    app.close().await;
+}
+
 #[tokio::test]
 async fn one_application_may_listen_several_times() {
     let app = NestFactory::create_microservice::<ContractModule>(support::free_port())

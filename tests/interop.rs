@@ -128,6 +128,8 @@ async fn our_client_against_nest_server(major: &str) {
     slow_calls(&client, &mut cases).await;
     events(&client, &mut server, &mut cases).await;
 
+    cases.check("no metadata", outcome(&client, "header", &json!(1)).await, json!({ "ok": null }));
+
     // Two clients at once share nothing.
     let other = client_to(&address);
     let delays = [json!(30), json!(20)];
@@ -167,8 +169,11 @@ async fn our_client_against_nest_server(major: &str) {
 async fn values(client: &ClientProxy, cases: &mut Cases) {
     let sum: i64 = client.send(json!({ "cmd": "sum" }), &[1, 2, 3, 4, 5]).await.unwrap();
     cases.check("sum", sum, 15);
+    let sum: i64 = client.send(json!({ "cmd": "sum" }), &[0; 0]).await.unwrap();
+    cases.check("sum of nothing", sum, 0);
     let long = "x".repeat(1_000_000);
     let wide = "😀".repeat(250_000);
+    let mixed = "aé漢😀".repeat(250_000);
     for (case, value) in [
         ("null", json!(null)),
         ("zero", json!(0)),
@@ -189,16 +194,25 @@ async fn values(client: &ClientProxy, cases: &mut Cases) {
         ("empty array", json!([])),
         ("array", json!([1, "two", null, [3]])),
         ("empty object", json!({})),
-        ("nested null", json!({ "a": null })),
+        ("nested null", json!({ "a": null, "b": [null, { "c": null }] })),
+        ("numbers at the edges", json!([-9_007_199_254_740_991_i64, f64::MAX, f64::MIN, 5e-324, f64::EPSILON, 1e-7])),
+        ("keys beyond ASCII", json!({ "é": 1, "漢": 2, "😀": 3 })),
+        ("lookalike of a frame", json!("5#{\"a\":1}#12#")),
+        ("lookalike of a packet", json!({ "err": "x", "response": 1, "isDisposed": true, "id": "y", "status": "s" })),
         ("deep object", deep(30)),
         ("long text", json!(long)),
         ("long text of emoji", json!(wide)),
+        ("long mixed text", json!(mixed)),
     ] {
         cases.check(&format!("echo {case}"), outcome(client, "echo", &value).await, json!({ "ok": value }));
     }
-    // A string cut inside an emoji, which only JavaScript can hold: as an escape it goes there and comes back as U+FFFD.
-    let cut = nestrs::Payload::from_json(r#""\ud83d""#);
-    cases.check("a cut emoji is read", cut.into_value().unwrap(), "\u{fffd}");
+    // A text cut inside an emoji, which only JavaScript can hold: as an escape it goes there and comes back, and to Rust it
+    // is U+FFFD.
+    for (json, text) in [(r#""\ud83d""#, "\u{fffd}"), (r#""é\ud83d-😀-\ude00漢""#, "é\u{fffd}-😀-\u{fffd}漢")] {
+        let cut = nestrs::Payload::from_json(json);
+        let answer: Result<Value, _> = client.send("echo", &cut).await;
+        cases.check(&format!("echo a cut emoji, {json}"), json!(answer.ok()), text);
+    }
     cases.check("no value", outcome(client, "none", &json!(1)).await, json!({ "ok": null }));
     let nothing = client.send::<_, ()>("none", &1).await;
     cases.check("no value as unit", nothing.is_ok(), true);
@@ -223,6 +237,14 @@ async fn patterns(client: &ClientProxy, cases: &mut Cases) {
     for alias in ["alias.one", "alias.two"] {
         cases.check(alias, outcome(client, alias, &json!(1)).await, json!({ "ok": "alias" }));
     }
+    for text in [r#"{"cmd":"sum"}"#, r#" { "cmd" : "sum" } "#] {
+        cases.check(&format!("as JSON text, {text}"), outcome(client, text, &json!([2, 3])).await, json!({ "ok": 5 }));
+    }
+    cases.check("a string as JSON text", outcome(client, r#""echo""#, &json!("x")).await, json!({ "ok": "x" }));
+    let nobody = json!({ "err": "There is no matching message handler defined in the remote service." });
+    for unknown in [json!({ "cmd": "nothing" }), json!({ "b": 1 }), json!(5)] {
+        cases.check(&format!("unknown pattern {unknown}"), outcome(client, &unknown, &json!(1)).await, nobody.clone());
+    }
 }
 
 async fn streams(client: &ClientProxy, cases: &mut Cases) {
@@ -237,6 +259,15 @@ async fn streams(client: &ClientProxy, cases: &mut Cases) {
     cases.check("stream, failing", collected(client, "stream.error", &json!(1)).await, failing);
     cases.check("one value as a stream", collected(client, "echo", &json!(7)).await, json!({ "values": [7] }));
     cases.check("first value of a stream", outcome(client, &stream, &json!(3)).await, json!({ "ok": 1 }));
+    let mut left: ReplyItems<u32> = client.send_stream(&stream, &1000).await.unwrap();
+    let begun = [left.next().await.unwrap().unwrap(), left.next().await.unwrap().unwrap()];
+    drop(left);
+    cases.check("stream left early", begun.to_vec(), vec![1, 2]);
+    cases.check("after it", outcome(client, "echo", &json!("still here")).await, json!({ "ok": "still here" }));
+    let payloads: Vec<_> = (1..=20).map(|n| json!(n * 10)).collect();
+    let together = join_all(payloads.iter().map(|n| collected(client, &stream, n))).await;
+    let expected = (1..=20).map(|n| json!({ "values": (1..=n * 10).collect::<Vec<u32>>() }));
+    cases.check("twenty streams at once", together, expected.collect::<Vec<_>>());
 }
 
 async fn errors(client: &ClientProxy, cases: &mut Cases) {
@@ -275,6 +306,10 @@ async fn slow_calls(client: &ClientProxy, cases: &mut Cases) {
     cases.check("200 slow calls finish out of order", finished != delays, true);
     let sum = Duration::from_millis(delays.iter().sum());
     cases.check("200 slow calls run together", started.elapsed() < sum / 8, true);
+    let payloads: Vec<_> = (1..=500).map(|n| json!({ "n": n, "text": "é漢😀".repeat(n % 50) })).collect();
+    let echoes = join_all(payloads.iter().map(|payload| outcome(client, "echo", payload))).await;
+    let expected: Vec<_> = payloads.iter().map(|payload| json!({ "ok": payload })).collect();
+    cases.check("500 echoes at once", echoes, expected);
 }
 
 async fn events(client: &ClientProxy, server: &mut Node, cases: &mut Cases) {
@@ -288,11 +323,21 @@ async fn events(client: &ClientProxy, server: &mut Node, cases: &mut Cases) {
     for (handler, id) in [("user.created#1", 7), ("user.created#2", 7), ("object.event", 8)] {
         cases.check(handler, seen.contains(&(handler.to_owned(), id)), true);
     }
-    // An event for a message handler is silent, and the connection lives on.
-    client.emit("echo", &json!("nobody reads this")).await.unwrap();
-    cases.check("after an event for a message handler", outcome(client, "echo", &json!(1)).await, json!({ "ok": 1 }));
+    // An event for a message handler is silent, and so is one for nobody; the connection lives on.
+    for pattern in ["echo", "fail.plain", "nobody.listens"] {
+        client.emit(pattern, &json!("nobody reads this")).await.unwrap();
+        cases.check(
+            &format!("after an event for {pattern}"),
+            outcome(client, "echo", &json!(1)).await,
+            json!({ "ok": 1 }),
+        );
+    }
+    cases.check("all on one connection", client.stats().connections, 1);
     let asked = outcome(client, nestrs::pattern!({ b: 2, a: { d: 2, c: 3 } }), &json!({ "id": 9 })).await;
     cases.check("a request to an event handler", asked, json!({ "ok": null }));
+    // NestJS answers with what its handlers come to together, which is an object without members.
+    let asked = outcome(client, "user.created", &json!({ "id": 10 })).await;
+    cases.check("a request to two event handlers", asked, json!({ "ok": {} }));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -221,6 +221,12 @@ pub trait TransportServer: Send + 'static {
         None
     }
 
+    /// How often to try again when that address cannot be had, and the pause between two tries; for whoever takes it in its
+    /// place. By default not at all.
+    fn listen_retry(&self) -> (u32, Duration) {
+        (0, Duration::ZERO)
+    }
+
     /// Accepts from `listener` instead of its own address. Only called, before `bind`, where
     /// [`TransportServer::shareable_address`] gave one.
     fn share(&mut self, _listener: Box<dyn Listener>) {}

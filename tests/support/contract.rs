@@ -32,6 +32,13 @@ impl CanActivate for Never {
     }
 }
 
+/// Members in NestJS's order, which a `Value` would sort.
+#[derive(serde::Serialize)]
+pub struct Matched {
+    matched: bool,
+    data: Value,
+}
+
 #[micro_routes]
 impl Contract {
     #[message_pattern({ cmd: "sum" })]
@@ -45,8 +52,8 @@ impl Contract {
     }
 
     #[message_pattern({ a: { c: 3, d: 2 }, b: 1 })]
-    async fn nested(&self, data: Value) -> Value {
-        json!({ "matched": true, "data": data })
+    async fn nested(&self, data: Value) -> Matched {
+        Matched { matched: true, data }
     }
 
     #[message_pattern("slow")]

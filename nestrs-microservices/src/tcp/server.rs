@@ -119,6 +119,10 @@ impl TransportServer for TcpServer {
         (own.is_none() && options.share_address && options.port != 0).then(|| (options.host.clone(), options.port))
     }
 
+    fn listen_retry(&self) -> (u32, Duration) {
+        (self.options.retry_attempts, self.options.retry_delay)
+    }
+
     fn share(&mut self, listener: Box<dyn Listener>) {
         self.shared = Some(BoundListener(listener));
     }
