@@ -16,11 +16,10 @@ use tokio_util::task::TaskTracker;
 use crate::client::{Counters, Pending, Settled, Waiter, is_farewell};
 use crate::net::codec::NestDecoder;
 use crate::net::io::BoxIo;
-use crate::packet::{Response, ResponseEvent};
+use crate::packet::{PacketError, Response, ResponseEvent, is_readable};
 
 use super::call_id::{id_of, was_given};
 use super::half_frame::HalfFrame;
-use super::nesting::nests_too_deep;
 use super::options::{Overflow, TcpTransportOptions};
 
 /// How much one read takes at most.
@@ -470,17 +469,14 @@ impl Task {
                 }
             }
         };
-        if nests_too_deep(&frame) {
-            return Err(lost("a response is nested too deeply"));
-        }
         let response = match Response::read(&frame) {
             Ok(response) => response,
             // Well-formed JSON that is no object belongs to nobody.
-            Err(_) if serde_json::from_slice::<serde::de::IgnoredAny>(&frame).is_ok() => {
+            Err(PacketError::Json(_)) if is_readable(&frame) => {
                 self.counters.unknown_replies.add_one();
                 return Ok(());
             }
-            Err(_) => return Err(lost("a response is not JSON")),
+            Err(error) => return Err(lost(&error.to_string())),
         };
         let id = response.id.as_deref().and_then(id_of);
         if let ResponseEvent::Error(err) = &response.event

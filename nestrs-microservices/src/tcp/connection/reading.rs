@@ -15,7 +15,7 @@ use tracing::field::display;
 
 use crate::dispatcher::{Call, Inbound};
 use crate::net::codec::FrameError;
-use crate::packet::{Packet, PacketError};
+use crate::packet::Packet;
 use crate::tcp::fault::Fault;
 use crate::tcp::options::Overflow;
 
@@ -173,10 +173,7 @@ impl Connection {
                 }
             }
         };
-        Packet::read(&frame).map(Some).map_err(|error| match error {
-            PacketError::IdTooLong => Fault::IdTooLong,
-            _ => Fault::Json,
-        })
+        Packet::read(&frame).map(Some).map_err(Fault::Packet)
     }
 
     /// Begins a call, and answers it if it is done at once; otherwise it moves aside.
