@@ -16,7 +16,7 @@ use nestrs::microservices::net::io::{Accepted, Connector};
 use nestrs::microservices::{ClientStatus, Overflow, TcpMicroserviceOptions, TcpTransportOptions};
 use nestrs::prelude::*;
 use serde_json::{Value, json};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use support::contract::ContractModule;
@@ -313,6 +313,47 @@ async fn cl_9_above_pending_bytes_calls_wait_up_to_their_deadline() {
     while read_frame(&mut deaf).await["pattern"] != "last" {}
     last.await.unwrap().unwrap();
     assert_eq!(client.stats().pending, 0);
+}
+
+/// What is small finds room more easily than what is large; it has to wait behind it all the same.
+#[tokio::test]
+async fn cl_9_who_waits_for_room_has_it_before_those_that_come_later() {
+    let server = FakeServer::narrow().await;
+    let client = client(server.options().pending_bytes(1_000_000).request_timeout(Some(PATIENCE)));
+    client.connect().await.unwrap();
+    let mut deaf = server.accept().await;
+    let emit = async |pattern: &'static str, len: usize| {
+        let (client, event) = (client.clone(), "x".repeat(len));
+        let mut emitting = Box::pin(async move { client.emit(pattern, &event).await.unwrap() });
+        // Begun here, so that they come in this order.
+        assert!(futures_util::poll!(&mut emitting).is_pending());
+        tokio::spawn(emitting)
+    };
+    // More than the buffers between here and there hold, and nearly all that may wait.
+    let mut all = vec![emit("first", 8 * 1024 * 1024).await];
+    all.push(emit("large", 900_000).await);
+    for _ in 0..3 {
+        all.push(emit("small", 60_000).await);
+    }
+    // The first makes room bit by bit, and at every step there is one more that would like to have it.
+    let mut header = Vec::new();
+    while header.last() != Some(&b'#') {
+        header.push(deaf.read_u8().await.unwrap());
+    }
+    header.pop();
+    let mut rest = String::from_utf8(header).unwrap().parse::<usize>().unwrap();
+    while rest > 0 {
+        let mut piece = vec![0; rest.min(64 * 1024)];
+        rest -= deaf.read_exact(&mut piece).await.unwrap();
+        all.push(emit("small", 1).await);
+    }
+    assert_eq!(read_frame(&mut deaf).await["pattern"], "large");
+    for _ in 2..all.len() {
+        assert_eq!(read_frame(&mut deaf).await["pattern"], "small");
+    }
+    for emitting in all {
+        emitting.await.unwrap();
+    }
 }
 
 #[tokio::test]

@@ -81,6 +81,18 @@ async fn fr_6_a_response_that_is_no_json_or_nested_too_deeply_ends_the_connectio
     }
 }
 
+#[tokio::test]
+async fn fr_6_a_response_with_a_number_out_of_range_ends_the_connection() {
+    for body in [
+        r#"{"response":{"a":[1e400]},"isDisposed":true,"id":"x"}"#,
+        r#"{"response":1,"isDisposed":true,"id":1e400}"#,
+        r#"{"id":"x","extra":-1e400}"#,
+        "[1e400]",
+    ] {
+        ends_the_connection(body, frame(body).as_bytes()).await;
+    }
+}
+
 /// As deep as it may be, a response is served.
 #[tokio::test]
 async fn fr_6_a_response_nested_as_deeply_as_may_be_is_served() {

@@ -90,6 +90,7 @@ async fn fr_4_a_frame_that_waits_for_the_budget_keeps_its_deadline_and_one_above
     tokio::time::sleep(Duration::from_secs(5)).await;
     let mut waits = server.dial().await;
     waits.send("100000#").await;
+    waits.send(vec![b'x'; 50_000]).await;
     until(|| reasons(&log) == ["slow-frame"]).await;
     drop(holds_all);
     let begun = Instant::now();
@@ -109,6 +110,54 @@ async fn fr_4_a_frame_that_waits_for_the_budget_keeps_its_deadline_and_one_above
     server.app.close().await;
 }
 
+/// Announcing is not sending: a few headers must not keep everybody else's frames out.
+#[tokio::test(start_paused = true)]
+async fn fr_4_what_is_only_announced_holds_nothing_of_the_budget() {
+    let log = capture();
+    let server = InMemory::serve(free_port().recv_budget_bytes(256 * 1024)).await;
+    let mut announced = Vec::new();
+    for _ in 0..50 {
+        let mut peer = server.dial().await;
+        peer.send("200000#").await;
+        peer.send(vec![b'x'; 10_000]).await;
+        announced.push(peer);
+    }
+    let text = "x".repeat(200_000);
+    for _ in 0..3 {
+        let mut peer = server.dial().await;
+        peer.send_frames(&[&format!(r#"{{"pattern":"echo","data":"{text}","id":1}}"#)]).await;
+        peer.expect(&frame(&format!(r#"{{"response":"{text}","isDisposed":true,"id":1}}"#))).await;
+    }
+    // Nobody had to be closed to make room.
+    assert!(!reasons(&log).contains(&"slow-frame".to_owned()), "{:?}", reasons(&log));
+    server.app.close().await;
+}
+
+/// Whoever sends a part of a long frame and then nothing has the time of that part, not of the whole.
+#[tokio::test(start_paused = true)]
+async fn fr_4_a_frame_with_a_share_of_the_budget_keeps_up_with_the_rate_or_is_closed() {
+    let log = capture();
+    let server = InMemory::serve(free_port().recv_budget_bytes(256 * 1024).min_frame_rate(1024)).await;
+    let body = format!(r#"{{"pattern":"echo","data":"{}","id":1}}"#, "x".repeat(200_000));
+    let whole = frame(&body).into_bytes();
+    // Slower than that it may not be, and it takes three minutes: nobody is in a hurry who keeps up.
+    let mut slow = server.dial().await;
+    for piece in whole.chunks(10 * 1024) {
+        slow.send(piece).await;
+        tokio::time::sleep(Duration::from_secs(9)).await;
+    }
+    slow.expect(&frame(&format!(r#"{{"response":"{}","isDisposed":true,"id":1}}"#, "x".repeat(200_000)))).await;
+    assert!(reasons(&log).is_empty());
+    // The time of all of it would be 225 s.
+    let begun = Instant::now();
+    let mut stalled = server.dial().await;
+    stalled.send(&whole[..50_000]).await;
+    until(|| !reasons(&log).is_empty()).await;
+    assert_eq!(reasons(&log), ["slow-frame"]);
+    assert!((29..35).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
+    server.app.close().await;
+}
+
 #[tokio::test]
 async fn fr_5_fr_6_what_is_no_text_or_no_json_is_a_fault() {
     let log = capture();
@@ -122,6 +171,11 @@ async fn fr_5_fr_6_what_is_no_text_or_no_json_is_a_fault() {
         ("0#".into(), "fault-json"),
         ("3#{,}".into(), "fault-json"),
         (nested(127).into(), "fault-json"),
+        // Wherever it stands, and though there is no handler that would read it.
+        (frame(r#"{"pattern":"echo","data":{"a":[1e400]},"id":1}"#).into(), "fault-json"),
+        (frame(r#"{"pattern":"nobody","data":1,"id":1e400}"#).into(), "fault-json"),
+        (frame(r#"{"pattern":"nobody","data":1,"extra":-1e400}"#).into(), "fault-json"),
+        (frame("[1e400]").into(), "fault-json"),
         (frame(&format!(r#"{{"pattern":"echo","data":1,"id":"{}"}}"#, "x".repeat(1024))).into(), "fault-id-too-long"),
     ] {
         let before = reasons(&log).len();

@@ -15,6 +15,7 @@ mod context;
 mod deadline;
 mod dispatcher;
 mod event_bus;
+mod json_bounds;
 #[cfg(feature = "test-util")]
 mod memory;
 #[cfg(feature = "test-util")]

@@ -10,10 +10,11 @@ use std::io::Write as _;
 use bytes::Bytes;
 use nestrs_core::{Metadata, Payload, TransportError};
 use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::dispatcher::TIMEOUT_METADATA;
+use crate::json_bounds::{has_number_out_of_range, nests_too_deep};
 use crate::net::codec::{utf16_len, write_frame_header};
 
 /// What NestJS answers when nobody handles a pattern. A plain string, unlike every other error.
@@ -21,8 +22,6 @@ pub(crate) const NO_HANDLER: &str = "There is no matching message handler define
 
 /// An `id` may be any JSON value up to this many bytes.
 const ID_LEN_MAX: usize = 1024;
-/// How deep a packet may be nested: serde_json follows no further.
-const DEPTH_MAX: usize = 127;
 
 /// A request or an event, as it arrived.
 #[derive(Debug)]
@@ -50,15 +49,18 @@ pub enum PacketError {
     /// It is nested deeper than 127.
     #[error("frame body is nested deeper than 127")]
     TooDeep,
+    /// It has a number that no double can hold.
+    #[error("frame body has a number out of range")]
+    OutOfRange,
 }
 
 impl Packet {
     /// Reads a frame's body. JSON that is no packet is an event for no pattern, as NestJS has it.
     ///
     /// # Errors
-    /// [`PacketError`] when the body is not JSON, or nested deeper than 127.
+    /// [`PacketError`] when the body is not JSON, is nested deeper than 127, or has a number out of range, wherever that is.
     pub fn read(frame: &Bytes) -> Result<Self, PacketError> {
-        if is_too_deep(frame) {
+        if nests_too_deep(frame) {
             return Err(PacketError::TooDeep);
         }
         let members: Members<'_> = match serde_json::from_slice(frame) {
@@ -69,18 +71,15 @@ impl Packet {
                 Err(_) => return Err(PacketError::Json(error)),
             },
         };
+        if members.out_of_range {
+            return Err(PacketError::OutOfRange);
+        }
         let own = |raw: &RawValue| frame.slice_ref(raw.get().as_bytes());
         // Neither `pattern` nor `data`: a foreign message, which has no id whatever it contains.
         let foreign = members.pattern.is_none() && members.data.is_none();
         let id = members.id.filter(|_| !foreign);
         if id.is_some_and(|id| id.get().len() > ID_LEN_MAX) {
             return Err(PacketError::IdTooLong);
-        }
-        // It is echoed as it came, and must be something that can be read again. Those of NestJS and ours are strings.
-        if let Some(id) = id.filter(|id| !id.get().starts_with('"'))
-            && Payload::from_json(own(id)).into_value().is_err()
-        {
-            return Err(PacketError::Json(serde::de::Error::custom("the id holds a number that is out of range")));
         }
         Ok(Self {
             pattern: members.pattern.map(own),
@@ -94,32 +93,6 @@ impl Packet {
     }
 }
 
-/// Whether JSON is nested deeper than any of its readers would follow. Members are kept as text until a handler asks for
-/// them, and what is skipped is not counted.
-fn is_too_deep(json: &[u8]) -> bool {
-    // Few packets have so many brackets, and counting them is a vector instruction or two.
-    let opening = |byte: u8| byte & 0xDF == b'[';
-    if json.iter().filter(|byte| opening(**byte)).count() <= DEPTH_MAX {
-        return false;
-    }
-    let (mut depth, mut in_text, mut escaped) = (0_usize, false, false);
-    for byte in json {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' => escaped = in_text,
-            b'"' => in_text = !in_text,
-            _ if in_text => {}
-            b']' | b'}' => depth = depth.saturating_sub(1),
-            byte if opening(*byte) => depth += 1,
-            _ => {}
-        }
-        if depth > DEPTH_MAX {
-            return true;
-        }
-    }
-    false
-}
-
 /// The members of a packet as JSON text; a repeated one counts as last written, as `JSON.parse` has it.
 #[derive(Default)]
 struct Members<'a> {
@@ -127,6 +100,8 @@ struct Members<'a> {
     data: Option<&'a RawValue>,
     id: Option<&'a RawValue>,
     metadata: Option<&'a RawValue>,
+    /// Some member has a number out of range, be it one that nobody reads.
+    out_of_range: bool,
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
@@ -143,20 +118,25 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut members = Members::default();
                 while let Some(key) = map.next_key::<Text<'de>>()? {
+                    let value: &RawValue = map.next_value()?;
+                    members.out_of_range |= has_number_out_of_range(value.get());
                     match &*key.0 {
-                        "pattern" => members.pattern = Some(map.next_value()?),
-                        "data" => members.data = Some(map.next_value()?),
-                        "id" => members.id = Some(map.next_value()?),
-                        "metadata" => members.metadata = Some(map.next_value()?),
-                        _ => _ = map.next_value::<&RawValue>()?,
+                        "pattern" => members.pattern = Some(value),
+                        "data" => members.data = Some(value),
+                        "id" => members.id = Some(value),
+                        "metadata" => members.metadata = Some(value),
+                        _ => {}
                     }
                 }
                 Ok(members)
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-                while seq.next_element::<IgnoredAny>()?.is_some() {}
-                Ok(Members::default())
+                let mut out_of_range = false;
+                while let Some(item) = seq.next_element::<&RawValue>()? {
+                    out_of_range |= has_number_out_of_range(item.get());
+                }
+                Ok(Members { out_of_range, ..Members::default() })
             }
 
             fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
@@ -356,7 +336,13 @@ impl Response {
     /// the value; keys that NestJS does not know are ignored beside them, as NestJS 11 does. (NestJS 12 would take the
     /// whole packet for the value, even where it holds an error.)
     pub(crate) fn read(frame: &Bytes) -> Result<Self, PacketError> {
+        if nests_too_deep(frame) {
+            return Err(PacketError::TooDeep);
+        }
         let members: ResponseMembers<'_> = serde_json::from_slice(frame).map_err(PacketError::Json)?;
+        if members.out_of_range {
+            return Err(PacketError::OutOfRange);
+        }
         let own = |raw: &RawValue| frame.slice_ref(raw.get().as_bytes());
         let truthy = |raw: &&RawValue| is_truthy(raw.get());
         let event = if let Some(err) = members.err.filter(truthy) {
@@ -378,6 +364,11 @@ impl Response {
     }
 }
 
+/// Whether JSON that may not be an object is any that can be read.
+pub(crate) fn is_readable(frame: &[u8]) -> bool {
+    serde_json::from_slice::<&RawValue>(frame).is_ok_and(|value| !has_number_out_of_range(value.get()))
+}
+
 /// Whether JavaScript takes a JSON text for something, as in `if (err)`.
 fn is_truthy(json: &str) -> bool {
     match json {
@@ -396,6 +387,7 @@ struct ResponseMembers<'a> {
     err: Option<&'a RawValue>,
     response: Option<&'a RawValue>,
     is_disposed: Option<&'a RawValue>,
+    out_of_range: bool,
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for ResponseMembers<'a> {
@@ -413,6 +405,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for ResponseMembers<'a> {
                 let mut members = ResponseMembers::default();
                 while let Some(key) = map.next_key::<Text<'de>>()? {
                     let value: &RawValue = map.next_value()?;
+                    members.out_of_range |= has_number_out_of_range(value.get());
                     match &*key.0 {
                         "id" => members.id = Some(value),
                         "err" => members.err = Some(value),

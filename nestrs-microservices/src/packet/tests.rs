@@ -211,13 +211,55 @@ fn responses_are_read_as_nestjs_reads_them() {
     check(r#"{"err":"text","isDisposed":true,"id":"ID","extra":true}"#, r#"error "text""#);
 }
 
+/// Wherever it stands, and whether anybody would have read it.
 #[test]
-fn fr_6_an_id_with_a_number_out_of_range_is_no_packet() {
-    let packet = |id: &str| Packet::read(&Bytes::from(format!(r#"{{"pattern":"x","id":{id}}}"#)));
-    for id in ["1e4001", r#"{"a":[1e4001]}"#] {
-        assert!(matches!(packet(id), Err(PacketError::Json(_))), "{id}");
+fn fr_6_a_number_out_of_range_is_no_packet() {
+    let long = "9".repeat(400);
+    for number in ["1e400", "-1e400", "1E+400", "17.5e0309", "1.8e308", "1e99999999999", &long] {
+        for body in [
+            format!(r#"{{"pattern":"x","data":{number},"id":1}}"#),
+            format!(r#"{{"pattern":"x","data":{{"a":["\ud83d",{{"b":[1, {number} ]}}]}},"id":"1"}}"#),
+            format!(r#"{{"pattern":"x","data":{number},"data":1}}"#),
+            format!(r#"{{"pattern":{{"cmd":{number}}},"data":1}}"#),
+            format!(r#"{{"pattern":"x","id":{number}}}"#),
+            format!(r#"{{"pattern":"x","id":{{"a":[{number}]}}}}"#),
+            format!(r#"{{"pattern":"x","metadata":{{"a":{number}}}}}"#),
+            format!(r#"{{"pattern":"x","data":1,"extra":{{"a":{number}}}}}"#),
+            format!("[1,{number}]"),
+            number.to_owned(),
+        ] {
+            let read = Packet::read(&Bytes::from(body.clone()));
+            assert!(matches!(read, Err(PacketError::OutOfRange | PacketError::Json(_))), "{body}");
+        }
+        for body in [
+            format!(r#"{{"id":"x","response":{number}}}"#),
+            format!(r#"{{"id":"x","err":[{number}]}}"#),
+            format!(r#"{{"id":"x","isDisposed":{number}}}"#),
+            format!(r#"{{"id":"x","response":1,"extra":{number}}}"#),
+            format!(r#"{{"id":{number},"response":1}}"#),
+        ] {
+            let read = Response::read(&Bytes::from(body.clone()));
+            assert!(matches!(read, Err(PacketError::OutOfRange)), "{body}");
+        }
     }
-    for id in ["1e300", r#"{"a":["\ud83d"]}"#, "null", r#""1e4001""#] {
-        assert_eq!(packet(id).unwrap().id.as_deref(), Some(id.as_bytes()), "{id}");
+}
+
+#[test]
+fn fr_6_a_number_in_range_is_served_as_it_came() {
+    let zeros = "0".repeat(400);
+    let text = format!(r#""9e999, {} [1e400,{}]""#, "9".repeat(400), r#"\" 1e400 "#);
+    let small = format!("1e-{}", "9".repeat(40));
+    let long = "9".repeat(308);
+    let fraction = format!("0.{zeros}1");
+    for number in
+        ["1e300", "1.7976931348623157e308", "0e400", "-0.0E+999", "1e+0000308", &small, &long, &fraction, &text]
+    {
+        for id in [number.to_owned(), format!(r#"{{"a":["\ud83d",{number}]}}"#)] {
+            let body = format!(r#"{{"pattern":"x","data":{{"id":{id}}},"id":{id}}}"#);
+            let packet = Packet::read(&Bytes::from(body)).unwrap();
+            assert_eq!(packet.id.as_deref(), Some(id.as_bytes()));
+            let response = Response::read(&Bytes::from(format!(r#"{{"response":{id},"id":{id}}}"#))).unwrap();
+            assert_eq!(response.id.as_deref(), Some(id.as_bytes()));
+        }
     }
 }

@@ -2,16 +2,18 @@
 
 use crate::net::FaultCode;
 use crate::net::codec::FrameError;
+use crate::packet::PacketError;
 
 /// Why a connection cannot be understood any further.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Fault {
     #[error("{0}")]
     Frame(FrameError),
+    /// Before a deserializer of the user's has seen it.
     #[error("frame body is not JSON")]
     Json,
-    #[error("packet id is longer than 1024 bytes")]
-    IdTooLong,
+    #[error("{0}")]
+    Packet(PacketError),
     #[error("the stream ended inside a frame")]
     Truncated,
 }
@@ -35,8 +37,8 @@ impl Fault {
             Self::Frame(FrameError::TooLarge { .. }) => FaultCode::TooLarge,
             Self::Frame(FrameError::InsideCharacter) => FaultCode::InsideCharacter,
             Self::Frame(FrameError::Utf8) => FaultCode::Utf8,
-            Self::Json => FaultCode::Json,
-            Self::IdTooLong => FaultCode::IdTooLong,
+            Self::Packet(PacketError::IdTooLong) => FaultCode::IdTooLong,
+            Self::Json | Self::Packet(_) => FaultCode::Json,
             Self::Truncated => FaultCode::Truncated,
         }
     }

@@ -16,11 +16,10 @@ use tokio_util::task::TaskTracker;
 use crate::client::{Counters, Pending, Settled, Waiter, is_farewell};
 use crate::net::codec::NestDecoder;
 use crate::net::io::BoxIo;
-use crate::packet::{Response, ResponseEvent};
+use crate::packet::{PacketError, Response, ResponseEvent, is_readable};
 
 use super::call_id::{id_of, was_given};
 use super::half_frame::HalfFrame;
-use super::nesting::nests_too_deep;
 use super::options::{Overflow, TcpTransportOptions};
 
 /// How much one read takes at most.
@@ -34,8 +33,10 @@ const SALVAGED_READS_MAX: usize = 1024;
 pub(super) struct Link {
     pending: Pending,
     out: Mutex<Out>,
-    /// Tells callers that bytes were written: those that wait for room, and those that wait for their own.
+    /// Tells callers that bytes were written: who waits for room, and those that wait for their own.
     progress: Notify,
+    /// Held by the one that is next to have room; the others wait for it in the order in which they came.
+    turn: tokio::sync::Mutex<()>,
     life: watch::Sender<Life>,
     /// No more is queued. Set under the lock of `out`.
     leaving: AtomicBool,
@@ -62,6 +63,8 @@ struct Out {
     /// Queued, and not yet taken by the task.
     bytes: Vec<u8>,
     queued: u64,
+    /// Callers that wait for room: whoever comes later goes behind them, however little it has.
+    waiting: usize,
     /// How far the stream has taken them. Whatever begins at or after this was never sent.
     written: u64,
     /// How far the operating system has taken them, which is less where the stream has a buffer of its own, as TLS has.
@@ -93,6 +96,7 @@ impl Link {
             pending: Pending::default(),
             out: Mutex::default(),
             progress: Notify::new(),
+            turn: tokio::sync::Mutex::default(),
             life: watch::Sender::new(Life::Open),
             leaving: AtomicBool::new(false),
             moved: AtomicBool::new(false),
@@ -165,43 +169,74 @@ impl Link {
         });
     }
 
-    /// Queues a frame, and lets `waiter` wait for the responses to its id. Waits while too many bytes are queued.
-    pub(super) async fn submit(&self, frame: &[u8], waiter: Option<(u64, Waiter)>) -> Result<Span, TransportError> {
+    /// Queues a frame, and lets `waiter` wait for the responses to its id. Waits while too many bytes are queued; first
+    /// come, first served, since a large frame would never find room among small ones that pass it by.
+    pub(super) async fn submit(&self, frame: &[u8], mut waiter: Option<(u64, Waiter)>) -> Result<Span, TransportError> {
+        let _waiting = {
+            let mut out = self.out();
+            if out.waiting == 0
+                && let Some(queued) = self.enqueue(&mut out, frame, &mut waiter)?
+            {
+                drop(out);
+                return Ok(queued.begin());
+            }
+            self.refuse_to_wait(&out)?;
+            out.waiting += 1;
+            Waiting(self)
+        };
+        let _turn = self.turn.lock().await;
         loop {
             let mut progress = pin!(self.progress.notified());
             progress.as_mut().enable();
-            {
-                let mut out = self.out();
-                if let Some(error) = &out.stopped {
-                    return Err(error.clone().with_sent(Sent::No));
-                }
-                if self.is_leaving() {
-                    return Err(lost("the server is shutting down").with_sent(Sent::No));
-                }
-                // A frame larger than the limit still goes out, alone.
-                let waiting = usize::try_from(out.queued - out.written).unwrap_or(usize::MAX);
-                if waiting == 0 || waiting.saturating_add(frame.len()) <= self.pending_bytes {
-                    let span = Span { start: out.queued, end: out.queued + frame.len() as u64 };
-                    // Register before queueing: the reply can arrive while we are still writing.
-                    if let Some((id, waiter)) = waiter {
-                        self.pending.register(id, span.start, waiter)?;
-                    }
-                    out.queued = span.end;
-                    out.bytes.extend_from_slice(frame);
-                    let task = out.task.take();
-                    drop(out);
-                    if let Some(task) = task {
-                        task.wake();
-                    }
-                    return Ok(span);
-                }
-            }
-            if self.overflow == Overflow::Reject {
-                let text = format!("{} bytes of requests wait for the socket (`pending_bytes`)", self.pending_bytes);
-                return Err(TransportError::withheld(ErrorKind::Overloaded, text).with_sent(Sent::No));
+            let queued = self.enqueue(&mut self.out(), frame, &mut waiter)?;
+            if let Some(queued) = queued {
+                return Ok(queued.begin());
             }
             progress.await;
         }
+    }
+
+    /// An error where waiting would be in vain, or is not wanted.
+    fn refuse_to_wait(&self, out: &Out) -> Result<(), TransportError> {
+        self.refuse_ended(out)?;
+        if self.overflow == Overflow::Reject {
+            let text = format!("{} bytes of requests wait for the socket (`pending_bytes`)", self.pending_bytes);
+            return Err(TransportError::withheld(ErrorKind::Overloaded, text).with_sent(Sent::No));
+        }
+        Ok(())
+    }
+
+    fn refuse_ended(&self, out: &Out) -> Result<(), TransportError> {
+        if let Some(error) = &out.stopped {
+            return Err(error.clone().with_sent(Sent::No));
+        }
+        if self.is_leaving() {
+            return Err(lost("the server is shutting down").with_sent(Sent::No));
+        }
+        Ok(())
+    }
+
+    /// Queues a frame if there is room for it.
+    fn enqueue(
+        &self,
+        out: &mut Out,
+        frame: &[u8],
+        waiter: &mut Option<(u64, Waiter)>,
+    ) -> Result<Option<Queued>, TransportError> {
+        self.refuse_ended(out)?;
+        // A frame larger than the limit still goes out, alone.
+        let unwritten = usize::try_from(out.queued - out.written).unwrap_or(usize::MAX);
+        if unwritten > 0 && unwritten.saturating_add(frame.len()) > self.pending_bytes {
+            return Ok(None);
+        }
+        let span = Span { start: out.queued, end: out.queued + frame.len() as u64 };
+        // Register before queueing: the reply can arrive while we are still writing.
+        if let Some((id, waiter)) = waiter.take() {
+            self.pending.register(id, span.start, waiter)?;
+        }
+        out.queued = span.end;
+        out.bytes.extend_from_slice(frame);
+        Ok(Some(Queued { span, task: out.task.take() }))
     }
 
     /// Waits until the operating system has taken the whole frame.
@@ -265,6 +300,32 @@ impl Link {
 
     fn out(&self) -> MutexGuard<'_, Out> {
         self.out.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A frame that has been queued, and the task that does not know of it yet.
+#[must_use]
+struct Queued {
+    span: Span,
+    task: Option<Waker>,
+}
+
+impl Queued {
+    /// Wakes the task, which is better done without the lock.
+    fn begin(self) -> Span {
+        if let Some(task) = self.task {
+            task.wake();
+        }
+        self.span
+    }
+}
+
+/// A caller among those that wait for room, until it has some or is dropped.
+struct Waiting<'a>(&'a Link);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.out().waiting -= 1;
     }
 }
 
@@ -470,17 +531,14 @@ impl Task {
                 }
             }
         };
-        if nests_too_deep(&frame) {
-            return Err(lost("a response is nested too deeply"));
-        }
         let response = match Response::read(&frame) {
             Ok(response) => response,
             // Well-formed JSON that is no object belongs to nobody.
-            Err(_) if serde_json::from_slice::<serde::de::IgnoredAny>(&frame).is_ok() => {
+            Err(PacketError::Json(_)) if is_readable(&frame) => {
                 self.counters.unknown_replies.add_one();
                 return Ok(());
             }
-            Err(_) => return Err(lost("a response is not JSON")),
+            Err(error) => return Err(lost(&error.to_string())),
         };
         let id = response.id.as_deref().and_then(id_of);
         if let ResponseEvent::Error(err) = &response.event

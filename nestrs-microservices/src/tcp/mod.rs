@@ -11,7 +11,6 @@ mod dial;
 mod fault;
 mod half_frame;
 mod link;
-mod nesting;
 mod options;
 mod out;
 mod server;

@@ -125,6 +125,16 @@ proptest! {
         packets::check(&text);
     }
 
+    /// Numbers about as large as a double can be, in bodies that read like numbers elsewhere too.
+    #[test]
+    fn fr_6_a_packet_is_refused_where_its_json_has_a_number_out_of_range(
+        pieces in vec("[1-9]{1,3}(\\.5)?[eE][+-]?[0-9]{1,4}|[1-9]{60,330}(e[0-9]{1,2})?|\"[0-9e, \\]]{0,90}\"|[0-9]", 1..12),
+    ) {
+        // Zeros in front are not JSON, and refused for that.
+        packets::check(&format!(r#"{{"data":{{"a":[{}]}}}}"#, pieces.join(",")));
+        packets::check(&format!("[{}]", pieces.join(" , ")));
+    }
+
     #[test]
     fn rq_2_a_route_is_bounded_and_leads_to_itself(value in json_value(), text in any::<String>()) {
         let json = value.to_string();

@@ -13,6 +13,8 @@ use thiserror::Error;
 /// A header is optional white space, digits and `#`, in no more bytes than this.
 const HEADER_LEN_MAX: usize = 16;
 const DIGITS_MAX: usize = 10;
+/// Bytes whose units are counted together: two for each are no more than a byte can hold.
+const BLOCK: usize = 64;
 
 /// Why bytes are no frame. After any of these the stream has lost its place and must be closed.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -39,7 +41,8 @@ pub enum FrameError {
 
 /// Finds frames in a growing buffer, however the bytes arrive.
 ///
-/// Work is linear in the bytes received, whatever their fragments: what has been counted is not counted again. No
+/// Work is linear in the bytes received, whatever their fragments: a byte of a body is counted once and checked once, and
+/// what is there too early is not looked at. No
 /// storage is allocated for an announced length; the buffer grows by what has really arrived.
 ///
 /// ```
@@ -108,6 +111,8 @@ impl NestDecoder {
             return Ok(None);
         }
         let text = buffer.split_to(body.counted).freeze();
+        #[cfg(test)]
+        tests::looked_at(text.len());
         if std::str::from_utf8(&text).is_err() {
             return Err(FrameError::Utf8);
         }
@@ -175,6 +180,8 @@ impl Body {
 
     /// Counts `chunk`, or leaves everything as it is when that breaks a rule.
     fn count(&mut self, chunk: &[u8], max_bytes: usize) -> Result<(), FrameError> {
+        #[cfg(test)]
+        tests::looked_at(chunk.len() + chunk.len().min(4));
         let missing = self.missing.checked_sub(units_begun(chunk)).ok_or(FrameError::InsideCharacter)?;
         let counted = self.counted + chunk.len();
         self.check_bytes(counted, max_bytes)?;
@@ -197,10 +204,9 @@ impl Body {
 
 /// How many UTF-16 code units the characters take whose first byte is in `bytes`.
 fn units_begun(bytes: &[u8]) -> usize {
-    // Two sums over bytes, which the compiler turns into vector instructions.
-    let characters = bytes.iter().filter(|byte| **byte & 0xC0 != 0x80).count();
-    let pairs = bytes.iter().filter(|byte| (0xF0..=0xF4).contains(*byte)).count();
-    characters + pairs
+    // Block by block in sums that a byte can hold: that is what the compiler turns into vector instructions.
+    let units = |byte: &u8| u8::from(*byte & 0xC0 != 0x80) + u8::from((0xF0..=0xF4).contains(byte));
+    bytes.chunks(BLOCK).map(|block| usize::from(block.iter().map(units).sum::<u8>())).sum()
 }
 
 /// How many bytes of the last character of `chunk` are missing; `before` were missing when it began.

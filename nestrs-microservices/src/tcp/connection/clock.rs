@@ -10,6 +10,8 @@ use tokio::time::{Instant, Sleep, sleep_until};
 #[derive(Default)]
 pub(super) struct FrameClock {
     started: Option<Instant>,
+    /// Since when it holds a share of the server's budget, and how many of its bytes were there then.
+    share: Option<(Instant, usize)>,
     /// Since when the connection is not read for reasons that are not the peer's; that time is not held against it.
     paused: Option<Instant>,
 }
@@ -24,6 +26,12 @@ impl FrameClock {
 
     pub(super) fn finished(&mut self) {
         self.started = None;
+        self.share = None;
+    }
+
+    /// From now on others may be waiting for what it holds.
+    pub(super) fn holds_share(&mut self, received: usize) {
+        self.share = Some((Instant::now(), received));
     }
 
     pub(super) fn pause(&mut self, paused: bool) {
@@ -35,6 +43,9 @@ impl FrameClock {
             (true, None) => self.paused = Some(Instant::now()),
             (false, Some(since)) => {
                 *started += since.elapsed();
+                if let Some((begun, _)) = &mut self.share {
+                    *begun += since.elapsed();
+                }
                 self.paused = None;
             }
             _ => {}
@@ -44,11 +55,22 @@ impl FrameClock {
     /// When a frame of at least `len` bytes has to be complete.
     pub(super) fn deadline(&self, len: usize, idle_timeout: Duration, min_rate: usize) -> Option<Instant> {
         let started = self.started.filter(|_| self.paused.is_none())?;
-        let allowed = match min_rate as u64 {
-            0 => Duration::ZERO,
-            rate => Duration::from_micros((len as u64).saturating_mul(1_000_000) / rate),
-        };
-        started.checked_add(idle_timeout)?.checked_add(allowed)
+        started.checked_add(idle_timeout)?.checked_add(time_for(len, min_rate))
+    }
+
+    /// When a frame of which `received` bytes have come is behind the rate, counted from when it was given its share. It
+    /// has the time of what it has sent, and not of what it has announced: a share is too large to be held for that.
+    pub(super) fn share_deadline(&self, received: usize, idle_timeout: Duration, min_rate: usize) -> Option<Instant> {
+        let (since, before) = self.share.filter(|_| self.paused.is_none() && min_rate > 0)?;
+        since.checked_add(idle_timeout)?.checked_add(time_for(received.saturating_sub(before), min_rate))
+    }
+}
+
+/// How long `len` bytes may take; nothing where there is no rate.
+fn time_for(len: usize, min_rate: usize) -> Duration {
+    match min_rate as u64 {
+        0 => Duration::ZERO,
+        rate => Duration::from_micros((len as u64).saturating_mul(1_000_000) / rate),
     }
 }
 
@@ -108,6 +130,27 @@ mod tests {
         tokio::time::advance(100 * SECOND).await;
         clock.pause(false);
         assert_eq!(deadline(&clock, 0), Some(begun + 130 * SECOND));
+        clock.finished();
+        assert_eq!(deadline(&clock, 0), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn sl_1_a_frame_with_a_share_has_the_time_of_what_it_has_sent() {
+        let mut clock = FrameClock::default();
+        let deadline = |clock: &FrameClock, received| clock.share_deadline(received, 30 * SECOND, 1024);
+        clock.unfinished(1024);
+        assert_eq!(deadline(&clock, 0), None, "it holds nothing");
+        tokio::time::advance(20 * SECOND).await;
+        clock.holds_share(5 * 1024);
+        let held = Instant::now();
+        assert_eq!(deadline(&clock, 5 * 1024), Some(held + 30 * SECOND));
+        assert_eq!(deadline(&clock, 8 * 1024), Some(held + 33 * SECOND));
+        assert_eq!(clock.share_deadline(8 * 1024, 30 * SECOND, 0), None, "there is no rate");
+        clock.pause(true);
+        assert_eq!(deadline(&clock, 5 * 1024), None);
+        tokio::time::advance(100 * SECOND).await;
+        clock.pause(false);
+        assert_eq!(deadline(&clock, 5 * 1024), Some(held + 130 * SECOND));
         clock.finished();
         assert_eq!(deadline(&clock, 0), None);
     }

@@ -15,17 +15,20 @@ use tracing::field::display;
 
 use crate::dispatcher::{Call, Inbound};
 use crate::net::codec::FrameError;
-use crate::packet::{Packet, PacketError};
+use crate::packet::Packet;
 use crate::tcp::fault::Fault;
 use crate::tcp::options::Overflow;
 
 use super::answering::{Refusal, fenced};
+use super::recv_budget::Reservation;
 use super::{Connection, Flight, Phase};
 
 /// How much one read takes at most. The buffer belongs to the thread: an idle connection holds none.
 const READ_MAX: usize = 64 * 1024;
 /// What a connection may hold of an unfinished frame without a share of the server's budget.
 const UNRESERVED_MAX: usize = 64 * 1024;
+/// How much of a longer frame must have come before its share is asked for: whoever only announces one holds nothing.
+const RESERVED_FROM: usize = UNRESERVED_MAX / 2;
 /// Frames of a larger batch are copied out of it: no more than this is kept for the sake of one small frame.
 const SHARED_MAX: usize = 16 * 1024;
 /// How much is allocated at a time for such copies: one allocation for each would be felt.
@@ -38,8 +41,9 @@ thread_local! {
 impl Connection {
     /// Appends what the socket has to the buffer, and says how much that was: 0 is the end.
     pub(super) fn poll_read(&mut self, task: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let most = self.read_max();
         let read = SCRATCH.with_borrow_mut(|scratch| {
-            let mut chunk = ReadBuf::new(scratch);
+            let mut chunk = ReadBuf::new(scratch.get_mut(..most).unwrap_or_default());
             ready!(Pin::new(&mut self.io).poll_read(task, &mut chunk))?;
             self.buffer.extend_from_slice(chunk.filled());
             Poll::Ready(Ok(chunk.filled().len()))
@@ -51,6 +55,17 @@ impl Connection {
             self.touch();
         }
         read
+    }
+
+    /// How much the next read may take.
+    fn read_max(&self) -> usize {
+        match self.decoder.body_len() {
+            // Its share is asked for after this read, and until it is there no more than this is held.
+            Some((least, _)) if least > UNRESERVED_MAX && self.reservation.is_none() => {
+                UNRESERVED_MAX.saturating_sub(self.buffer.len()).max(1)
+            }
+            _ => READ_MAX,
+        }
     }
 
     /// Reads and forgets.
@@ -140,12 +155,19 @@ impl Connection {
         match &mut self.reservation {
             // Each character turns out to be as short as it is.
             Some(reservation) => reservation.shrink_to(most),
+            None if self.buffer.len() < RESERVED_FROM => {}
             None => match budget.reserve(most) {
-                Ok(reservation) => self.reservation = Some(reservation),
+                Ok(reservation) => self.reserved(reservation),
                 Err(reserving) => self.reserving = Some(reserving),
             },
         }
         Ok(())
+    }
+
+    /// The frame that is being received has its share of the budget, and has to hurry with it.
+    pub(super) fn reserved(&mut self, reservation: Reservation) {
+        self.reservation = Some(reservation);
+        self.frame_clock.holds_share(self.buffer.len());
     }
 
     /// The packet in a frame; `None` when a deserializer of the user's refuses it.
@@ -173,10 +195,7 @@ impl Connection {
                 }
             }
         };
-        Packet::read(&frame).map(Some).map_err(|error| match error {
-            PacketError::IdTooLong => Fault::IdTooLong,
-            _ => Fault::Json,
-        })
+        Packet::read(&frame).map(Some).map_err(Fault::Packet)
     }
 
     /// Begins a call, and answers it if it is done at once; otherwise it moves aside.

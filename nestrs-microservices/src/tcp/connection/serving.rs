@@ -166,7 +166,7 @@ impl Connection {
             && let Poll::Ready(reservation) = reserving.as_mut().poll(task)
         {
             self.reserving = None;
-            self.reservation = Some(reservation);
+            self.reserved(reservation);
             return Poll::Ready(Event::Turn);
         }
         if let Some(room) = &mut self.room
@@ -328,7 +328,9 @@ impl Connection {
         }
         let options = &self.limits.options;
         let len = self.decoder.body_len().map_or(0, |(least, _)| least);
-        self.frame_clock.deadline(len, options.frame_idle_timeout, options.min_frame_rate)
+        let (idle_timeout, min_rate) = (options.frame_idle_timeout, options.min_frame_rate);
+        let share = self.frame_clock.share_deadline(self.buffer.len(), idle_timeout, min_rate);
+        earlier(self.frame_clock.deadline(len, idle_timeout, min_rate), share)
     }
 
     fn idle_due(&self) -> Option<Instant> {

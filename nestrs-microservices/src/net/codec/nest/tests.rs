@@ -116,6 +116,41 @@ fn fr_10_a_million_frames_in_one_read_use_constant_stack() {
     assert_eq!(count, 1_000_000);
 }
 
+thread_local! {
+    static LOOKED_AT: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
+/// Called by the decoder for the bytes of bodies that it looks at.
+pub(super) fn looked_at(bytes: usize) {
+    LOOKED_AT.set(LOOKED_AT.get() + bytes);
+}
+
+/// Times differ from run to run; this does not.
+#[test]
+fn fr_11_no_byte_of_a_body_is_looked_at_more_than_three_times_however_it_is_cut() {
+    for text in ["x", "é", "漢", "😀", "é漢😀x", "xxxxxxx😀", "漢漢漢x"] {
+        for times in [20, 333, 10_000] {
+            let (body, mut looks) = (text.repeat(times), Vec::new());
+            let bytes = frame(&body);
+            for cut in [bytes.len(), 1, 2, 3, 1000] {
+                LOOKED_AT.set(0);
+                let (mut decoder, mut buffer, mut frames) = (NestDecoder::new(usize::MAX), BytesMut::new(), 0);
+                for chunk in bytes.chunks(cut) {
+                    buffer.extend_from_slice(chunk);
+                    frames += usize::from(decoder.decode(&mut buffer).unwrap().is_some());
+                }
+                assert_eq!(frames, 1);
+                looks.push(LOOKED_AT.get());
+            }
+            assert!(
+                looks.iter().all(|looks| *looks <= 3 * body.len()),
+                "{looks:?} at {} bytes of {text:?}",
+                body.len()
+            );
+        }
+    }
+}
+
 /// A quadratic decoder takes 16 times as long for four times the bytes.
 #[test]
 fn fr_11_the_work_for_a_frame_is_linear_however_it_is_cut() {
