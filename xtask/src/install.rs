@@ -17,6 +17,8 @@ const NODE_FROM_NPM: &str = "20.19.6";
 const NODE_DIR: &str = "target/xtask/node";
 /// The version of `cargo fuzz` that is installed when there is none.
 const CARGO_FUZZ: &str = "0.13.2";
+/// The version of gungraun's runner, which has to be that of the library: a test compares it with `Cargo.toml`.
+const GUNGRAUN: &str = "0.20.0";
 /// Below it, every directory with a lock file has packages to install.
 const PEERS: &str = "tests/interop";
 
@@ -52,6 +54,25 @@ pub(crate) fn fuzzing(runner: &Runner, install: bool) -> Result<String, String> 
         apt(runner, "g++").map_err(|why| format!("a C++ compiler is needed: {why}"))?;
     }
     if there() { Ok(host) } else { Err("a C++ compiler (`c++`) is missing".to_owned()) }
+}
+
+/// Makes sure of valgrind and of the runner that reads what it counts.
+pub(crate) fn counting(runner: &Runner, install: bool) -> Result<(), String> {
+    let there = || succeeds(runner, Call::new("valgrind --version"));
+    if !there() && install {
+        apt(runner, "valgrind").map_err(|why| format!("valgrind is needed: {why}"))?;
+    }
+    if !there() {
+        return Err("`valgrind` is missing".to_owned());
+    }
+    // Without optimisation: it only starts valgrind, and is built in half the time.
+    let cure = format!("cargo install --locked --debug gungraun-runner --version {GUNGRAUN}");
+    let version = || runner.run(&Call::new("gungraun-runner --version").quiet()).lines;
+    let there = || version().iter().any(|line| line.strip_prefix("gungraun-runner ") == Some(GUNGRAUN));
+    if !there() && install {
+        runner.run(&Call::new(&cure));
+    }
+    if there() { Ok(()) } else { Err(format!("`gungraun-runner` {GUNGRAUN} is missing: `{cure}`")) }
 }
 
 /// Makes sure of Node and of the packages of the NestJS peers; gives the `PATH` on which that Node is found.
@@ -165,6 +186,12 @@ mod tests {
         assert_eq!(major("v20.19.6"), Some(20));
         assert_eq!(major("v9.0.0\n"), Some(9));
         assert_eq!(major("sh: exec: node: not found"), None);
+    }
+
+    #[test]
+    fn the_runner_is_of_the_version_of_the_library() {
+        let manifest = include_str!("../../Cargo.toml");
+        assert!(manifest.contains(&format!("gungraun = \"={GUNGRAUN}\"")));
     }
 
     #[test]

@@ -24,7 +24,9 @@ mod manifest;
 mod promises;
 
 // What is a step and a command of its own.
+mod counts;
 mod fuzz;
+mod profile;
 mod supply_chain;
 
 // What came of it.
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
     match options::parse(std::env::args().skip(1), &steps::names()) {
         Ok(options::Task::Test(selection)) => steps::run_all(&selection),
         Ok(options::Task::Fuzz(fuzzing)) => fuzz::command(&fuzzing, steps::root()),
+        Ok(options::Task::Counts(counting)) => counts::command(counting, steps::root()),
         Ok(options::Task::SupplyChain(accept)) => supply_chain::command(accept, steps::root()),
         Ok(options::Task::Reliability(args)) => reliability::run(&args),
         Ok(options::Task::Bench(args)) => bench::run(&args),

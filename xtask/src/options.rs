@@ -1,5 +1,6 @@
 //! What was asked for on the command line.
 
+use crate::counts::{self, Counting};
 use crate::fuzz::{self, Fuzzing};
 use crate::supply_chain;
 
@@ -7,6 +8,7 @@ pub(crate) const USAGE: &str = "\
 Usage: cargo xtask test [--only STEP]... [--skip-install]
        cargo xtask test --list
        cargo xtask fuzz [--target TARGET]... [--seconds N | --runs N] [--skip-install]
+       cargo xtask counts [--accept | --profile]
        cargo xtask supply-chain [--accept]
        cargo xtask reliability [OPTION]...
        cargo xtask bench [OPTION]...
@@ -19,8 +21,10 @@ Usage: cargo xtask test [--only STEP]... [--skip-install]
   bench            measure servers side by side under load, in the same manner
 
   fuzz             run the fuzz targets in fuzz/, 30 seconds each or as long as told
+  counts           compare instructions and allocations with benches/instructions/limits.toml
+  --profile        print where the instructions of one request go instead, as Markdown
   supply-chain     compare the lock files with supply-chain/allowed.txt
-  --accept         write that list anew
+  --accept         write those limits, or that list, anew
 
 With CI=true in the environment, a step that could not run is a failure.
 ";
@@ -30,6 +34,7 @@ With CI=true in the environment, a step that could not run is a failure.
 pub(crate) enum Task {
     Test(Selection),
     Fuzz(Fuzzing),
+    Counts(Counting),
     /// With whether to accept what is there.
     SupplyChain(bool),
     /// With words that are the harness's to read.
@@ -54,6 +59,7 @@ pub(crate) fn parse(args: impl IntoIterator<Item = String>, steps: &[&str]) -> R
     match args.next().as_deref() {
         Some("test" | "ci") => {}
         Some("fuzz") => return fuzz::parse(args).map(Task::Fuzz),
+        Some("counts") => return counts::parse(args).map(Task::Counts),
         Some("supply-chain") => return supply_chain::parse(args).map(Task::SupplyChain),
         Some("reliability") => return Ok(Task::Reliability(args.collect())),
         Some("bench") => return Ok(Task::Bench(args.collect())),

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use crate::counts;
 use crate::dependencies;
 use crate::fuzz;
 use crate::install;
@@ -51,6 +52,7 @@ const STEPS: &[Step] = &[
         minutes: 8,
         run: |it, _| reliability::check(it),
     },
+    Step { name: "counts", about: "instructions and allocations, against limits", minutes: 12, run: counts::check },
     Step {
         name: "dependencies",
         about: "what the tree must not contain",

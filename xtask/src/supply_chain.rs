@@ -157,9 +157,9 @@ fn problem(package: &Package, ours: &BTreeSet<String>, allowed: &Allowed) -> Opt
     (!is_free(licence)).then(|| format!("has the licence `{licence}`"))
 }
 
-/// Whether a licence expression (SPDX, or with the slash of old manifests) lets us choose something from `LICENCES`.
+/// Whether a licence expression (SPDX, or with the slash or the small letters of old manifests) lets us choose something from `LICENCES`.
 fn is_free(expression: &str) -> bool {
-    let text = expression.replace('/', " OR ").replace('(', " ( ").replace(')', " ) ");
+    let text = expression.replace('/', " OR ").replace(" or ", " OR ").replace('(', " ( ").replace(')', " ) ");
     let mut words = text.split_whitespace().peekable();
     any_of(&mut words) && words.next().is_none()
 }
@@ -376,6 +376,7 @@ checksum = "abc"
         for free in [
             "MIT",
             "MIT/Apache-2.0",
+            "MIT or Apache-2.0",
             "GPL-3.0 OR MIT",
             "(MIT OR Apache-2.0) AND Unicode-3.0",
             "Apache-2.0 WITH LLVM-exception OR Apache-2.0 OR MIT",

@@ -1,0 +1,79 @@
+//! Whole calls: a client whose server answers at once, by copying the id into a reply.
+
+use std::fmt;
+use std::sync::Arc;
+
+use nestrs::microservices::net::io::Connector;
+use nestrs::microservices::{ClientProxy, TcpTransport, TcpTransportOptions};
+use nestrs::pattern;
+use tokio::runtime::Runtime;
+
+use crate::IN_FLIGHT;
+use crate::server::runtime;
+use crate::socket::Socket;
+
+const ID_LEN: usize = 21;
+const BEFORE_ID: &[u8] = br#"62#{"response":15,"isDisposed":true,"id":""#;
+const AFTER_ID: &[u8] = br#""}"#;
+
+/// A client with one connection.
+pub struct Client {
+    runtime: Runtime,
+    proxy: ClientProxy,
+}
+
+impl Client {
+    /// A client with options as they are by default, connected.
+    ///
+    /// # Panics
+    /// When its calls are not answered.
+    #[must_use]
+    pub fn start() -> Self {
+        let connector = Connector::new(|| async { Ok(Socket::answered_by(answer)) });
+        let options = TcpTransportOptions::default().connector(connector);
+        let client = Self { runtime: runtime(), proxy: ClientProxy::new(Arc::new(TcpTransport::new(options))) };
+        client.call(1);
+        client
+    }
+
+    /// Makes so many calls by each of [`IN_FLIGHT`] tasks, one after the other.
+    ///
+    /// # Panics
+    /// At the first wrong answer.
+    pub fn call(&self, each: usize) {
+        self.runtime.block_on(async {
+            let callers: [_; IN_FLIGHT] = std::array::from_fn(|_| {
+                let proxy = self.proxy.clone();
+                tokio::spawn(async move {
+                    for _ in 0..each {
+                        let sum = proxy.send::<_, i64>(pattern!({ cmd: "sum" }), &[1, 2, 3, 4, 5]).await;
+                        assert_eq!(sum.ok(), Some(15), "what is counted gives wrong answers");
+                    }
+                })
+            });
+            for caller in callers {
+                caller.await.expect("it is answered");
+            }
+        });
+    }
+}
+
+/// Answers requests that are written whole. It is counted with the client, so it does as little as it can.
+fn answer(requests: &[u8], replies: &mut Vec<u8>) {
+    let mut rest = requests;
+    while let Some(header_len) = rest.iter().position(|byte| *byte == b'#') {
+        let body_len = rest[..header_len].iter().fold(0, |len, digit| 10 * len + usize::from(*digit - b'0'));
+        let (request, after) = rest.split_at(header_len + 1 + body_len);
+        let id_end = request.len() - AFTER_ID.len();
+        replies.extend_from_slice(BEFORE_ID);
+        replies.extend_from_slice(&request[id_end - ID_LEN..id_end]);
+        replies.extend_from_slice(AFTER_ID);
+        rest = after;
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Client")
+    }
+}
