@@ -189,7 +189,7 @@ impl Plan {
         log_start(&routes, &listening);
         self.warn_of_unguarded(&application);
         let signal = Arc::new(OnceLock::new());
-        let signals = self.shutdown_hooks.then(|| on_signals(shutdown.clone(), Arc::clone(&signal)));
+        let signals = if self.shutdown_hooks { on_signals(shutdown.clone(), Arc::clone(&signal)) } else { None };
         if cfg!(panic = "abort") {
             tracing::warn!(
                 target: "nestrs::app",

@@ -152,7 +152,9 @@ impl<M: Module> NestMicroservice<M> {
         self
     }
 
-    /// Ends gracefully on SIGTERM and SIGINT; a second signal ends at once. Without this, signals are left alone.
+    /// Ends gracefully on SIGTERM and SIGINT; a second signal ends the process at once, with status 128 + its number. So
+    /// does any signal after the last such application of the process has ended, should the process hang then. Without
+    /// this, signals are left alone.
     pub fn enable_shutdown_hooks(mut self) -> Self {
         self.plan.shutdown_hooks = true;
         self
@@ -305,7 +307,9 @@ impl<M: Module> NestApplication<M> {
         self
     }
 
-    /// Ends gracefully on SIGTERM and SIGINT; a second signal ends at once. Without this, signals are left alone.
+    /// Ends gracefully on SIGTERM and SIGINT; a second signal ends the process at once, with status 128 + its number. So
+    /// does any signal after the last such application of the process has ended, should the process hang then. Without
+    /// this, signals are left alone.
     pub fn enable_shutdown_hooks(mut self) -> Self {
         self.plan.shutdown_hooks = true;
         self

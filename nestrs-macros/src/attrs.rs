@@ -29,6 +29,11 @@ pub(crate) const VERBS: &[&str] = &["get", "post", "put", "patch", "delete", "he
 /// The attributes that make methods handlers of messages and events.
 pub(crate) const HANDLERS: &[&str] = &["message_pattern", "event_pattern", "on_event"];
 
+/// The attributes that say where an argument comes from.
+pub(crate) const SOURCES: &[&str] = &["payload", "ctx", "header", "inject"];
+/// The attribute that says what an argument goes through.
+pub(crate) const PIPE: &str = "pipe";
+
 /// The last segment of an attribute's path: `nestrs::message_pattern` is `message_pattern` too.
 pub(crate) fn name(attribute: &Attribute) -> String {
     attribute.path().segments.last().map(|segment| segment.ident.to_string()).unwrap_or_default()

@@ -16,6 +16,7 @@ mod routes;
 // What they are made of.
 mod attrs;
 mod block;
+mod conditional;
 mod diag;
 mod limits;
 mod paths;

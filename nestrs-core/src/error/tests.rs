@@ -1,3 +1,7 @@
+use std::error::Error;
+
+use serde_json::{Value, json};
+
 use super::*;
 
 #[test]

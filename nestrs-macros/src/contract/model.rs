@@ -5,6 +5,7 @@ use syn::{Attribute, Expr, FnArg, Ident, Item, ItemTrait, Lit, LitStr, MetaNameV
 
 use crate::attrs;
 use crate::block;
+use crate::conditional;
 use crate::diag::Errors;
 use crate::paths::{self, Nest};
 use crate::pattern::{self, Pattern};
@@ -88,6 +89,7 @@ impl Contract {
         let mut methods = Vec::new();
         for part in &mut item.items {
             if let TraitItem::Fn(method) = part {
+                conditional::report_on_method("contract", &mut method.attrs, &mut method.sig, errors);
                 methods.push(Method::take(&mut method.attrs, &mut method.sig, errors));
             }
         }
@@ -114,6 +116,13 @@ impl Method {
             let name = attrs::name(&attribute);
             let message =
                 format!("a contract does not say how its handlers end: put `#[{name}]` on the method that serves it");
+            errors.on(&attribute.meta, message);
+        }
+        for attribute in attrs::take(attributes, attrs::STAGES) {
+            let name = attrs::name(&attribute);
+            let message = format!(
+                "a contract does not say what runs around its handlers: put `#[{name}]` on the method that serves it"
+            );
             errors.on(&attribute.meta, message);
         }
         let mut markers = Vec::new();

@@ -6,6 +6,7 @@ use syn::{Attribute, ImplItem, ImplItemFn, ItemImpl, LitStr, Meta, Signature};
 
 use crate::attrs::{self, Stages};
 use crate::block;
+use crate::conditional;
 use crate::contract;
 use crate::diag::Errors;
 use crate::limits::{self, Limits};
@@ -66,6 +67,7 @@ impl Controller {
         let mut methods = Vec::new();
         for part in &mut item.items {
             if let ImplItem::Fn(method) = part {
+                conditional::report_on_method("controller", &mut method.attrs, &mut method.sig, errors);
                 methods.extend(Method::take(method, is_served, &mut unread, errors));
             }
         }

@@ -7,6 +7,7 @@ use syn::spanned::Spanned;
 use syn::{Attribute, Expr, Field, Fields, GenericParam, Generics, Ident, Item, LitStr, Meta, Token, Type};
 
 use crate::attrs;
+use crate::conditional;
 use crate::diag::Errors;
 use crate::paths::{self, Nest};
 use crate::types;
@@ -177,6 +178,7 @@ fn read_fields(fields: &mut Fields, errors: &mut Errors) -> (Shape, Vec<Filled>)
 }
 
 fn filling(field: &mut Field, errors: &mut Errors) -> Filling {
+    conditional::report_on_field(&mut field.attrs, errors);
     let attributes = attrs::take(&mut field.attrs, &["inject"]);
     for second in attributes.iter().skip(1) {
         errors.on(second, "`#[inject]` is given twice: a field has one value");

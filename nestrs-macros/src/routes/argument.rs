@@ -58,10 +58,6 @@ impl Argument {
     }
 }
 
-/// The attributes that say where an argument comes from.
-const SOURCES: &[&str] = &["payload", "ctx", "header", "inject"];
-const PIPE: &str = "pipe";
-
 /// Finds the source of each argument. The first that nothing else is known of is the payload, unless another is marked
 /// as such, or several take their properties of it.
 pub(crate) fn read(signature: &Signature, errors: &mut Errors) -> Vec<Argument> {
@@ -105,7 +101,7 @@ pub(crate) fn share_events(arguments: &mut [Argument]) {
 
 /// What the attributes of an argument say about its source, if anything.
 fn marked_source(input: &PatType, errors: &mut Errors) -> Option<Source> {
-    let mut marks = input.attrs.iter().filter(|attribute| attrs::is_one_of(attribute, SOURCES));
+    let mut marks = input.attrs.iter().filter(|attribute| attrs::is_one_of(attribute, attrs::SOURCES));
     let mark = marks.next()?;
     for other in marks {
         errors.on(other, format_args!("an argument has one source: it is `#[{}]` already", attrs::name(mark)));
@@ -140,7 +136,7 @@ fn text(mark: &Attribute, expected: &str, errors: &mut Errors) -> Option<LitStr>
 
 fn pipes(input: &PatType, source: Option<&Source>, errors: &mut Errors) -> Vec<Pipe> {
     let mut pipes = Vec::new();
-    for attribute in input.attrs.iter().filter(|attribute| attrs::name(attribute) == PIPE) {
+    for attribute in input.attrs.iter().filter(|attribute| attrs::name(attribute) == attrs::PIPE) {
         if matches!(source, Some(Source::Inject(_))) {
             errors.on(attribute, "a provider comes from the container as it is: no pipe changes it");
         }
@@ -255,7 +251,7 @@ fn markers(input: &PatType) -> impl Iterator<Item = &Attribute> {
 }
 
 fn is_marker(attribute: &Attribute) -> bool {
-    attrs::is_one_of(attribute, SOURCES) || attrs::name(attribute) == PIPE
+    attrs::is_one_of(attribute, attrs::SOURCES) || attrs::name(attribute) == attrs::PIPE
 }
 
 pub(crate) fn strip_markers(signature: &mut Signature) {

@@ -6,6 +6,7 @@ use syn::{Attribute, ImplItem, ImplItemFn, ItemImpl, Meta, Path, Signature, Type
 use super::argument::{self, Argument, Source};
 use crate::attrs::{self, Stages};
 use crate::block;
+use crate::conditional;
 use crate::contract;
 use crate::diag::Errors;
 use crate::limits::{self, Limits};
@@ -93,6 +94,7 @@ impl Routes {
         let is_served = contract::is_served(&item.attrs);
         let mut handlers = Vec::new();
         for method in methods(&mut item) {
+            conditional::report_on_method(family.attribute(), &mut method.attrs, &mut method.sig, errors);
             handlers.extend(match contract {
                 None => Handler::take(family, method, is_served, errors),
                 Some(_) => Some(Handler::of_contract(method, is_served, errors)),

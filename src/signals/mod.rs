@@ -1,32 +1,39 @@
 //! A signal as the beginning of a graceful end.
 
+#[cfg(unix)]
+mod second;
+
 use std::sync::{Arc, OnceLock};
 
 use nestrs_microservices::Shutdown;
 use tokio::task::JoinHandle;
 
-/// Begins a graceful shutdown at the first signal and ends the process at the second.
-pub(crate) fn on_signals(shutdown: Shutdown, received: Arc<OnceLock<i32>>) -> JoinHandle<()> {
-    tokio::spawn(async move {
-        let Some(mut signals) = Signals::watch() else {
-            tracing::error!("signals cannot be watched; shutdown hooks are off");
-            return;
-        };
+/// Begins a graceful shutdown at the first signal; the second ends the process. `None`, and a line in the log, when
+/// signals cannot be watched.
+pub(crate) fn on_signals(shutdown: Shutdown, received: Arc<OnceLock<i32>>) -> Option<JoinHandle<()>> {
+    let Some(mut signals) = Signals::watch() else {
+        tracing::error!("signals cannot be watched; shutdown hooks are off");
+        return None;
+    };
+    Some(tokio::spawn(async move {
         loop {
             let number = signals.next().await;
-            // An application that ends for another reason is not cut short by the first signal.
+            // On Unix it has not come this far. An application that ends for another reason is not cut short by the first.
             if received.set(number).is_err() {
                 std::process::exit(128 + number);
             }
             tracing::info!(signal = number, "shutting down");
             shutdown.begin();
         }
-    })
+    }))
 }
 
 /// SIGTERM and SIGINT.
 #[cfg(unix)]
-struct Signals([tokio::signal::unix::Signal; 2]);
+struct Signals {
+    signals: [tokio::signal::unix::Signal; 2],
+    _watching: second::Watching,
+}
 
 #[cfg(unix)]
 impl Signals {
@@ -35,11 +42,13 @@ impl Signals {
 
     fn watch() -> Option<Self> {
         let [terminate, interrupt] = Self::KINDS.map(tokio::signal::unix::signal);
-        Some(Self([terminate.ok()?, interrupt.ok()?]))
+        let signals = [terminate.ok()?, interrupt.ok()?];
+        // Last: from here on, one that nobody has heard would count as the first.
+        Some(Self { signals, _watching: second::Watching::begin()? })
     }
 
     async fn next(&mut self) -> i32 {
-        let [terminate, interrupt] = &mut self.0;
+        let [terminate, interrupt] = &mut self.signals;
         let kind = tokio::select! {
             _ = terminate.recv() => Self::KINDS[0],
             _ = interrupt.recv() => Self::KINDS[1],

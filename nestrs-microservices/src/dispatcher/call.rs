@@ -1,0 +1,62 @@
+//! A call under way, as a transport polls it.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use nestrs_core::BoxFuture;
+
+use crate::packet::Answer;
+
+/// A call under way: the next packets of its answer, once they are there.
+pub struct Call {
+    progress: BoxFuture<'static, Progress>,
+    runs_on: bool,
+}
+
+impl Call {
+    pub(super) fn new(progress: impl Future<Output = Progress> + Send + 'static) -> Self {
+        Self { progress: Box::pin(progress), runs_on: false }
+    }
+
+    pub(super) fn running_on(unfinished: BoxFuture<'static, ()>) -> Self {
+        let progress = async {
+            unfinished.await;
+            Progress { id: None, answers: Vec::new(), rest: None }
+        };
+        Self { runs_on: true, ..Self::new(progress) }
+    }
+
+    /// Whether it has been answered, and is a handler on its way to its end (`#[run_to_completion]`): poll it whatever
+    /// becomes of the connection. What else follows answers is a stream, which ends where nobody reads it.
+    #[must_use]
+    pub fn runs_on(&self) -> bool {
+        self.runs_on
+    }
+}
+
+impl fmt::Debug for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Call")
+    }
+}
+
+impl Future for Call {
+    type Output = Progress;
+    fn poll(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Progress> {
+        self.progress.as_mut().poll(task)
+    }
+}
+
+/// What a call has come to.
+#[derive(Debug)]
+pub struct Progress {
+    /// The id to answer under; `None` for an event, whose answers nobody reads.
+    pub id: Option<Bytes>,
+    /// The packets to send now, in order.
+    pub answers: Vec<Answer>,
+    /// What follows them, for a streaming reply.
+    pub rest: Option<Call>,
+}
