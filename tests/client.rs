@@ -60,7 +60,7 @@ async fn cl_2_a_lost_connection_fails_ten_thousand_calls_at_once_and_the_next_ca
 #[tokio::test]
 async fn cl_7_hand_made_replies_are_read_as_nestjs_reads_them() {
     let server = FakeServer::bind().await;
-    let client = client(server.options().request_timeout(Some(Duration::from_millis(60))));
+    let client = client(server.options().request_timeout(Some(Duration::from_millis(500))));
     client.connect().await.unwrap();
     let mut socket = server.accept().await;
     for (replies, expected) in [

@@ -1,20 +1,23 @@
-//! What can be laid around a client: a fallback, and all layers together.
+//! What can be laid around a client: a fallback, a layer of a user, and all layers together.
 
 mod support;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use nestrs::Sent;
 use nestrs::microservices::net::io::Connector;
-use nestrs::microservices::{CircuitState, ClientConfig, RetryPolicy, TcpTransportOptions};
+use nestrs::microservices::{
+    CallOptions, CircuitState, ClientConfig, ClientLayer, ClientStatus, RetryPolicy, TcpTransportOptions, Transport,
+};
 use nestrs::prelude::*;
 use nestrs::testing::TestApp;
 use serde_json::json;
 use tokio::time::Instant;
 
 use support::actor::{Act, Actor, LOST, call, proxy, touchy};
+use support::fake::{FakeServer, OVERLOADED, read_frame, reply};
 
 #[tokio::test(start_paused = true)]
 async fn a_fallback_answers_for_a_service_that_cannot_and_never_for_one_that_can() {
@@ -130,7 +133,9 @@ async fn cl_14_no_timer_of_a_client_knows_the_time_of_day() {
 
     let sources = concat!(env!("CARGO_MANIFEST_DIR"), "/nestrs-microservices/src");
     let mut read = 0;
-    for directory in ["client", "tcp", "tcp/options", "net", "net/codec"] {
+    for directory in
+        ["client", "client/breaker", "tcp", "tcp/client", "tcp/dial", "tcp/link", "tcp/options", "net", "net/codec"]
+    {
         for file in std::fs::read_dir(format!("{sources}/{directory}")).unwrap() {
             let path = file.unwrap().path();
             if path.extension().is_some_and(|extension| extension == "rs") {
@@ -141,4 +146,52 @@ async fn cl_14_no_timer_of_a_client_knows_the_time_of_day() {
         }
     }
     assert!(read > 20, "{read}");
+}
+
+/// A layer of a user: what it does not name is passed on, be it a call, the end or the state of the connection.
+struct Traced(Arc<Mutex<Vec<String>>>);
+
+#[async_trait]
+impl ClientLayer for Traced {
+    async fn send(
+        &self,
+        inner: &dyn Transport,
+        pattern: &Pattern,
+        payload: Payload,
+        options: &CallOptions,
+    ) -> Result<Payload, TransportError> {
+        self.0.lock().unwrap().push(format!("{} {}", pattern.route(), String::from_utf8_lossy(&payload.json())));
+        let mut options = options.clone();
+        options.metadata.insert("trace", "7");
+        inner.send_payload(pattern, payload, &options).await
+    }
+}
+
+#[tokio::test]
+async fn a_layer_of_a_user_sees_what_it_names_and_passes_on_everything_else() {
+    let server = FakeServer::bind().await;
+    let seen = Arc::<Mutex<Vec<String>>>::default();
+    // Within it, each try of a policy is seen; around it, only the call.
+    let config = ClientConfig::tcp("TRACED", server.options()).layer(Traced(Arc::clone(&seen)));
+    let client =
+        proxy(&config).with_layer(Traced(Arc::clone(&seen))).with_retry(RetryPolicy::idempotent().max_tries(2));
+    let mut status = client.status();
+    assert_eq!(status.next().await, Some(ClientStatus::Idle));
+    client.connect().await.unwrap();
+    let mut socket = server.accept().await;
+    let calling = client.clone();
+    let calling = tokio::spawn(async move { call(&calling).await });
+    for answer in [OVERLOADED, r#""response":4,"isDisposed":true"#] {
+        let request = read_frame(&mut socket).await;
+        assert_eq!(request["metadata"]["trace"], "7");
+        reply(&mut socket, request["id"].as_str().unwrap(), answer).await;
+    }
+    assert_eq!(calling.await.unwrap().unwrap(), 4);
+    assert_eq!(*seen.lock().unwrap(), ["x 1"; 4]);
+    client.emit("y", &2).await.unwrap();
+    assert_eq!(read_frame(&mut socket).await["pattern"], "y");
+    assert_eq!((seen.lock().unwrap().len(), client.stats().connections, client.stats().retries), (4, 1, 1));
+    client.close().await;
+    assert_eq!(status.next().await, Some(ClientStatus::Closed));
+    assert_eq!(call(&client).await.unwrap_err().kind(), ErrorKind::Closed);
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use nestrs::Sent;
-use nestrs::microservices::{ClientStatus, memory_pair};
+use nestrs::microservices::{Backoff, ClientStatus, memory_pair};
 use nestrs::prelude::*;
 use serde_json::Value;
 use tokio::time::Instant;
@@ -71,6 +71,26 @@ async fn cl_5_only_a_connection_that_lived_resets_the_pauses() {
     tokio::time::sleep(Duration::from_secs(2)).await;
     let first = place.0.arrivals.lock().unwrap()[0] - lost;
     assert!(first <= Duration::from_millis(52), "{first:?}");
+}
+
+/// Neither after a loss nor before the first connection does a client dial in a circle, whatever its pauses say.
+#[tokio::test(start_paused = true)]
+async fn cl_5_pauses_of_nothing_are_pauses_all_the_same() {
+    let place = Place::default();
+    let none = Backoff { min: Duration::ZERO, factor: 0, max: Duration::ZERO };
+    let client = client(place.options().backoff(none));
+    client.connect().await.unwrap();
+    place.leave();
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    // A dial itself takes one millisecond here.
+    assert!((1_000..=1_700).contains(&place.dials()), "{}", place.dials());
+    client.close().await;
+
+    place.leave();
+    let eager = support::fake::client(place.options().retry_attempts(1_000_000));
+    let connecting = tokio::time::timeout(Duration::from_secs(10), eager.connect());
+    assert!(connecting.await.is_err(), "it tries on");
+    assert!((1_000..=1_700).contains(&place.dials()), "{}", place.dials());
 }
 
 /// For hours, and through a connector that panics.

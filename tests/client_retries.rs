@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use nestrs::Sent;
-use nestrs::microservices::{Backoff, RetryPolicy};
+use nestrs::microservices::{Backoff, ClientConfig, RetryPolicy};
 use nestrs::prelude::*;
 use tokio::time::Instant;
 
 use support::actor::{Act, Actor, LOST, REFUSED, call, proxy};
 use support::fake::{FakeServer, OVERLOADED, client, id_of_next_request, read_frame, reply};
+use support::place::Place;
 
 #[tokio::test(start_paused = true)]
 async fn cl_4_a_call_that_may_be_repeated_is_tried_three_times_and_no_more() {
@@ -101,6 +102,11 @@ async fn cl_4_with_an_empty_budget_the_first_error_is_returned() {
     let client = proxy(&actor.config());
     let error = call(&client.with_retry(RetryPolicy::idempotent().budget(100, 0))).await.unwrap_err();
     assert_eq!((error.kind(), actor.calls()), (ErrorKind::ConnectionClosed, 2), "one call has earned one retry");
+    // The first repetition of what was surely not executed costs nothing, and is counted like any other.
+    let actor = Actor::new([REFUSED]);
+    let poor = proxy(&actor.config()).with_retry(RetryPolicy::idempotent().budget(0, 0));
+    assert_eq!(call(&poor).await.unwrap_err().kind(), ErrorKind::Unavailable);
+    assert_eq!((actor.calls(), poor.stats().retries, poor.stats().retries_refused), (2, 1, 1));
 }
 
 /// Retries keep within the call's timeout, whatever it is; a try of its own length leaves time for another.
@@ -145,8 +151,7 @@ async fn cl_4_a_policy_takes_the_place_of_resending() {
         reply(&mut socket, &id, OVERLOADED).await;
     }
     assert_eq!(calling.await.unwrap().unwrap_err().kind(), ErrorKind::Overloaded);
-    // The first repetition is of what was surely not executed: it costs nothing.
-    assert_eq!((patient.stats().retries, patient.stats().resent, patient.stats().pending), (1, 0, 0));
+    assert_eq!((patient.stats().retries, patient.stats().resent, patient.stats().pending), (2, 0, 0));
 
     let calling = patient.clone();
     let calling = tokio::spawn(async move { call(&calling).await });
@@ -156,4 +161,73 @@ async fn cl_4_a_policy_takes_the_place_of_resending() {
     let id = id_of_next_request(&mut socket).await;
     reply(&mut socket, &id, r#""response":4,"isDisposed":true"#).await;
     assert_eq!(calling.await.unwrap().unwrap(), 4);
+}
+
+/// Whatever lies around a call site, the outermost policy counts its tries: calls, events and the beginnings of streams.
+#[tokio::test(start_paused = true)]
+async fn cl_4_stacked_policies_make_three_tries_of_a_call_an_event_or_a_stream() {
+    let place = Place::default();
+    place.leave();
+    let twice = ClientConfig::tcp("PLACE", place.options()).retry(RetryPolicy::idempotent());
+    let stacked = proxy(&twice.retry(RetryPolicy::idempotent().max_tries(5))).retry_idempotent();
+    stacked.send::<_, u32>("x", &1).await.unwrap_err();
+    assert_eq!(place.dials(), 3);
+    stacked.emit("x", &1).await.unwrap_err();
+    assert_eq!(place.dials(), 6);
+    let error = stacked.send_stream::<_, u32>("x", &1).await.unwrap_err();
+    assert_eq!((place.dials(), error.sent()), (9, Some(Sent::No)));
+    // The call site's word counts, also when it is less.
+    let once = stacked.with_retry(RetryPolicy::idempotent().max_tries(1));
+    once.send::<_, u32>("x", &1).await.unwrap_err();
+    once.send_stream::<_, u32>("x", &1).await.unwrap_err();
+    assert_eq!(place.dials(), 11);
+}
+
+/// A stream is refused after it was opened, by its first answer: the transport's own second try is one of the three.
+#[tokio::test]
+async fn cl_4_what_a_stream_is_refused_later_counts_among_its_tries() {
+    let server = FakeServer::bind().await;
+    let client = client(server.options());
+    client.connect().await.unwrap();
+    let mut socket = server.accept().await;
+    for (tries, frames) in [(1, 1), (2, 2), (3, 2)] {
+        let patient =
+            client.with_retry(RetryPolicy::idempotent()).with_retry(RetryPolicy::idempotent().max_tries(tries));
+        let calling = tokio::spawn(async move {
+            let mut items = patient.send_stream::<_, u32>("x", &1).await?;
+            items.next().await.unwrap()
+        });
+        for _ in 0..frames {
+            let id = id_of_next_request(&mut socket).await;
+            reply(&mut socket, &id, OVERLOADED).await;
+        }
+        let error = tokio::time::timeout(Duration::from_secs(10), calling).await.expect("no further try").unwrap();
+        assert_eq!(error.unwrap_err().kind(), ErrorKind::Overloaded);
+    }
+}
+
+/// However often it is begun, the first item of a stream is there in time or never.
+#[tokio::test(start_paused = true)]
+async fn cl_4_the_tries_of_a_stream_share_the_time_to_its_first_item() {
+    let place = Place::default();
+    let options = place.options().request_timeout(Some(Duration::from_millis(500)));
+    let client = proxy(&ClientConfig::tcp("PLACE", options));
+    // The dial takes 300 ms, so that waiting for the first item has the rest.
+    place.dials_take(Duration::from_millis(300));
+    let started = Instant::now();
+    let mut items = client.send_stream::<_, u32>("x", &1).await.unwrap();
+    let error = items.next().await.unwrap().unwrap_err();
+    assert_eq!((error.kind(), started.elapsed().as_millis()), (ErrorKind::Timeout, 500));
+
+    // Refused twice, then hanging: each try has what the others have left.
+    let place = Place::default();
+    place.dials_take(Duration::from_millis(200));
+    place.leave();
+    let options = place.options().request_timeout(Some(Duration::from_millis(500)));
+    let patient = proxy(&ClientConfig::tcp("PLACE", options)).with_retry(
+        RetryPolicy::idempotent().max_tries(9).backoff(Backoff { max: Duration::from_millis(1), ..Backoff::default() }),
+    );
+    let started = Instant::now();
+    patient.send_stream::<_, u32>("x", &1).await.unwrap_err();
+    assert!((400..=505).contains(&started.elapsed().as_millis()), "{:?}", started.elapsed());
 }

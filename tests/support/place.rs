@@ -1,6 +1,6 @@
 //! A server in memory that comes and goes.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -26,6 +26,8 @@ pub struct PlaceState {
     /// The connector panics.
     pub panics: AtomicBool,
     pub dials: AtomicUsize,
+    /// Milliseconds that a dial takes beyond the first.
+    slowness: AtomicU64,
     pub arrivals: Mutex<Vec<Instant>>,
     pub open: Mutex<Vec<DuplexStream>>,
 }
@@ -38,7 +40,8 @@ impl Place {
             async move {
                 assert!(!place.panics.load(Ordering::Relaxed), "a connector of the user's");
                 place.dials.fetch_add(1, Ordering::Relaxed);
-                tokio::time::sleep(Duration::from_millis(1)).await;
+                let slowness = place.slowness.load(Ordering::Relaxed);
+                tokio::time::sleep(Duration::from_millis(1 + slowness)).await;
                 if place.away.load(Ordering::Relaxed) {
                     return Err(std::io::ErrorKind::ConnectionRefused.into());
                 }
@@ -54,6 +57,15 @@ impl Place {
 
     pub fn options(&self) -> TcpTransportOptions {
         TcpTransportOptions::default().connector(self.connector())
+    }
+
+    /// How often it was dialled since it last left.
+    pub fn dials(&self) -> usize {
+        self.0.dials.load(Ordering::Relaxed)
+    }
+
+    pub fn dials_take(&self, longer: Duration) {
+        self.0.slowness.store(longer.as_millis() as u64, Ordering::Relaxed);
     }
 
     pub fn leave(&self) {
