@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::join;
 use nestrs::Sent;
 use nestrs::microservices::net::io::Connector;
-use nestrs::microservices::{Backoff, PacketSerializer, TcpTransportOptions};
+use nestrs::microservices::{PacketSerializer, TcpTransportOptions, with_deadline};
 use nestrs::prelude::*;
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
@@ -21,11 +21,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use support::fake::{FakeServer, OVERLOADED, SHUTTING_DOWN, client, id_of_next_request, read_frame, reply};
+use support::place::{Place, soon};
 use support::raw::PATIENCE;
-
-fn soon() -> Backoff {
-    Backoff { min: Duration::from_millis(1), max: Duration::from_millis(5), ..Backoff::default() }
-}
 
 #[tokio::test]
 async fn cl_4_a_call_that_an_overloaded_server_refused_is_sent_once_more_and_only_once() {
@@ -161,17 +158,18 @@ impl PacketSerializer for Refuses {
     }
 }
 
+/// How a call, an event and a stream fail.
+async fn errors(client: &ClientProxy, payload: &(impl Serialize + Send + Sync)) -> Vec<TransportError> {
+    vec![
+        client.send::<_, Value>("x", payload).await.unwrap_err(),
+        client.emit("x", payload).await.unwrap_err(),
+        client.send_stream::<_, Value>("x", payload).await.unwrap_err(),
+    ]
+}
+
 /// The ways to fail before anything is sent, of calls, events and streams alike.
 #[tokio::test]
 async fn cl_3_what_fails_on_this_side_was_not_sent() {
-    async fn errors(client: &ClientProxy, payload: &(impl Serialize + Send + Sync)) -> Vec<TransportError> {
-        vec![
-            client.send::<_, Value>("x", payload).await.unwrap_err(),
-            client.emit("x", payload).await.unwrap_err(),
-            client.send_stream::<_, Value>("x", payload).await.unwrap_err(),
-        ]
-    }
-
     let server = FakeServer::bind().await;
     let hanging = Connector::new(std::future::pending::<std::io::Result<TcpStream>>);
     let hanging = TcpTransportOptions::default().connector(hanging);
@@ -206,6 +204,37 @@ async fn cl_3_what_fails_on_this_side_was_not_sent() {
     }
     let sent = holder.await.unwrap().unwrap_err();
     assert_eq!((sent.kind(), sent.sent()), (ErrorKind::Closed, Some(Sent::Maybe)));
+}
+
+/// What cannot go out, for its size or for want of time, needs no connection: nothing is dialled for it, nor waited for.
+#[tokio::test(start_paused = true)]
+async fn cl_3_what_cannot_be_sent_is_told_at_once_and_costs_no_dial() {
+    let place = Place::default();
+    let client = client(place.options().max_frame_bytes(100));
+    let started = tokio::time::Instant::now();
+    let late = std::time::Instant::now() - Duration::from_millis(1);
+    let overdue = with_deadline(late, errors(&client, &1)).await;
+    let cases = [
+        (ErrorKind::TooLarge, errors(&client, &"x".repeat(100)).await),
+        (ErrorKind::Timeout, errors(&client.with_timeout(Duration::ZERO), &1).await),
+        (ErrorKind::TooLarge, errors(&client.retry_idempotent(), &"x".repeat(100)).await),
+        (ErrorKind::Timeout, errors(&client.retry_idempotent().with_timeout(Duration::ZERO), &1).await),
+        (ErrorKind::Timeout, overdue),
+    ];
+    for (kind, errors) in &cases {
+        for error in errors {
+            assert_eq!((error.kind(), error.sent()), (*kind, Some(Sent::No)), "{error:?}");
+        }
+    }
+    assert_eq!((place.dials(), started.elapsed()), (0, Duration::ZERO));
+    assert_eq!((client.stats().failed_dials, client.stats().retries), (0, 0));
+
+    // A dial that fails has sent nothing either, and each call that needs one makes one.
+    place.leave();
+    for error in errors(&client, &1).await {
+        assert_eq!((error.kind(), error.sent()), (ErrorKind::Unavailable, Some(Sent::No)), "{error:?}");
+    }
+    assert_eq!(place.dials(), 3);
 }
 
 /// Everything that goes wrong once a request was queued, in a stream after its first item too.

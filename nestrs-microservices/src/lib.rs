@@ -33,8 +33,8 @@ mod transport;
 
 pub use authentication::{Authenticated, ConnectionRequest};
 pub use client::{
-    AsyncClientConfig, Backoff, CircuitBreaker, CircuitOpen, ClientConfig, ClientProxy, ClientStats, ClientsModule,
-    ClientsService, ContractClient, ReplyItems, RetryPolicy,
+    AsyncClientConfig, Backoff, CircuitBreaker, CircuitOpen, ClientConfig, ClientLayer, ClientProxy, ClientStats,
+    ClientsModule, ClientsService, ContractClient, ReplyItems, RetryPolicy,
 };
 pub use context::{Cancellation, ConnectionContext, Peer};
 pub use deadline::{current_deadline, with_deadline};

@@ -9,7 +9,7 @@ use futures_util::stream::BoxStream;
 use nestrs_core::{ErrorKind, ExtraKind, Metadata, Pattern, Payload, Sent, TransportError, WildcardStyle};
 use serde_json::Value;
 
-use crate::client::ClientStats;
+use crate::client::{ClientStats, TriesLeft};
 use crate::deadline;
 use crate::dispatcher::Dispatcher;
 use crate::net::io::Listener;
@@ -120,18 +120,20 @@ pub struct CallOptions {
     /// When the call ends at the latest, whatever its timeout: what is left to the handler that makes it. A
     /// [`ClientProxy`](crate::ClientProxy) sets it to [`current_deadline`](crate::current_deadline).
     pub deadline: Option<Instant>,
-    /// Somebody outside sees to it that the call is made again, so nobody inside does.
-    pub(crate) retried: bool,
+    /// When the answer must be there, or the first of many, whichever try brings it: set by who makes tries.
+    pub(crate) answer_by: Option<Instant>,
+    /// Somebody outside sees to it that the call is made again; who does so inside takes one of these.
+    pub(crate) tries_left: Option<TriesLeft>,
 }
 
 impl CallOptions {
     /// When a call that begins now ends, and how long that is: by its own timeout or else by `default`, and at its deadline
-    /// if that comes first. `None` when it may wait for ever.
+    /// if that comes first. A try of a [`RetryPolicy`](crate::RetryPolicy) has what the others have left. `None` when it may wait for ever.
     #[must_use]
     pub fn limit(&self, default: Option<Duration>) -> Option<(Instant, Duration)> {
         let now = deadline::now();
         let own = self.timeout.or(default).and_then(|timeout| Some((now.checked_add(timeout)?, timeout)));
-        match (own, self.deadline) {
+        match (own, [self.deadline, self.answer_by].into_iter().flatten().min()) {
             (Some((end, timeout)), Some(deadline)) if end > deadline => {
                 Some((deadline, deadline.saturating_duration_since(now).min(timeout)))
             }

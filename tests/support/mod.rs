@@ -2,6 +2,7 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part of this")]
 
+pub mod actor;
 #[cfg(feature = "tls")]
 pub mod certificates;
 pub mod clean;
@@ -10,6 +11,7 @@ pub mod contract;
 pub mod fake;
 pub mod http;
 pub mod node;
+pub mod place;
 pub mod process;
 pub mod program;
 pub mod raw;

@@ -12,7 +12,9 @@ use crate::transport::Transport;
 
 use super::breaker::{Breaking, CircuitBreaker};
 use super::fallback::FallingBack;
-use super::retry::{RetryPolicy, Retrying};
+use super::layer::{ClientLayer, Layered};
+use super::retry::RetryPolicy;
+use super::retrying::Retrying;
 
 /// A transport under a name; what [`ClientsModule::register`](crate::ClientsModule::register) takes.
 ///
@@ -37,7 +39,7 @@ use super::retry::{RetryPolicy, Retrying};
 ///
 /// # Layers
 ///
-/// A circuit breaker, retries and a fallback can be laid around any transport. Each wraps what is there, so the one named
+/// A circuit breaker, retries, a fallback and [layers of your own](ClientLayer) can be laid around any transport. Each wraps what is there, so the one named
 /// last is outermost; this is the order that most want:
 ///
 /// ```
@@ -82,14 +84,15 @@ impl ClientConfig {
     /// share the circuit.
     #[must_use]
     pub fn circuit_breaker(self, breaker: CircuitBreaker) -> Self {
-        Self { name: self.name, transport: Arc::new(Breaking::new(self.name, self.transport, breaker)) }
+        let name = self.name;
+        self.layer(Breaking::new(name, breaker))
     }
 
     /// Tries calls again that failed on their way. For services all of whose calls and events may be executed twice
     /// without harm; else see [`ClientProxy::retry_idempotent`](crate::ClientProxy::retry_idempotent).
     #[must_use]
     pub fn retry(self, policy: RetryPolicy) -> Self {
-        Self { name: self.name, transport: Arc::new(Retrying::new(self.transport, policy, Arc::default())) }
+        self.layer(Retrying::new(policy, Arc::default()))
     }
 
     /// Answers calls in the place of the service when it cannot be reached; see
@@ -100,7 +103,13 @@ impl ClientConfig {
         F: Fn(Pattern, TransportError) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<Value, TransportError>> + Send + 'static,
     {
-        Self { name: self.name, transport: Arc::new(FallingBack::new(self.transport, answer)) }
+        self.layer(FallingBack::new(answer))
+    }
+
+    /// Lays a layer of your own around what is there; see [`ClientLayer`].
+    #[must_use]
+    pub fn layer(self, layer: impl ClientLayer) -> Self {
+        Self { name: self.name, transport: Layered::around(self.transport, layer) }
     }
 }
 

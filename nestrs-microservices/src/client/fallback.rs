@@ -1,28 +1,25 @@
 //! What a caller gets when a service cannot be reached.
 
-use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use nestrs_core::{BoxFuture, Pattern, Payload, TransportError};
 use serde_json::Value;
 
-use crate::transport::{CallOptions, CircuitState, ClientStatus, Transport};
+use crate::transport::{CallOptions, Transport};
 
 use super::breaker::is_failure;
+use super::layer::ClientLayer;
 use super::stats::{ClientStats, Counter};
 
 /// Answers in the place of a service.
 type Answer = dyn Fn(Pattern, TransportError) -> BoxFuture<'static, Result<Value, TransportError>> + Send + Sync;
 
-/// A transport whose calls have an answer when it fails: a default, something kept from before, another service.
-pub(crate) struct FallingBack {
-    inner: Arc<dyn Transport>,
-    fallback: Arc<Fallback>,
-}
+/// An answer for calls that fail: a default, something kept from before, another service. Events have none, so there is
+/// nothing to put in its place.
+pub(crate) struct FallingBack(Arc<Fallback>);
 
 struct Fallback {
     answer: Box<Answer>,
@@ -30,13 +27,13 @@ struct Fallback {
 }
 
 impl FallingBack {
-    pub(crate) fn new<F, Fut>(inner: Arc<dyn Transport>, answer: F) -> Self
+    pub(crate) fn new<F, Fut>(answer: F) -> Self
     where
         F: Fn(Pattern, TransportError) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<Value, TransportError>> + Send + 'static,
     {
         let answer = Box::new(move |pattern, error| Box::pin(answer(pattern, error)) as BoxFuture<'static, _>);
-        Self { inner, fallback: Arc::new(Fallback { answer, asked: Counter::default() }) }
+        Self(Arc::new(Fallback { answer, asked: Counter::default() }))
     }
 }
 
@@ -53,53 +50,36 @@ impl Fallback {
 }
 
 #[async_trait]
-impl Transport for FallingBack {
-    async fn send_json(&self, pattern: &str, payload: Value) -> Result<Value, TransportError> {
-        let options = CallOptions::default();
-        self.send_payload(&Pattern::from(pattern), Payload::from_value(payload), &options).await?.into_value()
-    }
-
-    /// Events have no answer, so there is nothing to put in its place.
-    async fn emit_json(&self, pattern: &str, payload: Value) -> Result<(), TransportError> {
-        self.inner.emit_json(pattern, payload).await
-    }
-
-    async fn send_payload(
+impl ClientLayer for FallingBack {
+    async fn send(
         &self,
+        inner: &dyn Transport,
         pattern: &Pattern,
         payload: Payload,
         options: &CallOptions,
     ) -> Result<Payload, TransportError> {
-        match self.inner.send_payload(pattern, payload, options).await {
-            Err(error) => self.fallback.instead_of(pattern, error).await,
+        match inner.send_payload(pattern, payload, options).await {
+            Err(error) => self.0.instead_of(pattern, error).await,
             answered => answered,
         }
-    }
-
-    async fn emit_payload(
-        &self,
-        pattern: &Pattern,
-        payload: Payload,
-        options: &CallOptions,
-    ) -> Result<(), TransportError> {
-        self.inner.emit_payload(pattern, payload, options).await
     }
 
     /// One answer in the place of all, while none has come.
     async fn send_stream(
         &self,
+        inner: &dyn Transport,
         pattern: &Pattern,
         payload: Payload,
         options: &CallOptions,
     ) -> Result<BoxStream<'static, Result<Payload, TransportError>>, TransportError> {
-        let items = match self.inner.send_stream(pattern, payload, options).await {
+        let items = match inner.send_stream(pattern, payload, options).await {
             Ok(items) => items,
             Err(error) => {
-                let only = self.fallback.instead_of(pattern, error).await?;
+                let only = self.0.instead_of(pattern, error).await?;
                 return Ok(stream::once(std::future::ready(Ok(only))).boxed());
             }
         };
-        let first = Some((Arc::clone(&self.fallback), pattern.clone()));
+        let first = Some((Arc::clone(&self.0), pattern.clone()));
         Ok(stream::unfold((items, first), |(mut items, mut first)| async move {
             match (items.next().await?, first.take()) {
                 (Err(error), Some((fallback, pattern))) => {
@@ -112,35 +92,9 @@ impl Transport for FallingBack {
         .boxed())
     }
 
-    async fn connect(&self) -> Result<(), TransportError> {
-        self.inner.connect().await
-    }
-
-    async fn close(&self) {
-        self.inner.close().await;
-    }
-
-    fn status(&self) -> BoxStream<'static, ClientStatus> {
-        self.inner.status()
-    }
-
-    fn circuit(&self) -> BoxStream<'static, CircuitState> {
-        self.inner.circuit()
-    }
-
-    fn request_timeout(&self) -> Option<Duration> {
-        self.inner.request_timeout()
-    }
-
-    fn stats(&self) -> ClientStats {
-        let mut stats = self.inner.stats();
-        stats.fallbacks += self.fallback.asked.get();
+    fn stats(&self, inner: &dyn Transport) -> ClientStats {
+        let mut stats = inner.stats();
+        stats.fallbacks += self.0.asked.get();
         stats
-    }
-}
-
-impl fmt::Debug for FallingBack {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FallingBack").finish_non_exhaustive()
     }
 }

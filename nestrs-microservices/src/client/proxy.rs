@@ -20,7 +20,9 @@ use crate::deadline::{current_deadline, has_passed};
 use crate::transport::{CallOptions, CircuitState, ClientStatus, Transport};
 
 use super::fallback::FallingBack;
-use super::retry::{RetryBudget, RetryPolicy, Retrying};
+use super::layer::{ClientLayer, Layered};
+use super::retry::{RetryBudget, RetryPolicy};
+use super::retrying::Retrying;
 use super::stats::ClientStats;
 
 /// Calls a remote service (NestJS's `ClientProxy`). Clones share one connection.
@@ -202,9 +204,7 @@ impl ClientProxy {
     /// same one, share one [budget](RetryPolicy); a policy of the client's configuration does not apply to these calls.
     #[must_use]
     pub fn with_retry(&self, policy: RetryPolicy) -> Self {
-        let mut client = self.clone();
-        client.transport = Arc::new(Retrying::new(client.transport, policy, Arc::clone(&client.retries)));
-        client
+        self.with_layer(Retrying::new(policy, Arc::clone(&self.retries)))
     }
 
     /// The same client with an answer for calls that fail because the service cannot be reached, does not answer in time,
@@ -240,8 +240,14 @@ impl ClientProxy {
         F: Fn(Pattern, TransportError) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<Value, TransportError>> + Send + 'static,
     {
+        self.with_layer(FallingBack::new(answer))
+    }
+
+    /// The same client with a layer of your own around its calls; see [`ClientLayer`].
+    #[must_use]
+    pub fn with_layer(&self, layer: impl ClientLayer) -> Self {
         let mut client = self.clone();
-        client.transport = Arc::new(FallingBack::new(client.transport, answer));
+        client.transport = Layered::around(client.transport, layer);
         client
     }
 

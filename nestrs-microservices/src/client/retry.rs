@@ -1,22 +1,13 @@
 //! Calls made again because they may be: idempotent ones, within a budget.
 
 use std::collections::VecDeque;
-use std::fmt;
-use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use async_trait::async_trait;
-use futures_util::stream::BoxStream;
-use nestrs_core::{ErrorKind, Pattern, Payload, Sent, TransportError};
-use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::transport::{CallOptions, CircuitState, ClientStatus, Transport};
-
 use super::backoff::Backoff;
-use super::breaker::is_circuit_open;
-use super::stats::{ClientStats, Counter};
+use super::stats::Counter;
 
 /// How often a call is made again that may be executed twice without harm.
 ///
@@ -24,6 +15,10 @@ use super::stats::{ClientStats, Counter};
 /// are tried again: [`ErrorKind::Unavailable`], [`ErrorKind::ConnectionClosed`], [`ErrorKind::Overloaded`], and a try that
 /// took longer than `try_timeout`. What the application answered is never repeated, be it an error or not, and nothing is
 /// tried beyond the call's own timeout.
+///
+/// Where several policies lie around one call, that of the call site counts, which is the outermost; the others, and what
+/// the client would send once more by itself, add no try to its own. All tries of a call share its timeout; of a stream,
+/// that to its first item.
 ///
 /// All calls of a client that are made with a policy share one budget, so that retries cannot double the load of a server
 /// that is in trouble: within any 10 s there are no more retries than `budget_percent` of those calls, and
@@ -49,7 +44,8 @@ use super::stats::{ClientStats, Counter};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RetryPolicy {
-    /// Tries in all, the first included. Default 3; 1 is no retry.
+    /// Tries in all, the first included and those too that a client makes by itself of what was surely not executed. Default
+    /// 3; 1 is no retry at all, and so is 0.
     pub max_tries: u32,
     /// The pauses between tries. Default: up to 50 ms, doubling to 1 s.
     pub backoff: Backoff,
@@ -135,12 +131,25 @@ impl Seconds {
 }
 
 impl RetryBudget {
-    fn deposit(&self) {
+    /// Counts a retry that is made, whether it had to be paid for or not.
+    pub(crate) fn made_one(&self) {
+        self.retries.add_one();
+    }
+
+    pub(crate) fn retries(&self) -> u64 {
+        self.retries.get()
+    }
+
+    pub(crate) fn refused(&self) -> u64 {
+        self.refused.get()
+    }
+
+    pub(crate) fn deposit(&self) {
         self.seconds.lock().unwrap_or_else(PoisonError::into_inner).now().1 += 1;
     }
 
     /// Takes one retry, if there is one.
-    fn withdraw(&self, policy: &RetryPolicy) -> bool {
+    pub(crate) fn withdraw(&self, policy: &RetryPolicy) -> bool {
         let mut seconds = self.seconds.lock().unwrap_or_else(PoisonError::into_inner);
         seconds.now();
         let (calls, retries) =
@@ -150,167 +159,9 @@ impl RetryBudget {
         let granted = retries < allowed;
         if granted {
             seconds.now().2 += 1;
-            self.retries.add_one();
         } else {
             self.refused.add_one();
         }
         granted
-    }
-}
-
-/// A transport whose calls are tried again.
-pub(crate) struct Retrying {
-    inner: Arc<dyn Transport>,
-    policy: RetryPolicy,
-    budget: Arc<RetryBudget>,
-}
-
-impl Retrying {
-    pub(crate) fn new(inner: Arc<dyn Transport>, policy: RetryPolicy, budget: Arc<RetryBudget>) -> Self {
-        Self { inner, policy, budget }
-    }
-
-    /// Makes tries until one succeeds, or the last error is one to be returned.
-    async fn tries<T, F>(
-        &self,
-        options: &CallOptions,
-        mut attempt: impl FnMut(CallOptions) -> F,
-    ) -> Result<T, TransportError>
-    where
-        F: Future<Output = Result<T, TransportError>>,
-    {
-        let mut own = options.clone();
-        // Somebody outside retries already: three tries of three would be nine.
-        if options.retried || self.policy.max_tries <= 1 {
-            return attempt(own).await;
-        }
-        own.retried = true;
-        self.budget.deposit();
-        let deadline = options.limit(self.inner.request_timeout()).map(|(end, _)| Instant::from(end));
-        let mut sent = Sent::No;
-        let mut failed = 0;
-        let mut first = None;
-        loop {
-            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            own.timeout = [left, self.policy.try_timeout, options.timeout].into_iter().flatten().min();
-            let cut_short = self.policy.try_timeout.is_some_and(|limit| left.is_none_or(|left| limit < left));
-            let error = match attempt(own.clone()).await {
-                Ok(value) => return Ok(value),
-                Err(error) => error,
-            };
-            if error.sent() != Some(Sent::No) {
-                sent = Sent::Maybe;
-            }
-            let refused = error.was_not_executed();
-            // The first try may have been executed, whatever became of the last.
-            let error = error.with_sent(sent);
-            failed += 1;
-            let pause = self.policy.backoff.pause(failed - 1);
-            let in_time = deadline.is_none_or(|deadline| Instant::now() + pause < deadline);
-            if failed >= self.policy.max_tries || !in_time || !is_worth_it(&error, cut_short) {
-                return Err(error);
-            }
-            // What was surely not executed is sent once more in any case; all else must be affordable.
-            let affordable = (refused && failed == 1) || self.budget.withdraw(&self.policy);
-            tracing::debug!(target: "nestrs::client", %error, failed, affordable, "a try has failed");
-            let first = first.get_or_insert(error);
-            if !affordable {
-                return Err(first.clone().with_sent(sent));
-            }
-            tokio::time::sleep(pause).await;
-        }
-    }
-}
-
-/// Whether another try could end differently. Local limits and the application's own errors could not.
-fn is_worth_it(error: &TransportError, cut_short: bool) -> bool {
-    match error.kind() {
-        ErrorKind::Unavailable if is_circuit_open(error) => false,
-        ErrorKind::Unavailable | ErrorKind::ConnectionClosed | ErrorKind::Overloaded => true,
-        ErrorKind::Timeout => cut_short,
-        _ => false,
-    }
-}
-
-#[async_trait]
-impl Transport for Retrying {
-    async fn send_json(&self, pattern: &str, payload: Value) -> Result<Value, TransportError> {
-        let options = CallOptions::default();
-        self.send_payload(&Pattern::from(pattern), Payload::from_value(payload), &options).await?.into_value()
-    }
-
-    async fn emit_json(&self, pattern: &str, payload: Value) -> Result<(), TransportError> {
-        self.emit_payload(&Pattern::from(pattern), Payload::from_value(payload), &CallOptions::default()).await
-    }
-
-    async fn send_payload(
-        &self,
-        pattern: &Pattern,
-        payload: Payload,
-        options: &CallOptions,
-    ) -> Result<Payload, TransportError> {
-        let payload = &payload;
-        let attempt = |own: CallOptions| async move { self.inner.send_payload(pattern, payload.clone(), &own).await };
-        self.tries(options, attempt).await
-    }
-
-    async fn emit_payload(
-        &self,
-        pattern: &Pattern,
-        payload: Payload,
-        options: &CallOptions,
-    ) -> Result<(), TransportError> {
-        let payload = &payload;
-        let attempt = |own: CallOptions| async move { self.inner.emit_payload(pattern, payload.clone(), &own).await };
-        self.tries(options, attempt).await
-    }
-
-    /// Only to its beginning: of a stream that has begun, nothing may come twice.
-    async fn send_stream(
-        &self,
-        pattern: &Pattern,
-        payload: Payload,
-        options: &CallOptions,
-    ) -> Result<BoxStream<'static, Result<Payload, TransportError>>, TransportError> {
-        let payload = &payload;
-        let attempt = |mut own: CallOptions| async move {
-            // Its timeout runs from item to item, and its first answer may still be a refusal.
-            (own.timeout, own.retried) = (options.timeout, options.retried);
-            self.inner.send_stream(pattern, payload.clone(), &own).await
-        };
-        self.tries(options, attempt).await
-    }
-
-    async fn connect(&self) -> Result<(), TransportError> {
-        self.inner.connect().await
-    }
-
-    async fn close(&self) {
-        self.inner.close().await;
-    }
-
-    fn status(&self) -> BoxStream<'static, ClientStatus> {
-        self.inner.status()
-    }
-
-    fn circuit(&self) -> BoxStream<'static, CircuitState> {
-        self.inner.circuit()
-    }
-
-    fn request_timeout(&self) -> Option<Duration> {
-        self.inner.request_timeout()
-    }
-
-    fn stats(&self) -> ClientStats {
-        let mut stats = self.inner.stats();
-        stats.retries += self.budget.retries.get();
-        stats.retries_refused += self.budget.refused.get();
-        stats
-    }
-}
-
-impl fmt::Debug for Retrying {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Retrying").field("policy", &self.policy).finish_non_exhaustive()
     }
 }

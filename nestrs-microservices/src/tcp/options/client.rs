@@ -41,10 +41,10 @@ pub struct TcpTransportOptions {
     /// How often to try again when the server cannot be reached the first time. Default 0. After a loss the client dials
     /// until it is connected or closed; see `backoff`.
     pub retry_attempts: u32,
-    /// The pause between two tries of the first connection. Default zero.
+    /// The pause between two tries of the first connection. Default zero, which like all below 5 ms waits 5 ms.
     pub retry_delay: Duration,
     /// The pauses before each try to connect again after a loss. Default: up to 50 ms, doubling to 1 s; they begin anew
-    /// after a connection that lived for 1 s. Calls that come meanwhile wait as `connect_wait` says.
+    /// after a connection that lived for 1 s. None is shorter than 5 ms, so that no value makes a busy loop. Calls that come meanwhile wait as `connect_wait` says.
     pub backoff: Backoff,
     /// Calls under way at a time. Default 4 096, at least 1; what happens to one more, `overflow` says.
     pub max_pending: usize,

@@ -9,7 +9,7 @@ use nestrs::microservices::TcpTransportOptions;
 use nestrs::{Sent, TransportError};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::Broken;
@@ -46,17 +46,18 @@ pub(super) async fn run(settings: Settings) -> Result<Report, Broken> {
 
     let stop = Arc::new(AtomicBool::new(false));
     let killed = watch::Sender::new(None::<Instant>);
-    // When each client had its latest reply; the first one after a restart is what counts.
+    // When each client had its replies: all of them, so that the first after a restart is found however late it is looked
+    // for.
     let mut replied = Vec::new();
     let mut clients = Vec::new();
     let mut callers = JoinSet::new();
     for number in 0..CLIENTS {
         let client = probe::client(address, TIMEOUT);
         clients.push(client.clone());
-        let replies = Arc::new(watch::Sender::new(None::<Instant>));
-        replied.push(Arc::clone(&replies));
+        let (replies, instants) = mpsc::unbounded_channel();
+        replied.push(instants);
         for caller in 0..CALLERS {
-            let (client, replies, stop) = (client.clone(), Arc::clone(&replies), Arc::clone(&stop));
+            let (client, replies, stop) = (client.clone(), replies.clone(), Arc::clone(&stop));
             let killed = killed.subscribe();
             let mut rng = settings.rng(&format!("caller {number} {caller}"));
             callers.spawn(async move {
@@ -73,7 +74,7 @@ pub(super) async fn run(settings: Settings) -> Result<Report, Broken> {
                     let answered = ledger.acknowledged.len();
                     let error = ledger.call(&client, rng.u64(..), shape).await;
                     if ledger.acknowledged.len() > answered {
-                        replies.send_replace(Some(Instant::now()));
+                        let _ = replies.send(Instant::now());
                     }
                     let Some(error) = error else { continue };
                     // Of a call that was under way when the server died, however it ended.
@@ -96,12 +97,10 @@ pub(super) async fn run(settings: Settings) -> Result<Report, Broken> {
         tokio::time::sleep(Duration::from_millis(rng.u64(0..200))).await;
         server = launch.start().await?;
         let listening = server.listening;
-        for replies in &replied {
-            let mut replies = replies.subscribe();
-            let first = replies.wait_for(|reply| reply.is_some_and(|reply| reply >= listening));
-            match tokio::time::timeout(BACK_AFTER * 10, first).await {
-                Ok(Ok(reply)) => back.add(reply.map_or(Duration::ZERO, |reply| reply.duration_since(listening))),
-                _ => late += 1,
+        for instants in &mut replied {
+            match tokio::time::timeout(BACK_AFTER * 10, first_since(listening, instants)).await {
+                Ok(Some(reply)) => back.add(reply.duration_since(listening)),
+                Ok(None) | Err(_) => late += 1,
             }
         }
     }
@@ -134,6 +133,16 @@ pub(super) async fn run(settings: Settings) -> Result<Report, Broken> {
     cl_7_no_reply_goes_to_the_wrong_call(&mut report, &ledger);
     cl_4_nothing_is_executed_twice(&mut report, &journal);
     Ok(report)
+}
+
+/// When a client had its first reply from the server that listens since then; earlier ones are those of its predecessor.
+async fn first_since(listening: Instant, instants: &mut mpsc::UnboundedReceiver<Instant>) -> Option<Instant> {
+    loop {
+        let reply = instants.recv().await?;
+        if reply >= listening {
+            return Some(reply);
+        }
+    }
 }
 
 fn sd_9_what_was_acknowledged_survives(report: &mut Report, ledger: &Ledger, journal: &Journal) {

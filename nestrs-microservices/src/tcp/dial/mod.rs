@@ -1,23 +1,19 @@
 //! The one connection of a client: made when it is first needed, shared, and made anew after a loss.
 
-use std::io;
-use std::panic::AssertUnwindSafe;
+mod attempt;
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::{BoxFuture, FutureExt, Shared};
 use futures_util::stream::{self, BoxStream, StreamExt};
 use nestrs_core::{ErrorKind, Sent, TransportError};
-use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use crate::client::Counters;
-use crate::net::codec::{utf16_len, write_frame_header};
-use crate::net::io::BoxIo;
 use crate::time::{after, sleep_until};
 use crate::transport::ClientStatus;
 
@@ -26,6 +22,10 @@ use super::options::TcpTransportOptions;
 
 /// A connection that lived this long shows that the server is well: after it the pauses between dials begin anew.
 const PROVEN: Duration = Duration::from_secs(1);
+
+/// No pause between two dials is shorter, whatever the options say: a client whose server is away dials it 200 times a
+/// second at most.
+const PAUSE_MIN: Duration = Duration::from_millis(5);
 
 /// Owns the connection, or the attempt to make one.
 pub(super) struct Dialler {
@@ -84,6 +84,14 @@ impl Dialler {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The connection, if there is one that takes calls.
+    pub(super) fn open_link(&self) -> Option<Arc<Link>> {
+        match &self.state().phase {
+            Phase::Connected(link, _) if link.is_open() => Some(Arc::clone(link)),
+            Phase::Idle | Phase::Dialling(..) | Phase::Connected(..) | Phase::Closed => None,
+        }
+    }
+
     /// The connection, made if there is none. Waits no longer than `deadline` and the time a dial may take.
     pub(super) async fn link(self: &Arc<Self>, deadline: Option<Instant>) -> Result<Arc<Link>, TransportError> {
         let dialling = {
@@ -117,7 +125,7 @@ impl Dialler {
     /// How long a call waits for a connection: `connect_wait`, or all of the retries.
     fn patience(&self) -> Duration {
         let options = &self.options;
-        let another_try = options.connect_timeout.saturating_add(options.retry_delay);
+        let another_try = options.connect_timeout.saturating_add(options.retry_delay.max(PAUSE_MIN));
         match options.retry_attempts {
             0 => options.connect_wait,
             attempts => options.connect_timeout.saturating_add(another_try.saturating_mul(attempts)),
@@ -192,7 +200,7 @@ impl Dialler {
             attempt += 1;
             let address = self.options.address();
             tracing::warn!(target: "nestrs::client", address, %error, attempt, "cannot connect; trying again");
-            tokio::time::sleep(self.options.retry_delay).await;
+            tokio::time::sleep(self.options.retry_delay.max(PAUSE_MIN)).await;
         }
     }
 
@@ -204,7 +212,7 @@ impl Dialler {
         let mut told = false;
         loop {
             let pause = self.options.backoff.pause(self.state().failures);
-            tokio::time::sleep(pause).await;
+            tokio::time::sleep(pause.max(PAUSE_MIN)).await;
             {
                 let state = self.state();
                 if matches!(state.phase, Phase::Closed) {
@@ -232,55 +240,6 @@ impl Dialler {
             } else {
                 tracing::debug!(target: "nestrs::client", address, %error, "cannot connect; trying on");
             }
-        }
-    }
-
-    async fn try_once(&self) -> Result<Arc<Link>, TransportError> {
-        // A connector is the user's code, and may panic.
-        let dialling = AssertUnwindSafe(self.dial_once()).catch_unwind();
-        let (why, source) = match tokio::time::timeout(self.options.connect_timeout, dialling).await {
-            Ok(Ok(Ok(io))) => return Ok(Link::start(io, &self.options, &self.counters, &self.tasks)),
-            Ok(Ok(Err(error))) => (what_failed(&error), Some(error)),
-            Ok(Err(_panic)) => ("the connector panicked".to_owned(), None),
-            Err(_) => ("the connection attempt timed out".to_owned(), None),
-        };
-        self.counters.failed_dials.add_one();
-        let error = self.unavailable(&why, source);
-        self.state().last_failure = Some(why);
-        Err(error)
-    }
-
-    async fn dial_once(&self) -> io::Result<BoxIo> {
-        self.options.check_address()?;
-        let io: BoxIo = match &self.options.connector {
-            Some(connector) => connector.dial().await?,
-            None => Box::new(self.dial_tcp().await?),
-        };
-        introduce(io, &self.options).await
-    }
-
-    async fn dial_tcp(&self) -> io::Result<TcpStream> {
-        let addresses = tokio::net::lookup_host((self.options.host.as_str(), self.options.port)).await;
-        let addresses = addresses.map_err(|error| io::Error::other(format!("the name cannot be resolved: {error}")))?;
-        let mut last_error = None;
-        for address in addresses {
-            match TcpStream::connect(address).await {
-                Ok(stream) => {
-                    self.options.keepalive.tune(&stream)?;
-                    return Ok(stream);
-                }
-                Err(error) => last_error = Some(error),
-            }
-        }
-        Err(last_error.unwrap_or_else(|| io::Error::other("the name cannot be resolved: it has no address")))
-    }
-
-    fn unavailable(&self, what: &str, source: Option<io::Error>) -> TransportError {
-        let text = format!("cannot reach tcp://{}: {what}", self.options.address());
-        let error = TransportError::withheld(ErrorKind::Unavailable, text).with_sent(Sent::No);
-        match source {
-            Some(source) => error.with_source(source),
-            None => error,
         }
     }
 
@@ -384,71 +343,6 @@ impl Dialler {
     }
 }
 
-/// Why a dial failed, in a few words; the rest is in the error's source.
-fn what_failed(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
-        io::ErrorKind::TimedOut => "the connection attempt timed out".to_owned(),
-        // What a TLS library says of certificates, names and versions.
-        io::ErrorKind::InvalidData => format!("the TLS handshake failed: {error}"),
-        _ => error.to_string(),
-    }
-}
-
-/// What comes before the first call: TLS, and credentials.
-async fn introduce(mut io: BoxIo, options: &TcpTransportOptions) -> std::io::Result<BoxIo> {
-    #[cfg(feature = "tls")]
-    if let Some(tls) = &options.tls {
-        io = tls.connect(io, &options.host).await?;
-    }
-    if let Some(token) = &options.credentials {
-        let body = serde_json::to_string(token.expose())?;
-        let mut frame = Vec::new();
-        write_frame_header(&mut frame, utf16_len(body.as_bytes()));
-        frame.extend_from_slice(body.as_bytes());
-        io.write_all(&frame).await?;
-        io.flush().await?;
-    }
-    Ok(io)
-}
-
 pub(super) fn closed() -> TransportError {
     TransportError::withheld(ErrorKind::Closed, "the client is closed").with_sent(Sent::No)
-}
-
-#[cfg(test)]
-mod tests {
-    use socket2::SockRef;
-
-    use super::*;
-    use crate::net::io::Keepalive;
-
-    /// What the operating system was told; that it heeds it is its own promise.
-    #[tokio::test]
-    async fn cl_11_a_client_s_socket_is_probed_as_the_options_say() {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap().to_string();
-        let own = Keepalive {
-            idle: Duration::from_secs(7),
-            interval: Duration::from_secs(2),
-            probes: 4,
-            user_timeout: Duration::from_secs(9),
-        };
-        for keepalive in [Keepalive::default(), own] {
-            let options = TcpTransportOptions::to(&address).keepalive(keepalive);
-            let stream = Dialler::new(options).dial_tcp().await.unwrap();
-            let socket = SockRef::from(&stream);
-            assert!(socket.keepalive().unwrap() && stream.nodelay().unwrap());
-            #[cfg(target_os = "linux")]
-            {
-                assert_eq!(socket.tcp_keepalive_time().unwrap(), keepalive.idle);
-                assert_eq!(socket.tcp_keepalive_interval().unwrap(), keepalive.interval);
-                assert_eq!(socket.tcp_keepalive_retries().unwrap(), keepalive.probes);
-                assert_eq!(socket.tcp_user_timeout().unwrap(), Some(keepalive.user_timeout));
-            }
-        }
-        // The default finds a dead server, idle or busy, within half a minute.
-        let Keepalive { idle, interval, probes, user_timeout } = Keepalive::default();
-        assert!(idle + interval * probes <= Duration::from_secs(30) && user_timeout <= Duration::from_secs(30));
-    }
 }

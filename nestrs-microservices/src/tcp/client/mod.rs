@@ -1,27 +1,34 @@
 //! Calls over one multiplexed connection.
 
+mod stream;
+mod tries;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures_util::stream::{self, BoxStream, StreamExt};
+use futures_util::stream::{BoxStream, StreamExt};
 use nestrs_core::{ErrorKind, Metadata, Pattern, Payload, Sent, TransportError};
 use serde_json::{Map, Value};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, oneshot};
 use tokio::time::Instant;
 
 use crate::client::{ClientStats, Waiter};
 use crate::dispatcher::TIMEOUT_METADATA;
 use crate::net::codec::{utf16_len, write_frame_header};
 use crate::packet::{timeout_metadata, write_request};
+use crate::time::{after, sleep_until};
 use crate::transport::{CallOptions, ClientStatus, Transport};
 
 use super::call_id::{id_text, next_id};
 use super::dial::{Dialler, closed};
 use super::link::{Link, lost};
 use super::options::{Overflow, TcpTransportOptions};
+
+use stream::StreamCall;
+use tries::Tries;
 
 /// The client half of the TCP transport.
 ///
@@ -128,27 +135,43 @@ impl Inner {
         })
     }
 
+    /// The connection for what can be sent. What cannot, as `check` says, needs none, so that none is made for it.
+    async fn link_for(
+        &self,
+        deadline: Option<Instant>,
+        check: impl FnOnce() -> Result<(), TransportError>,
+    ) -> Result<Arc<Link>, TransportError> {
+        if let Some(link) = self.dialler.open_link() {
+            return Ok(link);
+        }
+        check()?;
+        self.dialler.link(deadline).await
+    }
+
     /// Queues a request whose responses go to `waiter`.
     async fn request(
         self: &Arc<Self>,
         pattern: &Pattern,
         payload: &Payload,
         options: &CallOptions,
-        deadline: Option<Instant>,
+        limit: Option<(Instant, Duration)>,
         waiter: Waiter,
     ) -> Result<InFlight, TransportError> {
+        still_in_time(pattern, limit)?;
         let place = self.place().await?;
-        let link = self.dialler.link(deadline).await?;
         let id = next_id();
+        let deadline = limit.map(|(deadline, _)| deadline);
         // A stream is as long as it is: its timeout is for each item.
         let end = if matches!(waiter, Waiter::One(_)) { deadline } else { options.deadline.map(Instant::from) };
-        let left = end.map(|end| end.saturating_duration_since(Instant::now()));
-        if left.is_some_and(|left| left.is_zero()) {
-            return Err(timed_out(pattern, Duration::ZERO).with_sent(Sent::No));
-        }
-        // Rounded up: our own timer is the first to fire, and says that it was a timeout.
-        let left = left.filter(|_| self.options.send_deadline).map(|left| left.as_millis() + 1);
-        let frame = self.frame(&pattern.json(), payload, &options.metadata, left, Some(&id_text(id)))?;
+        let frame = || {
+            let left = end.filter(|_| self.options.send_deadline);
+            // Rounded up: our own timer is the first to fire, and says that it was a timeout.
+            let left = left.map(|end| end.saturating_duration_since(Instant::now()).as_millis() + 1);
+            self.frame(&pattern.json(), payload, &options.metadata, left, Some(&id_text(id)))
+        };
+        let link = self.link_for(deadline, || frame().map(drop)).await?;
+        still_in_time(pattern, limit)?;
+        let frame = frame()?;
         let in_flight = InFlight { link, id, _place: place };
         in_flight.link.submit(&frame, Some((id, waiter))).await?;
         Ok(in_flight)
@@ -168,44 +191,15 @@ impl Drop for InFlight {
     }
 }
 
-/// What is known of a call over all of its tries.
-struct Tries {
-    /// `Maybe` from the moment at which any of them was queued; back to `No` only when it turns out that not a byte of it
-    /// was sent.
-    sent: Sent,
-    again: bool,
-}
-
-impl Tries {
-    /// With `again`, a call that was surely not executed is sent once more.
-    fn new(options: &CallOptions) -> Self {
-        Self { sent: Sent::No, again: !options.retried }
-    }
-
-    /// How a try ended: with the outcome of the call, or with the reason to try once more.
-    fn judge<T>(
-        &mut self,
-        before: Sent,
-        outcome: Result<T, TransportError>,
-    ) -> Result<Result<T, TransportError>, TransportError> {
-        let Err(error) = outcome else { return Ok(outcome) };
-        self.sent = if error.sent() == Some(Sent::No) { before } else { Sent::Maybe };
-        let lost_unsent = error.kind() == ErrorKind::ConnectionClosed && error.sent() == Some(Sent::No);
-        let refused = error.sent() == Some(Sent::Maybe) && error.was_not_executed();
-        if (lost_unsent || refused) && std::mem::take(&mut self.again) {
-            return Err(error);
-        }
-        Ok(Err(error.with_sent(self.sent)))
-    }
-}
-
 impl Inner {
     /// Before a call is sent once more. A server that has too much to do is left in peace for a moment.
-    async fn before_resending(&self, reason: &TransportError) {
+    async fn before_resending(&self, reason: &TransportError, limit: Option<(Instant, Duration)>) {
         self.dialler.counters().resent.add_one();
         tracing::debug!(target: "nestrs::client", %reason, "was not executed; sent once more");
         if reason.kind() == ErrorKind::Overloaded {
-            tokio::time::sleep(self.options.backoff.pause(0)).await;
+            let due = limit.map(|(deadline, _)| deadline);
+            let until = [after(self.options.backoff.pause(0)), due].into_iter().flatten().min();
+            sleep_until(until).await;
         }
     }
 }
@@ -228,14 +222,12 @@ impl Transport for TcpTransport {
         options: &CallOptions,
     ) -> Result<Payload, TransportError> {
         let limit = self.shared.deadline(options);
-        let deadline = limit.map(|(deadline, _)| deadline);
         let mut tries = Tries::new(options);
         let calling = async {
             loop {
                 let (sender, answer) = oneshot::channel();
                 let before = tries.sent;
-                let outcome = match self.shared.request(pattern, &payload, options, deadline, Waiter::One(sender)).await
-                {
+                let outcome = match self.shared.request(pattern, &payload, options, limit, Waiter::One(sender)).await {
                     // A request that is queued goes out, whoever still waits for it.
                     Ok(_in_flight) => {
                         tries.sent = Sent::Maybe;
@@ -245,7 +237,7 @@ impl Transport for TcpTransport {
                 };
                 match tries.judge(before, outcome) {
                     Ok(outcome) => return outcome,
-                    Err(reason) => self.shared.before_resending(&reason).await,
+                    Err(reason) => self.shared.before_resending(&reason, limit).await,
                 }
             }
         };
@@ -273,17 +265,18 @@ impl Transport for TcpTransport {
             loop {
                 let before = tries.sent;
                 let outcome = async {
+                    still_in_time(pattern, limit)?;
                     let _place = self.shared.place().await?;
-                    let link = self.shared.dialler.link(deadline).await?;
-                    let frame = self.shared.frame(&route, &payload, &options.metadata, None, None)?;
-                    let span = link.submit(&frame, None).await?;
+                    let frame = || self.shared.frame(&route, &payload, &options.metadata, None, None);
+                    let link = self.shared.link_for(deadline, || frame().map(drop)).await?;
+                    let span = link.submit(&frame()?, None).await?;
                     tries.sent = Sent::Maybe;
                     link.written(span).await
                 };
                 let outcome = outcome.await;
                 match tries.judge(before, outcome) {
                     Ok(outcome) => return outcome,
-                    Err(reason) => self.shared.before_resending(&reason).await,
+                    Err(reason) => self.shared.before_resending(&reason, limit).await,
                 }
             }
         };
@@ -302,16 +295,8 @@ impl Transport for TcpTransport {
         payload: Payload,
         options: &CallOptions,
     ) -> Result<BoxStream<'static, Result<Payload, TransportError>>, TransportError> {
-        let mut call = StreamCall {
-            shared: Arc::clone(&self.shared),
-            _owner: Arc::clone(&self.owner),
-            pattern: pattern.clone(),
-            payload,
-            options: options.clone(),
-            tries: Tries::new(options),
-        };
-        let items = call.begin().await?;
-        Ok(stream::unfold(Some((call, items)), |state| async {
+        let begun = StreamCall::open(&self.shared, &self.owner, pattern, payload, options).await?;
+        Ok(futures_util::stream::unfold(Some(begun), |state| async {
             let (mut call, mut items) = state?;
             let item = call.next(&mut items).await?;
             let state = item.is_ok().then_some((call, items));
@@ -352,92 +337,18 @@ impl Transport for TcpTransport {
     }
 }
 
-/// A request that is answered by many values, and what it takes to make it once more.
-struct StreamCall {
-    shared: Arc<Inner>,
-    _owner: Arc<Owner>,
-    pattern: Pattern,
-    payload: Payload,
-    options: CallOptions,
-    tries: Tries,
-}
-
-/// The values that come back.
-struct Items {
-    values: mpsc::Receiver<Payload>,
-    /// What went wrong, once the values are taken.
-    end: oneshot::Receiver<TransportError>,
-    /// How long each may take.
-    timeout: Option<Duration>,
-    /// Nothing has come back yet.
-    first: bool,
-    /// `None` while it is made anew: it must not wait for a place that it has itself.
-    in_flight: Option<InFlight>,
-}
-
-impl StreamCall {
-    async fn begin(&mut self) -> Result<Items, TransportError> {
-        loop {
-            let before = self.tries.sent;
-            let limit = self.shared.deadline(&self.options);
-            let deadline = limit.map(|(deadline, _)| deadline);
-            let (sender, values) = mpsc::channel(self.shared.options.stream_buffer.max(1));
-            let (ending, end) = oneshot::channel();
-            let waiter = Waiter::Many(sender, ending);
-            let requesting = self.shared.request(&self.pattern, &self.payload, &self.options, deadline, waiter);
-            let outcome = match limit {
-                None => requesting.await,
-                Some((deadline, timeout)) => match tokio::time::timeout_at(deadline, requesting).await {
-                    Ok(outcome) => outcome,
-                    Err(_) => Err(timed_out(&self.pattern, timeout).with_sent(Sent::No)),
-                },
-            };
-            match self.tries.judge(before, outcome) {
-                Ok(outcome) => {
-                    let timeout = limit.map(|(_, timeout)| timeout);
-                    return Ok(Items { values, end, timeout, first: true, in_flight: Some(outcome?) });
-                }
-                Err(reason) => self.shared.before_resending(&reason).await,
-            }
-        }
-    }
-
-    async fn next(&mut self, items: &mut Items) -> Option<Result<Payload, TransportError>> {
-        loop {
-            let value = match items.timeout {
-                None => items.values.recv().await,
-                Some(timeout) => match tokio::time::timeout(timeout, items.values.recv()).await {
-                    Ok(value) => value,
-                    Err(_) => return Some(Err(timed_out(&self.pattern, timeout).with_sent(Sent::Maybe))),
-                },
-            };
-            if let Some(value) = value {
-                items.first = false;
-                return Some(Ok(value));
-            }
-            let error = items.end.try_recv().ok()?;
-            let before = self.tries.sent;
-            // Of a stream that has begun, nothing may come twice.
-            self.tries.again &= items.first;
-            match self.tries.judge::<()>(before, Err(error)) {
-                Ok(outcome) => return outcome.err().map(Err),
-                Err(reason) => {
-                    items.in_flight = None;
-                    self.shared.before_resending(&reason).await;
-                }
-            }
-            match self.begin().await {
-                Ok(anew) => *items = anew,
-                Err(error) => return Some(Err(error)),
-            }
-        }
-    }
-}
-
 /// Names the server, never what is sent there.
 impl fmt::Debug for TcpTransport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TcpTransport").field("address", &self.shared.options.address()).finish_non_exhaustive()
+    }
+}
+
+/// A call whose time is over before it was made costs nothing.
+fn still_in_time(pattern: &Pattern, limit: Option<(Instant, Duration)>) -> Result<(), TransportError> {
+    match limit {
+        Some((deadline, timeout)) if deadline <= Instant::now() => Err(timed_out(pattern, timeout).with_sent(Sent::No)),
+        _ => Ok(()),
     }
 }
 
