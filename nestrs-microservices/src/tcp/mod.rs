@@ -3,6 +3,7 @@
 // What a peer sends must not be able to make this panic.
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::string_slice))]
 
+mod accept;
 mod admission;
 mod call_id;
 mod client;
@@ -14,6 +15,7 @@ mod link;
 mod nesting;
 mod options;
 mod out;
+mod places;
 mod server;
 
 pub use client::TcpTransport;
