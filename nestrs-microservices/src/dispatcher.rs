@@ -38,6 +38,10 @@ static PANICS: LogLimit = LogLimit::per_second(10);
 /// Events that nobody handles, and payloads that fit no handler: what peers can send a million times.
 static UNHANDLED: LogLimit = LogLimit::per_second(10);
 static MISFITS: LogLimit = LogLimit::per_second(10);
+/// Of event handlers that take too long.
+static LATE: LogLimit = LogLimit::per_second(10);
+/// The log is the only place where these are told in full.
+static FAILURES: LogLimit = LogLimit::per_second(100);
 
 /// At most this many items of a streaming reply are taken at once before they are handed to the socket.
 const STREAM_BUFFER: usize = 16;
@@ -420,7 +424,12 @@ async fn answered_by(
             if is_request {
                 tracing::debug!(target: "nestrs::call", handler, pattern, "the deadline has passed; the handler runs on");
             } else {
-                tracing::warn!(target: "nestrs::call", handler, pattern, "event handler takes too long; it runs on");
+                LATE.pass(|suppressed| {
+                    let suppressed = (suppressed > 0).then_some(suppressed);
+                    tracing::warn!(
+                        target: "nestrs::call", handler, pattern, suppressed, "event handler takes too long; it runs on"
+                    );
+                });
             }
             Err(Box::pin(async move {
                 let outcome = calling.await;
@@ -474,7 +483,12 @@ fn dropped_at_deadline(route: &Route, is_request: bool) -> TransportError {
     if is_request {
         tracing::debug!(target: "nestrs::call", handler, pattern, "the deadline has passed; handler dropped");
     } else {
-        tracing::warn!(target: "nestrs::call", handler, pattern, "event handler took too long and was dropped");
+        LATE.pass(|suppressed| {
+            let suppressed = (suppressed > 0).then_some(suppressed);
+            tracing::warn!(
+                target: "nestrs::call", handler, pattern, suppressed, "event handler took too long and was dropped"
+            );
+        });
     }
     timed_out()
 }
@@ -506,8 +520,11 @@ pub(crate) fn log_failure(error: &TransportError, handler: &str, pattern: &str, 
             tracing::error!(target: "nestrs::call", handler, pattern, error, suppressed, "handler failed");
         });
     } else if error.is_withheld() {
-        let (error, source) = (error.message_for_log(), error.cause_for_log());
-        tracing::error!(target: "nestrs::call", handler, pattern, error, source, "handler failed");
+        FAILURES.pass(|suppressed| {
+            let (error, source) = (error.message_for_log(), error.cause_for_log());
+            let suppressed = (suppressed > 0).then_some(suppressed);
+            tracing::error!(target: "nestrs::call", handler, pattern, error, source, suppressed, "handler failed");
+        });
     } else if error.kind() == ErrorKind::InvalidPayload {
         // Its text quotes the payload.
         MISFITS.pass(|suppressed| {
@@ -522,8 +539,10 @@ pub(crate) fn log_failure(error: &TransportError, handler: &str, pattern: &str, 
         let error = LogText(error);
         tracing::debug!(target: "nestrs::call", handler, pattern, %error, "handler answered with an error");
     } else {
-        let error = error.message_for_log();
-        tracing::warn!(target: "nestrs::call", handler, pattern, error, "event handler failed");
+        FAILURES.pass(|suppressed| {
+            let (error, suppressed) = (error.message_for_log(), (suppressed > 0).then_some(suppressed));
+            tracing::warn!(target: "nestrs::call", handler, pattern, error, suppressed, "event handler failed");
+        });
     }
 }
 

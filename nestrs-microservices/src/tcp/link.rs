@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Bytes, BytesMut};
+use nestrs_core::log_limit::LogLimit;
 use nestrs_core::{ErrorKind, Payload, Sent, TransportError};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::sync::{Notify, watch};
@@ -464,7 +465,13 @@ impl Task {
                 match deserializer.deserialize(wire) {
                     Ok(packet) => Bytes::from(packet.to_string()),
                     Err(error) => {
-                        tracing::warn!(target: "nestrs::client", %error, "the deserializer refused a response; dropped");
+                        static REFUSED: LogLimit = LogLimit::per_second(10);
+                        REFUSED.pass(|suppressed| {
+                            let suppressed = (suppressed > 0).then_some(suppressed);
+                            tracing::warn!(
+                                target: "nestrs::client", %error, suppressed, "the deserializer refused a response; dropped"
+                            );
+                        });
                         return Ok(());
                     }
                 }
