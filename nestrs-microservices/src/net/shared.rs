@@ -23,7 +23,7 @@ const BACKLOG: usize = 1024;
 ///
 /// ```
 /// use nestrs_microservices::net::io::SharedListener;
-/// use nestrs_microservices::{TcpMicroserviceOptions, TransportServer, MicroserviceOptions};
+/// use nestrs_microservices::TcpMicroserviceOptions;
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> std::io::Result<()> {
