@@ -148,7 +148,7 @@ impl Plan {
             None => None,
             Some(address) => {
                 let (router, list) = self.router(&application, &servers)?;
-                let bound = share::bind_http(&address, &mut self.servers, &shutdown).await?;
+                let bound = share::bind_http(&address, &mut self.servers).await?;
                 Some((router, list, bound))
             }
         };
@@ -165,13 +165,6 @@ impl Plan {
         #[cfg(feature = "http")]
         if let Some((router, list, bound)) = http {
             if bound.shared {
-                // The transport accepts through us; its own address is the HTTP half's.
-                for (entry, handle) in listening.iter_mut().zip(&mut handles) {
-                    if entry.address == share::CHANNEL {
-                        entry.address = bound.address.to_string();
-                        *handle = handle.clone().at(&entry.address);
-                    }
-                }
                 tracing::info!(address = %bound.address, "HTTP and messages share one address, told apart by the first byte");
             }
             listening.push(Listening { transport: "http", address: bound.address.to_string() });

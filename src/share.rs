@@ -1,39 +1,24 @@
 //! HTTP's listener, alone or shared with a transport that asks for the same address.
 //!
-//! A connection shows what it is by its first byte: a digit or white space begins a NestJS frame, a letter an HTTP
-//! request, 0x16 a TLS handshake. One that shows nothing for ten seconds is the message server's: a client of NestJS may be
-//! silent for days, and there are limits on how many are.
+//! A connection shows what it is by its first byte: a digit or white space begins a NestJS frame, 0x16 a TLS handshake, a
+//! letter an HTTP request. The transport accepts, by its own rules, and hands over what is HTTP's.
 
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
-use std::sync::Arc;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
-use nestrs_core::log_limit::LogLimit;
 use nestrs_core::{ErrorKind, TransportError};
 use nestrs_microservices::net::AcceptRetry;
-use nestrs_microservices::net::io::{Accepted, Keepalive};
+use nestrs_microservices::net::io::{Keepalive, SharedListener};
 use nestrs_microservices::{Shutdown, TransportServer};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{mpsc, oneshot};
 
 use crate::error::ListenError;
-
-/// What a transport that accepts through us says of its address.
-pub(crate) const CHANNEL: &str = "custom listener";
-/// Connections that have not shown what they are; one more is closed at once. They may stay silent for as long as they
-/// like, as a NestJS client that has connected and calls later does, and do not count as any half's connections yet.
-const UNDECIDED_MAX: usize = 10_000;
-/// How long a connection may say nothing before it is taken for one of a message client.
-const SILENCE_MAX: Duration = Duration::from_secs(10);
-/// What such a client would have begun with.
-const FRAME: u8 = b'0';
-/// Decided connections that wait for their half to accept them.
-const BACKLOG: usize = 1024;
 
 /// HTTP's address, taken.
 pub(crate) struct BoundHttp {
@@ -44,7 +29,7 @@ pub(crate) struct BoundHttp {
 
 /// Where HTTP connections come from.
 pub(crate) enum HttpListener {
-    Own(TcpListener),
+    Own(TcpListener, AcceptRetry),
     /// The HTTP share of a common listener, and its address.
     Shared(mpsc::Receiver<(TcpStream, SocketAddr)>, SocketAddr),
 }
@@ -53,7 +38,6 @@ pub(crate) enum HttpListener {
 pub(crate) async fn bind_http(
     (host, port): &(String, u16),
     servers: &mut [Box<dyn TransportServer>],
-    shutdown: &Shutdown,
 ) -> Result<BoundHttp, ListenError> {
     let cannot = |error: io::Error| {
         let text = format!("cannot listen on http://{host}:{port}: {error}");
@@ -68,15 +52,12 @@ pub(crate) async fn bind_http(
         let same =
             tokio::net::lookup_host((host, port)).await.is_ok_and(|mut found| found.any(|found| found == address));
         if same {
-            let (to_http, http) = mpsc::channel(BACKLOG);
-            let (to_messages, messages) = mpsc::channel::<Accepted>(BACKLOG);
-            server.share(Box::new(messages));
-            // Ended by the shutdown, which it watches.
-            shutdown.spawn(split(listener, to_http, to_messages, server.speaks_tls(), shutdown.clone()));
+            let (shared, http) = SharedListener::new(listener, |first| first.is_ascii_alphabetic());
+            server.share(Box::new(shared));
             return Ok(BoundHttp { address, listener: HttpListener::Shared(http, address), shared: true });
         }
     }
-    Ok(BoundHttp { address, listener: HttpListener::Own(listener), shared: false })
+    Ok(BoundHttp { address, listener: HttpListener::Own(listener, AcceptRetry::default()), shared: false })
 }
 
 /// The listener, in as many tries as a server asks for that wants the same address. HTTP alone fails at once.
@@ -107,85 +88,31 @@ async fn bind_patiently(
     }
 }
 
-/// Accepts for both halves until shutdown.
-async fn split(
-    mut listener: TcpListener,
-    to_http: mpsc::Sender<(TcpStream, SocketAddr)>,
-    to_messages: mpsc::Sender<Accepted>,
-    messages_speak_tls: bool,
-    shutdown: Shutdown,
-) {
-    static REFUSED: LogLimit = LogLimit::per_second(1);
-    static HELLOS: LogLimit = LogLimit::per_second(1);
-    let undecided = Arc::new(Semaphore::new(UNDECIDED_MAX));
-    while let Some((stream, peer_addr)) = shutdown.until(accept(&mut listener)).await {
-        let Ok(permit) = Arc::clone(&undecided).try_acquire_owned() else {
-            REFUSED.pass(|suppressed| {
-                let max = UNDECIDED_MAX;
-                tracing::warn!(%peer_addr, max, suppressed, "too many connections that say nothing; closed");
-            });
-            continue;
-        };
-        let (to_http, to_messages, stopping) = (to_http.clone(), to_messages.clone(), shutdown.clone());
-        shutdown.spawn(async move {
-            let looking = tokio::time::timeout(SILENCE_MAX, first_byte(&stream));
-            let first = stopping.until(async { looking.await.unwrap_or(Some(FRAME)) }).await;
-            drop(permit);
-            match first {
-                Some(b'A'..=b'Z' | b'a'..=b'z') => _ = to_http.send((stream, peer_addr)).await,
-                Some(0x16) if !messages_speak_tls => HELLOS.pass(|suppressed| {
-                    tracing::warn!(%peer_addr, suppressed, "a TLS hello on a plain address; closed");
-                }),
-                // Whatever else it is, the frame codec says what is wrong with it.
-                Some(_) => match Accepted::tcp(stream, peer_addr) {
-                    Ok(accepted) => _ = to_messages.send(accepted).await,
-                    Err(error) => tracing::debug!(%peer_addr, %error, "connection lost"),
-                },
-                None => {}
-            }
-        });
-    }
-}
-
-/// The first byte a peer sends, left in the socket; `None` when it leaves without a word.
-async fn first_byte(stream: &TcpStream) -> Option<u8> {
-    let mut byte = [0];
-    match stream.peek(&mut byte).await {
-        Ok(1..) => Some(byte[0]),
-        _ => None,
-    }
-}
-
-/// The next connection; a failure to accept one pauses, and never ends the loop.
-async fn accept(listener: &mut TcpListener) -> Option<(TcpStream, SocketAddr)> {
-    let mut retry = AcceptRetry::default();
-    loop {
-        match listener.accept().await {
-            // Who vanishes before saying what it speaks must not keep its place for ever.
-            Ok((stream, peer_addr)) => match Keepalive::default().tune(&stream) {
-                Ok(()) => return Some((stream, peer_addr)),
-                Err(error) => tracing::debug!(%peer_addr, %error, "connection lost"),
-            },
-            Err(error) => {
-                if let Err(error) = retry.after(error).await {
-                    tracing::error!(%error, "the listener is broken; trying again");
-                    tokio::time::sleep(Duration::from_secs(1)).await;
-                }
-            }
-        }
-    }
-}
-
 impl HttpListener {
-    async fn accept(&mut self) -> (TcpStream, SocketAddr) {
-        let accepted = match self {
-            Self::Own(listener) => accept(listener).await,
-            Self::Shared(connections, _) => connections.recv().await,
+    /// The next connection.
+    ///
+    /// # Errors
+    /// When there will be no more.
+    async fn accept(&mut self) -> io::Result<(TcpStream, SocketAddr)> {
+        let (listener, retry) = match self {
+            Self::Own(listener, retry) => (listener, retry),
+            Self::Shared(connections, _) => {
+                let none = || io::Error::other("the transport that shares it no longer accepts");
+                return connections.recv().await.ok_or_else(none);
+            }
         };
-        match accepted {
-            Some(accepted) => accepted,
-            // The common listener is closed: there will be no more.
-            None => std::future::pending().await,
+        loop {
+            match listener.accept().await {
+                // Who vanishes before asking for anything must not keep its place for ever.
+                Ok((stream, peer_addr)) => match Keepalive::default().tune(&stream) {
+                    Ok(()) => {
+                        retry.reset();
+                        return Ok((stream, peer_addr));
+                    }
+                    Err(error) => tracing::debug!(target: "nestrs::http", %peer_addr, %error, "connection lost"),
+                },
+                Err(error) => retry.after(error).await?,
+            }
         }
     }
 }
@@ -194,6 +121,8 @@ impl HttpListener {
 struct Bounded {
     listener: HttpListener,
     shutdown: Shutdown,
+    /// Taken when the listener breaks, to say why.
+    broken: Option<oneshot::Sender<io::Error>>,
 }
 
 struct BoundedStream {
@@ -220,7 +149,13 @@ impl axum::serve::Listener for Bounded {
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> (BoundedStream, SocketAddr) {
-        let (stream, peer_addr) = self.listener.accept().await;
+        let (stream, peer_addr) = match self.listener.accept().await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                _ = self.broken.take().map(|broken| broken.send(error));
+                std::future::pending().await
+            }
+        };
         let shutdown = self.shutdown.clone();
         let expiry: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(async move { shutdown.expired().await });
         (BoundedStream { stream, expiry: Some(expiry) }, peer_addr)
@@ -228,7 +163,7 @@ impl axum::serve::Listener for Bounded {
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
         match &self.listener {
-            HttpListener::Own(listener) => listener.local_addr(),
+            HttpListener::Own(listener, _) => listener.local_addr(),
             HttpListener::Shared(_, address) => Ok(*address),
         }
     }
@@ -267,13 +202,38 @@ impl AsyncWrite for BoundedStream {
 }
 
 /// Serves HTTP until shutdown; requests under way may finish for the grace period.
+///
+/// # Errors
+/// When no more connections will come though nothing was shut down. Those there are go on until then.
 pub(crate) async fn serve_http(
     listener: HttpListener,
     router: Router,
     shutdown: Shutdown,
 ) -> Result<(), TransportError> {
     let stopping = shutdown.clone();
-    let bounded = Bounded { listener, shutdown };
-    axum::serve(bounded, router).with_graceful_shutdown(async move { stopping.begun().await }).await?;
-    Ok(())
+    let ((broken, breaks), (done, ended)) = (oneshot::channel(), oneshot::channel());
+    let bounded = Bounded { listener, shutdown: shutdown.clone(), broken: Some(broken) };
+    shutdown.spawn(async move {
+        let serving = axum::serve(bounded, router).with_graceful_shutdown(async move { stopping.begun().await });
+        let _ = done.send(serving.await);
+    });
+    let mut ended = pin!(ended);
+    let breaks = async {
+        match breaks.await {
+            // A transport that stops is no failure of ours.
+            Ok(error) if !shutdown.has_begun() => error,
+            _ => std::future::pending().await,
+        }
+    };
+    let error = tokio::select! {
+        biased;
+        outcome = &mut ended => match outcome {
+            Ok(outcome) => return outcome.map_err(TransportError::from),
+            Err(_) if shutdown.has_begun() => return Ok(()),
+            Err(_) => return Err(TransportError::withheld(ErrorKind::Internal, "HTTP has panicked")),
+        },
+        error = breaks => error,
+    };
+    let text = format!("the listener is broken: {error}");
+    Err(TransportError::withheld(ErrorKind::Unavailable, text).with_source(error))
 }

@@ -7,6 +7,7 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt;
 use futures_util::future::join_all;
 use nestrs::Sent;
 use nestrs::microservices::{Overflow, TcpTransportOptions};
@@ -207,18 +208,18 @@ async fn cl_9_who_waits_for_room_has_it_before_those_that_come_later() {
     let client = client(server.options().pending_bytes(1_000_000).request_timeout(Some(PATIENCE)));
     client.connect().await.unwrap();
     let mut deaf = server.accept().await;
-    let emit = async |pattern: &'static str, len: usize| {
+    let emit = |pattern: &'static str, len: usize| {
         let (client, event) = (client.clone(), "x".repeat(len));
         let mut emitting = Box::pin(async move { client.emit(pattern, &event).await.unwrap() });
         // Begun here, so that they come in this order.
-        assert!(futures_util::poll!(&mut emitting).is_pending());
+        assert!(emitting.as_mut().now_or_never().is_none());
         tokio::spawn(emitting)
     };
     // More than the buffers between here and there hold, and nearly all that may wait.
-    let mut all = vec![emit("first", 8 * 1024 * 1024).await];
-    all.push(emit("large", 900_000).await);
+    let mut all = vec![emit("first", 8 * 1024 * 1024)];
+    all.push(emit("large", 900_000));
     for _ in 0..3 {
-        all.push(emit("small", 60_000).await);
+        all.push(emit("small", 60_000));
     }
     // The first makes room bit by bit, and at every step there is one more that would like to have it.
     let mut header = Vec::new();
@@ -230,7 +231,7 @@ async fn cl_9_who_waits_for_room_has_it_before_those_that_come_later() {
     while rest > 0 {
         let mut piece = vec![0; rest.min(64 * 1024)];
         rest -= deaf.read_exact(&mut piece).await.unwrap();
-        all.push(emit("small", 1).await);
+        all.push(emit("small", 1));
     }
     assert_eq!(read_frame(&mut deaf).await["pattern"], "large");
     for _ in 2..all.len() {

@@ -204,11 +204,13 @@ async fn sd_3_whoever_is_answered_while_the_server_stops_may_call_once_more_and_
 /// A connection that nobody has accepted yet when the server is told to stop may carry a call already.
 #[tokio::test]
 async fn sd_3_a_connection_just_made_is_refused_its_first_call_and_not_reset() {
-    let app = serve_with::<CallsModule>(options()).await;
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let app = serve_with::<CallsModule>(options().listener(socket.listen(512).unwrap())).await;
     let address = app.address("tcp").unwrap().to_owned();
-    // On one thread, and without a pause, so that the server has not seen them.
+    // On one thread, and without a pause, so that the server has not seen them; and more than a task may do in one turn.
     let mut peers = Vec::new();
-    for id in 0..10 {
+    for id in 0..300 {
         let peer = std::net::TcpStream::connect(&address).unwrap();
         std::io::Write::write_all(&mut &peer, call("echo", 1, id).as_bytes()).unwrap();
         peer.set_nonblocking(true).unwrap();
@@ -223,4 +225,25 @@ async fn sd_3_a_connection_just_made_is_refused_its_first_call_and_not_reset() {
         }
     };
     tokio::join!(closing, reading);
+}
+
+/// Also when it has to prove who it is first.
+#[tokio::test]
+async fn sd_3_a_call_sent_with_credentials_as_the_server_stops_is_refused_and_not_reset() {
+    let app = serve_with::<CallsModule>(options().authenticate_by_credentials(|_| async { Ok(()) })).await;
+    let peer = std::net::TcpStream::connect(app.address("tcp").unwrap()).unwrap();
+    std::io::Write::write_all(&mut &peer, (frame("\"token\"") + &call("echo", 1, 1)).as_bytes()).unwrap();
+    // It proves nothing, and is not waited for.
+    let silent = std::net::TcpStream::connect(app.address("tcp").unwrap()).unwrap();
+    peer.set_nonblocking(true).unwrap();
+    let mut peer = Peer(tokio::net::TcpStream::from_std(peer).unwrap());
+    let begun = Instant::now();
+    let reading = async {
+        peer.expect(&refusal(1)).await;
+        assert_eq!(peer.expect_closed().await, b"");
+        drop(peer);
+    };
+    tokio::join!(app.close(), reading);
+    assert!(begun.elapsed() < Duration::from_millis(500), "{:?}", begun.elapsed());
+    drop(silent);
 }

@@ -229,14 +229,9 @@ pub trait TransportServer: Send + 'static {
         (0, Duration::ZERO)
     }
 
-    /// Accepts from `listener` instead of its own address. Only called, before `bind`, where
-    /// [`TransportServer::shareable_address`] gave one.
+    /// Accepts from `listener`, a [`SharedListener`](crate::net::io::SharedListener), instead of its own address. Only
+    /// called, before `bind`, where [`TransportServer::shareable_address`] gave one.
     fn share(&mut self, _listener: Box<dyn Listener>) {}
-
-    /// Whether its connections begin with a TLS hello, so that a listener it shares knows whose that is. By default not.
-    fn speaks_tls(&self) -> bool {
-        false
-    }
 
     /// Whose wildcards the dispatcher finds handlers by, where the concrete subject is all that the server knows of a
     /// message. By default none: `orders.*` is a pattern like any other, as NestJS's TCP has it.

@@ -9,6 +9,7 @@ use axum::http::StatusCode;
 use axum::middleware::from_fn;
 use axum::response::Response;
 use axum::routing::get;
+use nestrs_core::log_limit::LogLimit;
 use nestrs_core::{Application, Chain, Enhancers, INTERNAL_SERVER_ERROR, StageKind};
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -190,6 +191,10 @@ async fn wrong_method(request: Request) -> Response {
 /// The last resort, for merged routers: a controller's route answers for itself.
 #[expect(clippy::needless_pass_by_value, reason = "the layer asks for this signature")]
 fn panicked(panic: Box<dyn Any + Send>) -> Response {
-    tracing::error!(target: "nestrs::http", panic = panic_text(&*panic), "HTTP handler panicked");
+    static PANICS: LogLimit = LogLimit::per_second(10);
+    PANICS.pass(|suppressed| {
+        let suppressed = (suppressed > 0).then_some(suppressed);
+        tracing::error!(target: "nestrs::http", panic = panic_text(&*panic), suppressed, "HTTP handler panicked");
+    });
     error_body(StatusCode::INTERNAL_SERVER_ERROR, INTERNAL_SERVER_ERROR)
 }

@@ -7,6 +7,7 @@ use axum::body::Body;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
+use nestrs_core::log_limit::LogLimit;
 use nestrs_core::{ErrorKind, INTERNAL_SERVER_ERROR, Payload, TransportError};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -331,8 +332,12 @@ pub(super) fn respond_error(error: &TransportError, handler: &str, route: &str) 
 
 fn log_failure(error: &TransportError, expected: bool, status: u16, handler: &str, route: &str) {
     if !expected {
-        let (error, cause) = (error.message_for_log(), error.cause_for_log());
-        tracing::error!(target: "nestrs::http", handler, route, status, error, cause, "HTTP handler failed");
+        static FAILURES: LogLimit = LogLimit::per_second(100);
+        FAILURES.pass(|suppressed| {
+            let (error, cause) = (error.message_for_log(), error.cause_for_log());
+            let suppressed = (suppressed > 0).then_some(suppressed);
+            tracing::error!(target: "nestrs::http", handler, route, status, error, cause, suppressed, "HTTP handler failed");
+        });
     } else if error.kind() == ErrorKind::InvalidPayload {
         // Its text may hold parts of the request.
         let reason = error.misfit_for_log();

@@ -128,3 +128,84 @@ async fn plain_http_and_tls_messages_share_an_address() {
     assert_eq!(echo(&client_to(&address)).await.unwrap_err().kind(), ErrorKind::ConnectionClosed);
     app.close().await;
 }
+
+/// A server and a client of it, with so little room in the kernel between them that a reply of 50 KB is left with the TLS
+/// session of the server; and that reply asked for.
+async fn stalling() -> (RunningApp, TlsStream<TcpStream>) {
+    let authority = Authority::new("ours");
+    let pair = authority.issue(&["127.0.0.1"]);
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.set_send_buffer_size(4096).unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let certificate = TlsCertificate::from_pem(&pair.certificate, &pair.key).unwrap();
+    let options = free_port()
+        .listener(socket.listen(8).unwrap())
+        .write_stall_timeout(Duration::from_millis(800))
+        .tls(TlsServerOptions::new(certificate));
+    let app = serve(options).await;
+
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let stream = socket.connect(app.address("tcp").unwrap().parse().unwrap()).await.unwrap();
+    let connector = TlsConnector::from(Arc::new(tls_12(&authority, None)));
+    let mut stream = connector.connect("127.0.0.1".try_into().unwrap(), stream).await.unwrap();
+    let request = json!({ "pattern": "echo", "data": "x".repeat(50_000), "id": 1 }).to_string();
+    stream.write_all(frame(&request).as_bytes()).await.unwrap();
+    stream.flush().await.unwrap();
+    (app, stream)
+}
+
+async fn closed_for_not_reading(app: &RunningApp) {
+    let server = app.servers().get("tcp").unwrap();
+    while server.stats().closed(CloseReason::SlowConsumer) == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn sl_3_a_peer_that_stops_reading_what_is_left_inside_tls_is_closed() {
+    let (app, stream) = stalling().await;
+    let closed = tokio::time::timeout(PATIENCE, closed_for_not_reading(&app)).await;
+    closed.expect("it is closed though nothing is queued outside of TLS");
+    drop(stream);
+    app.close().await;
+}
+
+/// Each small reply goes to the session, which has room for it, and no further.
+#[tokio::test]
+async fn sl_3_replies_that_only_tls_takes_do_not_prolong_the_life_of_a_peer_that_stops_reading() {
+    let (app, mut stream) = stalling().await;
+    let begun = Instant::now();
+    let calling = async {
+        while stream.write_all(frame(r#"{"pattern":"echo","data":1,"id":2}"#).as_bytes()).await.is_ok() {
+            let _ = stream.flush().await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        () = calling => {}
+        () = closed_for_not_reading(&app) => {}
+        () = tokio::time::sleep(Duration::from_secs(8)) => {}
+    }
+    // There is room in the session for twice as long.
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    app.close().await;
+}
+
+#[tokio::test]
+async fn sl_3_a_peer_that_reads_slowly_what_is_left_inside_tls_is_not_closed() {
+    let (app, mut stream) = stalling().await;
+    let reply = frame(&json!({ "response": "x".repeat(50_000), "isDisposed": true, "id": 1 }).to_string());
+    let begun = Instant::now();
+    let (mut received, mut chunk) = (0, [0; 2048]);
+    while received < reply.len() {
+        let read = stream.read(&mut chunk).await.unwrap();
+        assert!(read > 0, "closed after {received} bytes");
+        received += read;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(begun.elapsed() > Duration::from_millis(1200), "{:?}", begun.elapsed());
+    assert_eq!(app.servers().get("tcp").unwrap().stats().closed(CloseReason::SlowConsumer), 0);
+    app.close().await;
+}

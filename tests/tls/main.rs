@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use nestrs::microservices::net::CloseReason;
 use nestrs::microservices::net::tls::{
     ClientCertificates, TlsCertificate, TlsClientOptions, TlsRoots, TlsServerOptions, TlsVersion,
 };

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::context::ExecutionContext;
 use crate::error::TransportError;
 use crate::injectable::short_type_name;
+use crate::log_limit::LogLimit;
 use crate::reply::{BoxFuture, HandlerResult};
 
 /// Answers for calls that fail with one type of error; NestJS's `ExceptionFilter` and `@Catch(Type)` (fact sheet,
@@ -182,9 +183,16 @@ impl Filters {
                     if let Some(error) = withheld
                         && !matches!(&outcome, Err(error) if error.is_withheld())
                     {
-                        let (handler, pattern) = (cx.handler(), cx.declared_pattern());
-                        let (error, cause) = (error.message_for_log(), error.cause_for_log());
-                        tracing::error!(target: "nestrs::call", handler, pattern, error, cause, "handler failed; a filter answered");
+                        static FAILURES: LogLimit = LogLimit::per_second(100);
+                        FAILURES.pass(|suppressed| {
+                            let (handler, pattern) = (cx.handler(), cx.declared_pattern());
+                            let (error, cause) = (error.message_for_log(), error.cause_for_log());
+                            let suppressed = (suppressed > 0).then_some(suppressed);
+                            tracing::error!(
+                                target: "nestrs::call", handler, pattern, error, cause, suppressed,
+                                "handler failed; a filter answered"
+                            );
+                        });
                     }
                     return outcome;
                 }

@@ -4,12 +4,16 @@ use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use nestrs_core::log_limit::LogLimit;
 use nestrs_core::{BoxFuture, Ending, ErrorKind, ExecutionContext, HandlerResult, Route, TransportError};
 
 use super::handler::call;
 use super::run::Ran;
 use crate::context::Cancellation;
 use crate::deadline::{self, timed_out};
+
+/// Of event handlers that take too long.
+static LATE: LogLimit = LogLimit::per_second(10);
 
 /// Runs one handler for as long as it may run: up to the earlier of its caller's deadline and its own timeout, and with
 /// its caller, where it says so.
@@ -75,7 +79,12 @@ async fn answered_by(
             if is_request {
                 tracing::debug!(target: "nestrs::call", handler, pattern, "the deadline has passed; the handler runs on");
             } else {
-                tracing::warn!(target: "nestrs::call", handler, pattern, "event handler takes too long; it runs on");
+                LATE.pass(|suppressed| {
+                    let suppressed = (suppressed > 0).then_some(suppressed);
+                    tracing::warn!(
+                        target: "nestrs::call", handler, pattern, suppressed, "event handler takes too long; it runs on"
+                    );
+                });
             }
             Err(Box::pin(async move {
                 let outcome = calling.await;
@@ -129,7 +138,12 @@ pub(super) fn dropped_at_deadline(route: &Route, is_request: bool) -> TransportE
     if is_request {
         tracing::debug!(target: "nestrs::call", handler, pattern, "the deadline has passed; handler dropped");
     } else {
-        tracing::warn!(target: "nestrs::call", handler, pattern, "event handler took too long and was dropped");
+        LATE.pass(|suppressed| {
+            let suppressed = (suppressed > 0).then_some(suppressed);
+            tracing::warn!(
+                target: "nestrs::call", handler, pattern, suppressed, "event handler took too long and was dropped"
+            );
+        });
     }
     timed_out()
 }

@@ -10,6 +10,8 @@ use nestrs_core::{ErrorKind, TransportError};
 static PANICS: LogLimit = LogLimit::per_second(10);
 /// Payloads that fit no handler: what a peer can send a million times.
 static MISFITS: LogLimit = LogLimit::per_second(10);
+/// The log is the only place where these are told in full.
+static FAILURES: LogLimit = LogLimit::per_second(100);
 
 /// What is withheld from the caller goes to the log; what the application said is the caller's business.
 pub(crate) fn log_failure(error: &TransportError, handler: &str, pattern: &str, is_request: bool) {
@@ -21,8 +23,11 @@ pub(crate) fn log_failure(error: &TransportError, handler: &str, pattern: &str, 
             tracing::error!(target: "nestrs::call", handler, pattern, error, suppressed, "handler failed");
         });
     } else if error.is_withheld() {
-        let (error, source) = (error.message_for_log(), error.cause_for_log());
-        tracing::error!(target: "nestrs::call", handler, pattern, error, source, "handler failed");
+        FAILURES.pass(|suppressed| {
+            let (error, source) = (error.message_for_log(), error.cause_for_log());
+            let suppressed = (suppressed > 0).then_some(suppressed);
+            tracing::error!(target: "nestrs::call", handler, pattern, error, source, suppressed, "handler failed");
+        });
     } else if error.kind() == ErrorKind::InvalidPayload {
         // Its text quotes the payload.
         MISFITS.pass(|suppressed| {
@@ -37,8 +42,10 @@ pub(crate) fn log_failure(error: &TransportError, handler: &str, pattern: &str, 
         let error = LogText(error);
         tracing::debug!(target: "nestrs::call", handler, pattern, %error, "handler answered with an error");
     } else {
-        let error = error.message_for_log();
-        tracing::warn!(target: "nestrs::call", handler, pattern, error, "event handler failed");
+        FAILURES.pass(|suppressed| {
+            let (error, suppressed) = (error.message_for_log(), (suppressed > 0).then_some(suppressed));
+            tracing::warn!(target: "nestrs::call", handler, pattern, error, suppressed, "event handler failed");
+        });
     }
 }
 

@@ -13,6 +13,10 @@ use futures_util::FutureExt;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 
+use super::shared::Undecided;
+
+pub use super::shared::SharedListener;
+
 /// A byte stream in both directions: a TCP socket, a TLS session, one half of [`tokio::io::duplex`].
 pub trait Io: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
 
@@ -30,6 +34,12 @@ pub(crate) trait Socket: Io {
     /// When the connection is broken: the peer has reset it, or no longer answers.
     fn peer_has_ended(&self) -> io::Result<bool> {
         Ok(false)
+    }
+
+    /// All bytes that the socket beneath has taken, where those given to this are first kept, as by TLS. `None`: what it
+    /// takes is gone.
+    fn passed_on(&self) -> Option<u64> {
+        None
     }
 
     /// Sets how it finds out that its peer is gone, where it is a socket.
@@ -96,15 +106,22 @@ impl<T: Io> AsyncWrite for Plain<T> {
 
 /// One accepted byte stream.
 pub struct Accepted {
-    pub(crate) io: BoxIo,
+    pub(crate) stream: Incoming,
     pub(crate) peer_addr: Option<SocketAddr>,
+}
+
+/// What was accepted.
+pub(crate) enum Incoming {
+    Ours(BoxIo),
+    /// It came in by an address that two servers share.
+    Undecided(Undecided),
 }
 
 impl Accepted {
     /// A stream of unknown origin.
     #[must_use]
     pub fn new(io: impl Io) -> Self {
-        Self { io: Box::new(Plain(io)), peer_addr: None }
+        Self { stream: Incoming::Ours(Box::new(Plain(io))), peer_addr: None }
     }
 
     /// A TCP connection; its socket sends without delay and is probed as [`Keepalive`] says; a server
@@ -114,7 +131,7 @@ impl Accepted {
     /// When the connection is already broken.
     pub fn tcp(stream: TcpStream, peer_addr: SocketAddr) -> io::Result<Self> {
         Keepalive::default().tune(&stream)?;
-        Ok(Self { io: Box::new(stream), peer_addr: Some(peer_addr) })
+        Ok(Self { stream: Incoming::Ours(Box::new(stream)), peer_addr: Some(peer_addr) })
     }
 
     /// Says where it comes from.
@@ -131,8 +148,8 @@ impl fmt::Debug for Accepted {
     }
 }
 
-/// Where a server's connections come from. A [`TcpListener`] is one; so is a channel of streams, which is how one
-/// address is shared between two servers, and how tests do without sockets.
+/// Where a server's connections come from. A [`TcpListener`] is one; so is a [`SharedListener`], and a channel of
+/// streams, which is how tests do without sockets.
 pub trait Listener: Send + 'static {
     /// The next connection; `None` when there will be no more.
     ///

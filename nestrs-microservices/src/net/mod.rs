@@ -11,6 +11,7 @@ pub mod io;
 pub(crate) mod limits;
 pub(crate) mod registry;
 mod secret;
+pub(crate) mod shared;
 pub(crate) mod throttle;
 #[cfg(feature = "tls")]
 pub mod tls;

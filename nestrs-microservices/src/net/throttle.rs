@@ -58,7 +58,10 @@ struct Tables {
 /// A connection that counts until this is dropped.
 pub(crate) struct Counted {
     throttle: Arc<Throttle>,
+    /// Whose connections it is one of.
     origin: Option<Origin>,
+    /// Whose beginnings it was one of.
+    begun: Option<Origin>,
 }
 
 impl Throttle {
@@ -77,10 +80,10 @@ impl Throttle {
     /// When 65 536 addresses have connections, those of further ones are not counted: refusing them would lower
     /// `max_connections`, which bounds them all. When as many have begun connections, the oldest are forgotten.
     pub(crate) fn admit(self: &Arc<Self>, peer_addr: Option<SocketAddr>) -> Result<Counted, Refused> {
-        let nobody = Counted { throttle: Arc::clone(self), origin: None };
-        let Some(peer_addr) = peer_addr else { return Ok(nobody) };
+        let mut counted = Counted { throttle: Arc::clone(self), origin: None, begun: None };
+        let Some(peer_addr) = peer_addr else { return Ok(counted) };
         if self.per_ip.is_none() && self.rate.is_none() {
-            return Ok(nobody);
+            return Ok(counted);
         }
         let origin = Origin::of(peer_addr.ip());
         let mut tables = self.tables();
@@ -93,11 +96,13 @@ impl Throttle {
         {
             return Err(Refused::TooOften);
         }
-        if self.per_ip.is_none() || (open == 0 && tables.open.len() >= ENTRIES_MAX) {
-            return Ok(nobody);
+        counted.begun = self.rate.map(|_| origin);
+        if self.per_ip.is_some() && (open > 0 || tables.open.len() < ENTRIES_MAX) {
+            tables.open.insert(origin, open + 1);
+            counted.origin = Some(origin);
         }
-        tables.open.insert(origin, open + 1);
-        Ok(Counted { throttle: Arc::clone(self), origin: Some(origin) })
+        drop(tables);
+        Ok(counted)
     }
 }
 
@@ -135,6 +140,17 @@ impl Tables {
         shrink(&mut self.begun);
         if self.windows.capacity() > 64 && self.windows.capacity() / 4 > self.windows.len() {
             self.windows.shrink_to(self.windows.len() * 2);
+        }
+    }
+}
+
+impl Counted {
+    /// Takes the connection out of both counts, as if it had never begun.
+    pub(crate) fn forgive(mut self) {
+        let Some(origin) = self.begun.take() else { return };
+        // An entry that comes to zero goes when its time is over, as every other.
+        if let Some(count) = self.throttle.tables().begun.get_mut(&origin) {
+            *count = count.saturating_sub(1);
         }
     }
 }

@@ -11,7 +11,7 @@ use bytes::BytesMut;
 use nestrs_core::Payload;
 use nestrs_core::spans::PeerText;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 use tracing::field::display;
 
 use crate::authentication::{Authenticator, Claims, ConnectionRequest};
@@ -22,8 +22,9 @@ use crate::net::registry::Meter;
 use crate::net::tls::TlsServerOptions;
 use crate::net::{CloseReason, PeerIdentity};
 use crate::shutdown::Shutdown;
-use crate::time::{after, sleep_until};
+use crate::time::sleep_until;
 
+use super::connection::{LINGER, Limits, some_suppressed};
 use super::options::TcpMicroserviceOptions;
 
 /// How much of what a refused peer still sends is read and thrown away, so that it gets to see why.
@@ -45,22 +46,26 @@ pub(super) struct Admitted {
 pub(super) async fn admit(
     io: BoxIo,
     meter: &Meter,
-    options: &TcpMicroserviceOptions,
+    limits: &Limits,
     shutdown: &Shutdown,
 ) -> Result<Admitted, CloseReason> {
+    let options = &limits.options;
     if !options.has_admission() {
         return Ok(Admitted { io, identity: None, claims: None });
     }
     let peer_addr = meter.peer_addr;
     // In a box, so that a connection is not larger for its whole life by what it takes to begin it.
     let admitting = Box::pin(async {
-        let deadline = after(options.handshake_timeout);
+        let deadline = meter.since.checked_add(options.handshake_timeout);
         match authenticate(io, peer_addr, options, deadline).await {
             Ok(admitted) => Ok(admitted),
             Err(Refusal { reason, why, io }) => {
                 let peer_addr = peer_addr.map(display);
                 if let Some(why) = why {
-                    tracing::warn!(target: "nestrs::tcp", peer_addr, %reason, %why, "connection refused");
+                    limits.tally.strangers.pass(|suppressed| {
+                        let suppressed = some_suppressed(suppressed);
+                        tracing::warn!(target: "nestrs::tcp", peer_addr, %reason, %why, suppressed, "connection refused");
+                    });
                 }
                 if let Some(io) = io {
                     say_goodbye(io).await;
@@ -71,7 +76,8 @@ pub(super) async fn admit(
     });
     tokio::select! {
         biased;
-        () = shutdown.begun() => Err(CloseReason::Shutdown),
+        // Whoever has just sent what is asked for may have sent a call with it, which is refused once it is read.
+        () = async { shutdown.begun().await; sleep(LINGER).await } => Err(CloseReason::Shutdown),
         () = poll_fn(|task| meter.poll_told_to_close(task)) => Err(CloseReason::Shutdown),
         outcome = admitting => outcome,
     }
@@ -207,6 +213,10 @@ impl Socket for Preceded {
 
     fn peer_has_ended(&self) -> io::Result<bool> {
         self.io.peer_has_ended()
+    }
+
+    fn passed_on(&self) -> Option<u64> {
+        self.io.passed_on()
     }
 
     fn keep_alive(&self, keepalive: &Keepalive) -> io::Result<()> {

@@ -3,6 +3,7 @@
 // What a peer sends must not be able to make this panic.
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::string_slice))]
 
+mod accept;
 mod admission;
 mod call_id;
 mod client;
@@ -13,6 +14,7 @@ mod half_frame;
 mod link;
 mod options;
 mod out;
+mod places;
 mod server;
 
 pub use client::TcpTransport;

@@ -1,4 +1,4 @@
-//! Accepts connections and gives each a task of its own.
+//! The server half of the TCP transport: takes its address, serves whoever connects, and says how it is.
 
 use std::io;
 use std::sync::Arc;
@@ -6,24 +6,22 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures_util::FutureExt;
-use nestrs_core::log_limit::LogLimit;
 use nestrs_core::{ErrorKind, TransportError, TransportId, WildcardStyle};
 use tokio::net::TcpListener;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tracing::field::display;
+use tokio::sync::Semaphore;
 
 use crate::dispatcher::Dispatcher;
-use crate::net::io::{Accepted, BoxIo, Listener};
-use crate::net::registry::{Registered, Registry, Rejection, ServerStatus, watch_with};
-use crate::net::throttle::{Counted, Refused, Throttle};
-use crate::net::{AcceptRetry, limits};
+use crate::net::io::Listener;
+use crate::net::limits;
+use crate::net::registry::{Registry, ServerStatus, watch_with};
 use crate::server_handle::ServerHandle;
 use crate::shutdown::Shutdown;
 use crate::transport::{Bound, MicroserviceOptions, TransportServer};
 
-use super::connection::{Limits, serve_connection};
+use super::accept::{Door, accept_all};
+use super::connection::Limits;
 use super::options::TcpMicroserviceOptions;
+use super::places::Places;
 
 /// The server half of the TCP transport.
 #[derive(Debug)]
@@ -127,10 +125,6 @@ impl TransportServer for TcpServer {
         self.shared = Some(BoundListener(listener));
     }
 
-    fn speaks_tls(&self) -> bool {
-        self.options.has_tls()
-    }
-
     fn wildcards(&self) -> Option<WildcardStyle> {
         self.options.wildcards.then_some(WildcardStyle::Nats)
     }
@@ -169,16 +163,16 @@ impl TransportServer for TcpServer {
         let mut listening = Listening { registry: Arc::clone(&self.registry), next: ServerStatus::Draining };
         let max_connections = self.max_connections();
         self.observe(&shutdown);
-        let admission = Admission {
-            max_connections,
-            throttle: Throttle::new(self.options.max_connections_per_ip, self.options.connect_rate_per_ip),
+        let dispatcher =
+            dispatcher.counting(Arc::clone(&self.registry.counters)).with_handler_timeout(self.options.handler_timeout);
+        let door = Door {
+            places: Arc::new(Places::new(&self.options, max_connections)),
             registry: Arc::clone(&self.registry),
-            log: LogLimit::per_second(1),
-            limits: Arc::new(Limits::new(self.options, max_connections)),
+            limits: Arc::new(Limits::new(self.options)),
+            dispatcher,
+            shutdown: shutdown.clone(),
         };
-        let timeout = admission.limits.options.handler_timeout;
-        let dispatcher = dispatcher.counting(Arc::clone(&self.registry.counters)).with_handler_timeout(timeout);
-        let outcome = accept_all(&mut *listener, &admission, &dispatcher, &shutdown).await;
+        let outcome = accept_all(&mut *listener, &door).await;
         // The address is free again before the connections drain.
         drop(listener);
         if outcome.is_err() {
@@ -210,132 +204,4 @@ impl MicroserviceOptions for TcpMicroserviceOptions {
     fn into_server(self) -> Box<dyn TransportServer> {
         Box::new(TcpServer::new(self))
     }
-}
-
-/// Who is let in.
-struct Admission {
-    max_connections: usize,
-    throttle: Arc<Throttle>,
-    registry: Arc<Registry>,
-    limits: Arc<Limits>,
-    /// Of those who are not.
-    log: LogLimit,
-}
-
-/// A connection that was let in, and what it counts for as long as it lives.
-struct Admitted {
-    io: BoxIo,
-    registered: Registered,
-    _permit: OwnedSemaphorePermit,
-    _counted: Counted,
-}
-
-impl Admission {
-    /// Lets a connection in, or closes it at once: a limit is against it, or it is broken already.
-    fn admit(&self, Accepted { io, peer_addr }: Accepted) -> Option<Admitted> {
-        if let Err(error) = io.keep_alive(&self.limits.options.keepalive) {
-            tracing::debug!(target: "nestrs::tcp", peer_addr = peer_addr.map(display), %error, "connection lost");
-            return None;
-        }
-        // First the limit of all: whoever it is against has not begun a connection.
-        let permit = Arc::clone(&self.limits.connections).try_acquire_owned();
-        let admitted = permit.map_err(|_| Rejection::MaxConnections).and_then(|permit| {
-            let counted = self.throttle.admit(peer_addr).map_err(|refused| match refused {
-                Refused::TooMany => Rejection::PerIp,
-                Refused::TooOften => Rejection::Rate,
-            });
-            Ok((permit, counted?))
-        });
-        match admitted {
-            Ok((permit, counted)) => {
-                let registered = self.registry.register(peer_addr);
-                Some(Admitted { io, registered, _permit: permit, _counted: counted })
-            }
-            Err(rejection) => {
-                self.registry.reject(rejection);
-                self.log.pass(|suppressed| {
-                    let (peer_addr, limit, max) = (peer_addr.map(display), rejection.option(), self.max_connections);
-                    tracing::warn!(
-                        target: "nestrs::tcp",
-                        peer_addr,
-                        limit,
-                        max_connections = max,
-                        suppressed,
-                        "too many connections; closed"
-                    );
-                });
-                None
-            }
-        }
-    }
-}
-
-/// Hands out connections until shutdown. A transient error pauses the loop, it never ends it. Nothing here waits for a
-/// peer: whatever it has to say first, it says to its own task.
-async fn accept_all(
-    listener: &mut dyn Listener,
-    admission: &Admission,
-    dispatcher: &Dispatcher,
-    shutdown: &Shutdown,
-) -> Result<(), TransportError> {
-    let mut retry = AcceptRetry::default();
-    loop {
-        let accepted = tokio::select! {
-            biased;
-            () = shutdown.begun() => {
-                // Gives the runtime a chance to learn of them.
-                tokio::task::yield_now().await;
-                take_the_last(listener, admission, dispatcher, shutdown);
-                return Ok(());
-            }
-            accepted = listener.accept() => accepted,
-        };
-        match accepted {
-            Ok(Some(accepted)) => {
-                retry.reset();
-                welcome(accepted, admission, dispatcher, shutdown);
-            }
-            Ok(None) => {
-                // No more connections will come; those that are open go on.
-                admission.registry.set_status(ServerStatus::Draining);
-                shutdown.begun().await;
-                return Ok(());
-            }
-            Err(error) => {
-                admission.registry.counters.accept_errors.add(1);
-                let broken = tokio::select! {
-                    () = shutdown.begun() => return Ok(()),
-                    outcome = retry.after(error) => outcome.err(),
-                };
-                if let Some(error) = broken {
-                    let text = format!("the listener is broken: {error}");
-                    return Err(TransportError::withheld(ErrorKind::Unavailable, text).with_source(error));
-                }
-            }
-        }
-    }
-}
-
-/// How many connections may have been made that nobody has accepted when the shutdown begins.
-const LAST_MAX: usize = 1024;
-
-/// Takes the connections that are made already: their peers may have called, and are refused instead of reset.
-fn take_the_last(listener: &mut dyn Listener, admission: &Admission, dispatcher: &Dispatcher, shutdown: &Shutdown) {
-    for _ in 0..LAST_MAX {
-        let Some(Ok(Some(accepted))) = listener.accept().now_or_never() else { return };
-        welcome(accepted, admission, dispatcher, shutdown);
-    }
-}
-
-/// Serves a connection in a task of its own, if it is let in.
-fn welcome(accepted: Accepted, admission: &Admission, dispatcher: &Dispatcher, shutdown: &Shutdown) {
-    let Some(Admitted { io, registered, _permit, _counted }) = admission.admit(accepted) else { return };
-    let (limits, meter) = (Arc::clone(&admission.limits), Arc::clone(&registered.meter));
-    // In a box: every future around it would have room for it twice, and keep it as long as the connection.
-    let serving = Box::pin(serve_connection(io, meter, limits, dispatcher.clone(), shutdown.clone()));
-    shutdown.spawn(async move {
-        let _held = (_permit, _counted);
-        let reason = serving.await;
-        registered.close(reason);
-    });
 }

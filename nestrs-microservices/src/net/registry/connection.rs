@@ -104,7 +104,7 @@ pub(crate) struct Meter {
     transport: &'static str,
     pub(crate) peer_addr: Option<SocketAddr>,
     connected_at: SystemTime,
-    since: Instant,
+    pub(crate) since: Instant,
     /// Milliseconds after `since`.
     last_activity: AtomicU64,
     bytes_received: AtomicU64,
@@ -128,15 +128,17 @@ impl Meter {
         id: ConnectionId,
         transport: &'static str,
         peer_addr: Option<SocketAddr>,
+        since: Instant,
         feed: Arc<Feed>,
         server: Arc<Counters>,
     ) -> Self {
+        let now = SystemTime::now();
         Self {
             id,
             transport,
             peer_addr,
-            connected_at: SystemTime::now(),
-            since: Instant::now(),
+            connected_at: now.checked_sub(since.elapsed()).unwrap_or(now),
+            since,
             last_activity: AtomicU64::new(0),
             bytes_received: AtomicU64::new(0),
             bytes_sent: AtomicU64::new(0),

@@ -12,5 +12,5 @@ pub use stats::{RejectedConnections, ServerStats};
 
 pub(crate) use connection::Meter;
 pub(crate) use events::watch_with;
-pub(crate) use server::{Registered, Registry};
+pub(crate) use server::Registry;
 pub(crate) use stats::{Counters, Rejection};

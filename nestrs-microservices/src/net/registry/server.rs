@@ -10,6 +10,7 @@ use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 use serde::Serialize;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::net::CloseReason;
 
@@ -93,11 +94,12 @@ impl Registry {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives a new connection its place, and its number.
-    pub(crate) fn register(self: &Arc<Self>, peer_addr: Option<SocketAddr>) -> Registered {
+    /// Gives a connection that was accepted at this time its place, and its number.
+    pub(crate) fn register(self: &Arc<Self>, peer_addr: Option<SocketAddr>, since: Instant) -> Registered {
         static NEXT_ID: AtomicU64 = AtomicU64::new(1);
         let id = ConnectionId(NEXT_ID.fetch_add(1, Ordering::Relaxed));
-        let meter = Meter::new(id, self.transport, peer_addr, Arc::clone(&self.feed), Arc::clone(&self.counters));
+        let meter =
+            Meter::new(id, self.transport, peer_addr, since, Arc::clone(&self.feed), Arc::clone(&self.counters));
         let meter = Arc::new(meter);
         let mut state = self.state();
         state.past.accepted += 1;
@@ -203,6 +205,7 @@ impl Registry {
             stats.in_flight += connection.in_flight;
         }
         let counters = &self.counters;
+        stats.undecided = counters.undecided.get();
         stats.accept_errors = counters.accept_errors.get();
         stats.faults = counters.faults.get();
         stats.ignored_packets = counters.ignored_packets.get();
@@ -240,7 +243,7 @@ mod tests {
     #[test]
     fn fr_17_a_connection_that_failed_while_the_server_drains_is_counted_as_failed() {
         let registry = Registry::new("tcp");
-        let (failed, dropped) = (registry.register(None), registry.register(None));
+        let (failed, dropped) = (registry.register(None, Instant::now()), registry.register(None, Instant::now()));
         registry.set_status(ServerStatus::Draining);
         failed.close(CloseReason::Internal);
         drop(dropped);

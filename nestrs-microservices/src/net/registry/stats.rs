@@ -1,13 +1,13 @@
 //! What a server has done.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use serde::Serialize;
 
 use crate::net::CloseReason;
 
-/// What a server has done since it was bound, and what it is doing. Every number but `open` and `in_flight` only grows.
+/// What a server has done since it was bound, and what it is doing. Every number but `open`, `undecided` and `in_flight` only grows.
 ///
 /// `accepted` is `open` and all of `closed` together. As JSON it has the names of a NestJS application (`bytesReceived`).
 /// While connections are at work the numbers are read one after another, so that they may be off by what happens in
@@ -28,6 +28,9 @@ use crate::net::CloseReason;
 pub struct ServerStats {
     /// Connections there are now.
     pub open: usize,
+    /// Connections that have not said anything yet, on an address shared with HTTP. The limits on connections count them,
+    /// and neither `open` nor `accepted` does: they may be HTTP's.
+    pub undecided: usize,
     /// Connections that were accepted, those that were closed at once included.
     pub accepted: u64,
     /// Connections that were closed at once, by the limit that was against them.
@@ -113,6 +116,7 @@ impl Rejection {
 /// What a server counts that belongs to no single connection.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
+    pub(crate) undecided: Gauge,
     pub(crate) accept_errors: Counter,
     pub(crate) faults: Counter,
     pub(crate) ignored_packets: Counter,
@@ -120,6 +124,30 @@ pub(crate) struct Counters {
     pub(crate) abandoned_calls: Counter,
     pub(crate) refused_calls: Counter,
     pub(crate) dropped_events: Counter,
+}
+
+/// How many there are of something now.
+#[derive(Debug, Default)]
+pub(crate) struct Gauge(AtomicUsize);
+
+/// One of them, until this is dropped.
+pub(crate) struct Held<'a>(&'a Gauge);
+
+impl Gauge {
+    pub(crate) fn hold(&self) -> Held<'_> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Held(self)
+    }
+
+    pub(crate) fn get(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// A number that only grows, and that several tasks count.

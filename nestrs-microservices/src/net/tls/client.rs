@@ -19,7 +19,7 @@ use tokio_rustls::rustls::{ClientConfig, ProtocolVersion, SignatureScheme};
 use super::certificate::TlsCertificate;
 use super::failure;
 use super::roots::TlsRoots;
-use super::socket::TlsSocket;
+use super::socket::{Counted, TlsSocket};
 use super::version::{TlsVersion, provider};
 use crate::net::io::BoxIo;
 
@@ -113,7 +113,8 @@ impl TlsClientOptions {
                 false => reason,
             })
         };
-        let mut stream = TlsConnector::from(Arc::new(config)).connect(server_name, io).await.map_err(why)?;
+        let mut stream =
+            TlsConnector::from(Arc::new(config)).connect(server_name, Counted::new(io)).await.map_err(why)?;
         let undecided = stream.get_ref().1.protocol_version() == Some(ProtocolVersion::TLSv1_3);
         if undecided && own.asked.load(Ordering::Relaxed) {
             // In TLS 1.3 the client's handshake is over before the server has seen its certificate. Without this, a refusal
@@ -128,7 +129,7 @@ impl TlsClientOptions {
 }
 
 /// Completes when the server has accepted this client, which a ticket tells and data tells, or has refused it.
-async fn verdict(stream: &mut TlsStream<BoxIo>) -> io::Result<()> {
+async fn verdict(stream: &mut TlsStream<Counted>) -> io::Result<()> {
     poll_fn(|task| {
         // Looks at what comes and leaves it there.
         let said = Pin::new(&mut *stream).poll_fill_buf(task)?.map(<[u8]>::len);

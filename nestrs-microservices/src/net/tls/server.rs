@@ -14,7 +14,7 @@ use super::failure;
 use super::peer;
 use super::pem::TlsError;
 use super::roots::TlsRoots;
-use super::socket::TlsSocket;
+use super::socket::{Counted, TlsSocket};
 use super::version::{TlsVersion, provider};
 use crate::net::PeerIdentity;
 use crate::net::io::BoxIo;
@@ -143,12 +143,12 @@ impl TlsServerOptions {
             Ok(config) => config,
             Err(error) => return Err((error.to_string(), io)),
         };
-        match TlsAcceptor::from(config).accept(io).into_fallible().await {
+        match TlsAcceptor::from(config).accept(Counted::new(io)).into_fallible().await {
             Ok(stream) => {
                 let identity = stream.get_ref().1.peer_certificates().and_then(peer::identity);
                 Ok((Box::new(TlsSocket(stream.into())), identity))
             }
-            Err((error, io)) => Err((failure::reason(&error, "client"), io)),
+            Err((error, io)) => Err((failure::reason(&error, "client"), io.into_inner())),
         }
     }
 }

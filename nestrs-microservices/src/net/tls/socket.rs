@@ -10,19 +10,80 @@ use tokio_rustls::TlsStream;
 use crate::net::io::{BoxIo, Keepalive, Socket};
 
 /// A session over a socket of any kind.
-pub(super) struct TlsSocket(pub(super) TlsStream<BoxIo>);
+pub(super) struct TlsSocket(pub(super) TlsStream<Counted>);
+
+/// The socket beneath a session, and how many bytes it has taken of it.
+pub(super) struct Counted {
+    io: BoxIo,
+    taken: u64,
+}
+
+impl Counted {
+    pub(super) fn new(io: BoxIo) -> Self {
+        Self { io, taken: 0 }
+    }
+
+    pub(super) fn into_inner(self) -> BoxIo {
+        self.io
+    }
+
+    fn count(&mut self, outcome: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(Ok(taken)) = outcome {
+            self.taken += taken as u64;
+        }
+        outcome
+    }
+}
+
+impl AsyncRead for Counted {
+    fn poll_read(mut self: Pin<&mut Self>, task: &mut Context<'_>, chunk: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_read(task, chunk)
+    }
+}
+
+impl AsyncWrite for Counted {
+    fn poll_write(mut self: Pin<&mut Self>, task: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let outcome = Pin::new(&mut self.io).poll_write(task, bytes);
+        self.count(outcome)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        task: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let outcome = Pin::new(&mut self.io).poll_write_vectored(task, slices);
+        self.count(outcome)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(task)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(task)
+    }
+}
 
 impl Socket for TlsSocket {
     fn close_abruptly(&self) {
-        self.0.get_ref().0.close_abruptly();
+        self.0.get_ref().0.io.close_abruptly();
     }
 
     fn peer_has_ended(&self) -> io::Result<bool> {
-        self.0.get_ref().0.peer_has_ended()
+        self.0.get_ref().0.io.peer_has_ended()
+    }
+
+    fn passed_on(&self) -> Option<u64> {
+        Some(self.0.get_ref().0.taken)
     }
 
     fn keep_alive(&self, keepalive: &Keepalive) -> io::Result<()> {
-        self.0.get_ref().0.keep_alive(keepalive)
+        self.0.get_ref().0.io.keep_alive(keepalive)
     }
 }
 

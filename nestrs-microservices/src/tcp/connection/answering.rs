@@ -11,6 +11,7 @@ use crate::net::codec::{utf16_len, write_frame_header};
 use crate::packet::{Answer, Packet};
 
 use super::in_flight::Place;
+use super::tally::some;
 use super::{Connection, Flight};
 
 const SHUTTING_DOWN: &str = "Service is shutting down";
@@ -97,12 +98,14 @@ impl Connection {
     fn queue(&mut self, answer: &Answer, id: &[u8]) -> bool {
         let start = self.out.bytes.len();
         self.meter.frame_sent();
-        if self.out.queued() == 0 {
+        if self.out.is_empty() {
             self.progress = Some(Instant::now());
         }
         let Err(error) = self.write(answer, id) else { return true };
-        let peer_addr = self.peer_addr.map(display);
-        tracing::error!(target: "nestrs::tcp", peer_addr, %error, "reply cannot be sent");
+        self.limits.tally.unsendable.pass(|suppressed| {
+            let (peer_addr, suppressed) = (self.peer_addr.map(display), some(suppressed));
+            tracing::error!(target: "nestrs::tcp", peer_addr, %error, suppressed, "reply cannot be sent");
+        });
         self.out.bytes.truncate(start);
         let answer = Answer::Error(error);
         if self.write(&answer, id).is_err() {

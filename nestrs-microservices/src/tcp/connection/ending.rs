@@ -16,6 +16,7 @@ use crate::shutdown::Shutdown;
 use crate::tcp::fault::Fault;
 use crate::tcp::out::Out;
 
+use super::tally::{Tally, some};
 use super::{Connection, FAULT_GRACE, Phase};
 
 /// How much input is discarded before a connection is closed.
@@ -24,13 +25,17 @@ const DISCARD_MAX: usize = 64 * 1024;
 const LAST_WORDS: Duration = Duration::from_millis(400);
 
 /// The line that every connection ends with.
-pub(super) fn log_end(reason: CloseReason) {
-    match reason {
-        // Not this side's doing, and nobody's mistake.
-        CloseReason::PeerReset | CloseReason::Dead => {
-            tracing::info!(target: "nestrs::tcp", %reason, "disconnected");
-        }
-        _ => tracing::debug!(target: "nestrs::tcp", %reason, "disconnected"),
+pub(super) fn log_end(reason: CloseReason, tally: &Tally) {
+    let mut told = false;
+    // Not this side's doing, and nobody's mistake.
+    if matches!(reason, CloseReason::PeerReset | CloseReason::Dead) {
+        tally.gone.pass(|suppressed| {
+            tracing::info!(target: "nestrs::tcp", %reason, suppressed = some(suppressed), "disconnected");
+            told = true;
+        });
+    }
+    if !told {
+        tracing::debug!(target: "nestrs::tcp", %reason, "disconnected");
     }
 }
 
@@ -45,15 +50,18 @@ impl Connection {
             }
             _ => &[],
         };
-        tracing::warn!(
-            target: "nestrs::tcp",
-            peer_addr = self.peer_addr.map(display),
-            %fault,
-            hint = fault.hint(&self.buffer),
-            header = %PeerText(header),
-            code = fault.code(&self.buffer).code(),
-            "protocol fault; closing"
-        );
+        self.limits.tally.faults.pass(|suppressed| {
+            tracing::warn!(
+                target: "nestrs::tcp",
+                peer_addr = self.peer_addr.map(display),
+                %fault,
+                hint = fault.hint(&self.buffer),
+                header = %PeerText(header),
+                code = fault.code(&self.buffer).code(),
+                suppressed = some(suppressed),
+                "protocol fault; closing"
+            );
+        });
     }
 
     /// Sends what is queued, says FIN and lets the peer take it: closing with input unread would reset it away.
@@ -107,25 +115,31 @@ impl Connection {
 
     /// The peer costs more than it may, and is closed without a word.
     pub(super) fn cut_off(mut self, reason: CloseReason, shutdown: &Shutdown) -> CloseReason {
-        let (peer_addr, queued) = (self.peer_addr.map(display), self.out.queued());
-        match reason {
-            CloseReason::SlowFrame => {
-                let (received, announced) = (self.buffer.len(), self.decoder.body_len().map(|(least, _)| least));
-                tracing::warn!(target: "nestrs::tcp", peer_addr, received, announced, "a frame took too long; closed");
-            }
-            CloseReason::Budget => {
-                let max = self.limits.options.send_budget_bytes;
-                tracing::warn!(
-                    target: "nestrs::tcp", peer_addr, queued, max,
-                    "the replies of all connections are more than may be queued, and of this one the most; closed"
-                );
-            }
-            _ => tracing::warn!(target: "nestrs::tcp", peer_addr, queued, "peer does not read; closed"),
-        }
+        self.limits.tally.cut_off.pass(|suppressed| self.log_cut_off(reason, some(suppressed)));
         self.io.close_abruptly();
         self.out = Out::default();
         self.leave(shutdown);
         reason
+    }
+
+    fn log_cut_off(&self, reason: CloseReason, suppressed: Option<u64>) {
+        let (peer_addr, queued) = (self.peer_addr.map(display), self.out.queued());
+        match reason {
+            CloseReason::SlowFrame => {
+                let (received, announced) = (self.buffer.len(), self.decoder.body_len().map(|(least, _)| least));
+                tracing::warn!(
+                    target: "nestrs::tcp", peer_addr, received, announced, suppressed, "a frame took too long; closed"
+                );
+            }
+            CloseReason::Budget => {
+                let max = self.limits.options.send_budget_bytes;
+                tracing::warn!(
+                    target: "nestrs::tcp", peer_addr, queued, max, suppressed,
+                    "the replies of all connections are more than may be queued, and of this one the most; closed"
+                );
+            }
+            _ => tracing::warn!(target: "nestrs::tcp", peer_addr, queued, suppressed, "peer does not read; closed"),
+        }
     }
 
     /// The socket has failed.

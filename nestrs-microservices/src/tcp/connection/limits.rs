@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
-
 use crate::tcp::options::TcpMicroserviceOptions;
 
 use super::in_flight::InFlight;
@@ -14,7 +12,6 @@ use super::tally::Tally;
 /// What the connections of one server share.
 pub(in crate::tcp) struct Limits {
     pub(in crate::tcp) options: TcpMicroserviceOptions,
-    pub(in crate::tcp) connections: Arc<Semaphore>,
     /// Calls that did not finish at once, on whatever connection, and on those that are gone.
     pub(in crate::tcp) in_flight: Arc<InFlight>,
     pub(in crate::tcp) recv_budget: RecvBudget,
@@ -23,9 +20,8 @@ pub(in crate::tcp) struct Limits {
 }
 
 impl Limits {
-    pub(in crate::tcp) fn new(options: TcpMicroserviceOptions, max_connections: usize) -> Self {
+    pub(in crate::tcp) fn new(options: TcpMicroserviceOptions) -> Self {
         Self {
-            connections: Arc::new(Semaphore::new(max_connections.min(Semaphore::MAX_PERMITS))),
             in_flight: Arc::new(InFlight::new(options.max_in_flight)),
             recv_budget: RecvBudget::new(options.recv_budget_bytes),
             send_budget: Arc::new(SendBudget::new(options.send_budget_bytes)),

@@ -49,8 +49,11 @@ use clock::{Alarm, FrameClock};
 use in_flight::Place;
 use recv_budget::Reservation;
 use send_budget::QueueShare;
+use tally::some;
 
 pub(super) use limits::Limits;
+pub(super) use serving::LINGER;
+pub(super) use tally::some as some_suppressed;
 
 /// Serves one connection to its end.
 pub(super) async fn serve_connection(
@@ -61,11 +64,12 @@ pub(super) async fn serve_connection(
     shutdown: Shutdown,
 ) -> CloseReason {
     let (id, peer_addr) = (meter.id, meter.peer_addr);
+    let server = Arc::clone(&limits);
     let serving = async {
         // A connection begins here,
         tracing::debug!(target: "nestrs::tcp", "connected");
         let serving = async {
-            match admit(io, &meter, &limits.options, &shutdown).await {
+            match admit(io, &meter, &limits, &shutdown).await {
                 Ok(admitted) => Connection::new(admitted, meter, limits, dispatcher).serve(&shutdown).await,
                 Err(reason) => reason,
             }
@@ -73,11 +77,14 @@ pub(super) async fn serve_connection(
         let outcome = AssertUnwindSafe(serving).catch_unwind().await;
         let reason = outcome.unwrap_or_else(|panic| {
             let error = panicked(&*panic);
-            tracing::error!(target: "nestrs::tcp", %error, "a connection failed; closed");
+            server.tally.failed.pass(|suppressed| {
+                let suppressed = some(suppressed);
+                tracing::error!(target: "nestrs::tcp", %error, suppressed, "a connection failed; closed");
+            });
             CloseReason::Internal
         });
         // and ends here, whatever the reason.
-        ending::log_end(reason);
+        ending::log_end(reason, &server.tally);
         reason
     };
     serving.instrument(spans::connection("tcp", id.0, peer_addr)).await

@@ -24,7 +24,7 @@ const LOOK_AFTER_EVERY: Duration = Duration::from_millis(500);
 /// A connection that began, said or was told something in the last second may well be sending the next call. When the
 /// server shuts down it stays for this long, and after each answer that it still gives, so that the call is refused, which
 /// is safe to repeat, and not lost.
-const LINGER: Duration = Duration::from_millis(50);
+pub(in crate::tcp) const LINGER: Duration = Duration::from_millis(50);
 const LATELY: Duration = Duration::from_secs(1);
 
 /// What happened.
@@ -238,15 +238,17 @@ impl Connection {
 
     /// Gives the socket what is queued. Everything that is written passes here.
     pub(super) fn poll_write(&mut self, task: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let before = self.out.queued();
+        let (before, passed_on) = (self.out.queued(), self.io.passed_on());
         let outcome = self.out.poll_write(&mut self.io, task);
         let written = before - self.out.queued();
         if written > 0 {
             self.meter.sent(written, self.progress.unwrap_or_else(Instant::now));
             self.touch();
-            if outcome.is_pending() {
-                self.progress = Some(Instant::now());
-            }
+        }
+        // What a TLS session takes it may only keep: progress is what goes on its way.
+        let is_progress = if passed_on.is_some() { self.io.passed_on() > passed_on } else { written > 0 };
+        if is_progress && outcome.is_pending() {
+            self.progress = Some(Instant::now());
         }
         outcome
     }
@@ -317,9 +319,9 @@ impl Connection {
         earlier(earlier(phase, self.look_after), earlier(peer, self.idle_due()))
     }
 
-    /// When a peer that takes nothing of what is queued is given up.
+    /// When a peer that takes nothing of what is queued, or of what TLS holds back, is given up.
     fn stall_due(&self) -> Option<Instant> {
-        self.progress.filter(|_| self.out.queued() > 0)?.checked_add(self.limits.options.write_stall_timeout)
+        self.progress.filter(|_| !self.out.is_empty())?.checked_add(self.limits.options.write_stall_timeout)
     }
 
     fn frame_due(&self) -> Option<Instant> {

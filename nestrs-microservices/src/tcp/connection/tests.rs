@@ -12,8 +12,8 @@ const NOBODY: &str = r#"31#{"pattern":"x","data":1,"id":1}"#;
 
 fn connection() -> (Connection, DuplexStream) {
     let (near, far) = tokio::io::duplex(1024 * 1024);
-    let limits = Arc::new(Limits::new(TcpMicroserviceOptions::default(), 1));
-    let meter = Arc::clone(&Registry::new("tcp").register(None).meter);
+    let limits = Arc::new(Limits::new(TcpMicroserviceOptions::default()));
+    let meter = Arc::clone(&Registry::new("tcp").register(None, Instant::now()).meter);
     let admitted = Admitted { io: Box::new(Plain(far)), identity: None, claims: None };
     let connection = Connection::new(admitted, meter, limits, Dispatcher::from_routes([]));
     (connection, near)

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
+use nestrs_core::log_limit::LogLimit;
 use nestrs_core::{Payload, TransportError};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 
@@ -227,7 +228,13 @@ impl Task {
                 match deserializer.deserialize(wire) {
                     Ok(packet) => Bytes::from(packet.to_string()),
                     Err(error) => {
-                        tracing::warn!(target: "nestrs::client", %error, "the deserializer refused a response; dropped");
+                        static REFUSED: LogLimit = LogLimit::per_second(10);
+                        REFUSED.pass(|suppressed| {
+                            let suppressed = (suppressed > 0).then_some(suppressed);
+                            tracing::warn!(
+                                target: "nestrs::client", %error, suppressed, "the deserializer refused a response; dropped"
+                            );
+                        });
                         return Ok(());
                     }
                 }

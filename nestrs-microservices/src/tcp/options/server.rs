@@ -94,7 +94,7 @@ pub struct TcpMicroserviceOptions {
     /// The pause between two tries. Default zero.
     pub retry_delay: Duration,
     /// Whether an HTTP half that asks for the same address shares the listener, each connection told apart by its
-    /// first byte. One that says nothing for 10 s is taken for a message client's, and falls under the limits here.
+    /// first byte. One that says nothing counts for the limits here, and is taken for a message client's after 10 s.
     /// Default true; otherwise one of the two fails to listen.
     pub share_address: bool,
     /// Whether `*` and `>` in the patterns of handlers are wildcards, as on NATS: `orders.*` handles `orders.created`.
