@@ -62,9 +62,18 @@ async fn rq_6_a_handler_that_runs_to_its_end_does_so_beside_the_other_handlers_o
     let app = serve::<WorkModule>().await;
     let marks = app.get::<Marks>().unwrap();
     let mut peer = Peer::connect(app.address("tcp").unwrap()).await;
-    for (frame, finished) in [(r#"{"pattern":"locked.event"}"#, 2), (r#"{"pattern":"locked.event","id":1}"#, 4)] {
+    let logs = LogCapture::start();
+    let event = (r#"{"pattern":"locked.event"}"#, LogLevel::Warn, "event handler takes too long; it runs on");
+    let request =
+        (r#"{"pattern":"locked.event","id":1}"#, LogLevel::Debug, "the deadline has passed; the handler runs on");
+    for ((frame, level, told), finished) in [(event, 2), (request, 4)] {
         peer.send_frames(&[frame]).await;
-        tokio::time::sleep(Duration::from_millis(40)).await;
+        let late = async {
+            while !logs.contains(level, told) {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, late).await.expect("its time is over while it holds the lock");
         marks.open();
         marks.until(|marks| marks == (finished / 2, finished, 0)).await;
     }
