@@ -21,18 +21,14 @@ static WATCHING: Mutex<usize> = Mutex::new(0);
 pub(super) struct Watching(());
 
 impl Watching {
-    /// `None` when signals cannot be watched.
-    pub(super) fn begin() -> Option<Self> {
-        static INSTALLED: OnceLock<bool> = OnceLock::new();
+    /// After [`is_installed`].
+    pub(super) fn begin() -> Self {
         let mut watching = lock();
         if *watching == 0 {
             ENDS_AT_ONCE.store(false, Ordering::SeqCst);
         }
-        if !INSTALLED.get_or_init(|| install().is_ok()) {
-            return None;
-        }
         *watching += 1;
-        Some(Self(()))
+        Self(())
     }
 }
 
@@ -48,6 +44,14 @@ impl Drop for Watching {
 
 fn lock() -> MutexGuard<'static, usize> {
     WATCHING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether signals can be watched. Asked before anybody else watches them: what runs at a signal runs in the order in which
+/// it was installed, on a thread that may be held up in between. An application that heard of the signal first could end
+/// meanwhile, and the very signal that it ended well at would be taken for one after its end.
+pub(super) fn is_installed() -> bool {
+    static INSTALLED: OnceLock<bool> = OnceLock::new();
+    *INSTALLED.get_or_init(|| install().is_ok())
 }
 
 /// What runs at each signal, in this order: the first one ends nothing.
