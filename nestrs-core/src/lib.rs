@@ -23,6 +23,8 @@ mod error;
 mod extras;
 mod handler;
 mod injectable;
+#[doc(hidden)]
+pub mod json_text;
 mod lifecycle;
 #[doc(hidden)]
 pub mod log_limit;

@@ -3,6 +3,8 @@
 // What a peer sends must not be able to make this panic.
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::string_slice))]
 
+mod usual;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::io::Write as _;
@@ -22,6 +24,8 @@ pub(crate) const NO_HANDLER: &str = "There is no matching message handler define
 
 /// An `id` may be any JSON value up to this many bytes.
 const ID_LEN_MAX: usize = 1024;
+/// As long as the header of a frame can be.
+const HEADER_LEN_MAX: usize = 21;
 
 /// A request or an event, as it arrived.
 #[derive(Debug)]
@@ -60,6 +64,19 @@ impl Packet {
     /// # Errors
     /// [`PacketError`] when the body is not JSON, is nested deeper than 127, or has a number out of range, wherever that is.
     pub fn read(frame: &Bytes) -> Result<Self, PacketError> {
+        if std::str::from_utf8(frame).is_ok() { Self::read_text(frame) } else { Self::read_any(frame) }
+    }
+
+    /// [`Packet::read`] of what is known to be UTF-8, as the decoder's frames are.
+    pub(crate) fn read_text(frame: &Bytes) -> Result<Self, PacketError> {
+        match usual::members(frame) {
+            Some(members) => Self::of(frame, &members),
+            None => Self::read_any(frame),
+        }
+    }
+
+    /// Whatever it is, and wherever its members are.
+    fn read_any(frame: &Bytes) -> Result<Self, PacketError> {
         if nests_too_deep(frame) {
             return Err(PacketError::TooDeep);
         }
@@ -67,18 +84,22 @@ impl Packet {
             Ok(members) => members,
             // A key may hold half of a surrogate pair, which Rust's strings cannot. Never seen from a NestJS client.
             Err(error) => match Payload::from_json(frame.clone()).into_value() {
-                Ok(mended) => return Self::read(&Bytes::from(mended.to_string())),
+                Ok(mended) => return Self::read_any(&Bytes::from(mended.to_string())),
                 Err(_) => return Err(PacketError::Json(error)),
             },
         };
         if members.out_of_range {
             return Err(PacketError::OutOfRange);
         }
-        let own = |raw: &RawValue| frame.slice_ref(raw.get().as_bytes());
+        Self::of(frame, &members)
+    }
+
+    fn of(frame: &Bytes, members: &Members<'_>) -> Result<Self, PacketError> {
+        let own = |member: &[u8]| frame.slice_ref(member);
         // Neither `pattern` nor `data`: a foreign message, which has no id whatever it contains.
         let foreign = members.pattern.is_none() && members.data.is_none();
         let id = members.id.filter(|_| !foreign);
-        if id.is_some_and(|id| id.get().len() > ID_LEN_MAX) {
+        if id.is_some_and(|id| id.len() > ID_LEN_MAX) {
             return Err(PacketError::IdTooLong);
         }
         Ok(Self {
@@ -87,8 +108,8 @@ impl Packet {
             id: id.map(own),
             metadata: members
                 .metadata
-                .filter(|raw| raw.get().starts_with('{'))
-                .map(|raw| Metadata::from_json(own(raw))),
+                .filter(|metadata| metadata.starts_with(b"{"))
+                .map(|metadata| Metadata::from_json(own(metadata))),
         })
     }
 }
@@ -96,10 +117,10 @@ impl Packet {
 /// The members of a packet as JSON text; a repeated one counts as last written, as `JSON.parse` has it.
 #[derive(Default)]
 struct Members<'a> {
-    pattern: Option<&'a RawValue>,
-    data: Option<&'a RawValue>,
-    id: Option<&'a RawValue>,
-    metadata: Option<&'a RawValue>,
+    pattern: Option<&'a [u8]>,
+    data: Option<&'a [u8]>,
+    id: Option<&'a [u8]>,
+    metadata: Option<&'a [u8]>,
     /// Some member has a number out of range, be it one that nobody reads.
     out_of_range: bool,
 }
@@ -120,6 +141,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
                 while let Some(key) = map.next_key::<Text<'de>>()? {
                     let value: &RawValue = map.next_value()?;
                     members.out_of_range |= has_number_out_of_range(value.get());
+                    let value = value.get().as_bytes();
                     match &*key.0 {
                         "pattern" => members.pattern = Some(value),
                         "data" => members.data = Some(value),
@@ -219,7 +241,6 @@ impl Answer {
     pub(crate) fn write_frame(&self, out: &mut Vec<u8>, id: &[u8]) -> usize {
         let err;
         let value;
-        // In pieces, so that the length is known before the first byte is written.
         let pieces: [&[u8]; 5] = match self {
             // An absent payload is NestJS's `undefined`, which JSON leaves out.
             Self::Value { payload, last: true } if payload.is_absent() => {
@@ -238,13 +259,7 @@ impl Answer {
             }
             Self::NoHandler => [b"{\"id\":", id, b",\"status\":\"error\",\"err\":\"", NO_HANDLER.as_bytes(), b"\"}"],
         };
-        write_frame_header(out, pieces.iter().map(|piece| utf16_len(piece)).sum());
-        let len = pieces.iter().map(|piece| piece.len()).sum();
-        out.reserve(len);
-        for piece in pieces {
-            out.extend_from_slice(piece);
-        }
-        len
+        write_body(out, &pieces)
     }
 
     /// The packet as a JSON value, for a serializer of the user's.
@@ -295,11 +310,26 @@ pub(crate) fn write_request(
         id.unwrap_or_default().as_bytes(),
         if id.is_some() { b"\"}" } else { b"}" },
     ];
-    write_frame_header(out, pieces.iter().map(|piece| utf16_len(piece)).sum());
+    write_body(out, &pieces)
+}
+
+/// Appends a frame whose body is in pieces, and returns the length of the body in bytes.
+fn write_body(out: &mut Vec<u8>, pieces: &[&[u8]]) -> usize {
+    let len = pieces.iter().map(|piece| piece.len()).sum();
+    out.reserve(HEADER_LEN_MAX + len);
+    let start = out.len();
+    // Right for ASCII, which most bodies are; the others are counted when they stand there in one piece.
+    write_frame_header(out, len);
+    let body = out.len();
     for piece in pieces {
         out.extend_from_slice(piece);
     }
-    pieces.iter().map(|piece| piece.len()).sum()
+    if let Some(text) = out.get(body..).filter(|text| !text.is_ascii()) {
+        let mut header = Vec::with_capacity(HEADER_LEN_MAX);
+        write_frame_header(&mut header, utf16_len(text));
+        out.splice(start..body, header);
+    }
+    len
 }
 
 /// `{"nestrs-timeout-ms":"29999"}`, written into `room`.
@@ -336,6 +366,15 @@ impl Response {
     /// the value; keys that NestJS does not know are ignored beside them, as NestJS 11 does. (NestJS 12 would take the
     /// whole packet for the value, even where it holds an error.)
     pub(crate) fn read(frame: &Bytes) -> Result<Self, PacketError> {
+        if let Some(members) = std::str::from_utf8(frame).ok().and_then(|body| usual::response_members(body.as_bytes()))
+        {
+            return Ok(Self::of(frame, &members));
+        }
+        Self::read_any(frame)
+    }
+
+    /// Whatever it is, and wherever its members are.
+    fn read_any(frame: &Bytes) -> Result<Self, PacketError> {
         if nests_too_deep(frame) {
             return Err(PacketError::TooDeep);
         }
@@ -343,24 +382,28 @@ impl Response {
         if members.out_of_range {
             return Err(PacketError::OutOfRange);
         }
-        let own = |raw: &RawValue| frame.slice_ref(raw.get().as_bytes());
-        let truthy = |raw: &&RawValue| is_truthy(raw.get());
+        Ok(Self::of(frame, &members))
+    }
+
+    fn of(frame: &Bytes, members: &ResponseMembers<'_>) -> Self {
+        let own = |member: &[u8]| frame.slice_ref(member);
+        let truthy = |member: &&[u8]| is_truthy(member);
         let event = if let Some(err) = members.err.filter(truthy) {
             let err = Payload::from_json(own(err)).into_value();
             ResponseEvent::Error(err.unwrap_or(serde_json::Value::Null))
         } else if members.err.is_none() && members.response.is_none() && members.is_disposed.is_none() {
             ResponseEvent::Value { payload: Payload::from_json(frame.clone()), last: true }
         } else {
-            let last = members.is_disposed.is_some_and(|raw| truthy(&raw));
+            let last = members.is_disposed.is_some_and(is_truthy);
             match members.response {
                 None if last => ResponseEvent::End,
                 response => {
-                    let payload = response.map_or_else(Payload::absent, |raw| Payload::from_json(own(raw)));
+                    let payload = response.map_or_else(Payload::absent, |response| Payload::from_json(own(response)));
                     ResponseEvent::Value { payload, last }
                 }
             }
         };
-        Ok(Self { id: members.id.map(own), event })
+        Self { id: members.id.map(own), event }
     }
 }
 
@@ -370,12 +413,10 @@ pub(crate) fn is_readable(frame: &[u8]) -> bool {
 }
 
 /// Whether JavaScript takes a JSON text for something, as in `if (err)`.
-fn is_truthy(json: &str) -> bool {
+fn is_truthy(json: &[u8]) -> bool {
     match json {
-        "null" | "false" | "\"\"" => false,
-        number if number.starts_with(|first: char| first == '-' || first.is_ascii_digit()) => {
-            number.parse() != Ok(0.0_f64)
-        }
+        b"null" | b"false" | b"\"\"" => false,
+        [b'-' | b'0'..=b'9', ..] => std::str::from_utf8(json).map(str::parse) != Ok(Ok(0.0_f64)),
         _ => true,
     }
 }
@@ -383,10 +424,10 @@ fn is_truthy(json: &str) -> bool {
 /// The members of a response as JSON text.
 #[derive(Default)]
 struct ResponseMembers<'a> {
-    id: Option<&'a RawValue>,
-    err: Option<&'a RawValue>,
-    response: Option<&'a RawValue>,
-    is_disposed: Option<&'a RawValue>,
+    id: Option<&'a [u8]>,
+    err: Option<&'a [u8]>,
+    response: Option<&'a [u8]>,
+    is_disposed: Option<&'a [u8]>,
     out_of_range: bool,
 }
 
@@ -406,6 +447,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for ResponseMembers<'a> {
                 while let Some(key) = map.next_key::<Text<'de>>()? {
                     let value: &RawValue = map.next_value()?;
                     members.out_of_range |= has_number_out_of_range(value.get());
+                    let value = value.get().as_bytes();
                     match &*key.0 {
                         "id" => members.id = Some(value),
                         "err" => members.err = Some(value),

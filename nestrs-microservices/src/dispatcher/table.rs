@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nestrs_core::log_limit::LogLimit;
-use nestrs_core::{Application, ContextKind, ExecutionContext, HandlerKind, Route, spans::PeerText};
+use nestrs_core::{Application, ContextKind, ExecutionContext, HandlerKind, Pattern, Route, spans::PeerText};
 
 use super::call::{Call, Progress};
 use super::inbound::{Inbound, deadline_of};
@@ -92,6 +92,19 @@ impl Dispatcher {
     pub fn dispatch_received(&self, inbound: Inbound<'_>, received: Option<Instant>) -> Call {
         let entry = inbound.route.as_deref().and_then(|subject| self.table.find(subject));
         self.start(entry, inbound, received)
+    }
+
+    /// [`Dispatcher::dispatch_received`] for a pattern as its JSON text, in place of the route in `inbound`.
+    pub(crate) fn dispatch_text<'a>(
+        &self,
+        pattern: Option<&'a str>,
+        inbound: Inbound<'a>,
+        received: Option<Instant>,
+    ) -> Call {
+        match pattern.and_then(|json| self.table.find_text(json)) {
+            Some(entry) => self.start(Some(Arc::clone(entry)), inbound, received),
+            None => self.dispatch_received(Inbound { route: pattern.and_then(Pattern::route_of), ..inbound }, received),
+        }
     }
 
     /// Runs a request or an event that a broker has matched itself: `declared` is the pattern it was subscribed to by,

@@ -54,6 +54,21 @@ fn responses_are_written_as_nestjs_writes_them() {
     );
 }
 
+/// Also where bytes have a digit more than units, and behind other frames.
+#[test]
+fn fr_1_a_written_length_counts_units_whatever_the_characters() {
+    for character in ["x", "é", "漢", "😀"] {
+        for times in [0, 1, 20, 30, 31, 60, 99, 300, 950, 5000] {
+            let text = format!("\"{}\"", character.repeat(times));
+            let body = format!(r#"{{"response":{text},"isDisposed":true,"id":"1"}}"#);
+            let mut out = b"2#{}".to_vec();
+            let len = Answer::Value { payload: Payload::from_json(text), last: true }.write_frame(&mut out, b"\"1\"");
+            assert_eq!(len, body.len());
+            assert_eq!(String::from_utf8(out).unwrap(), format!("2#{{}}{}#{body}", body.encode_utf16().count()));
+        }
+    }
+}
+
 #[test]
 fn fr_9_an_id_of_any_type_is_echoed_unchanged() {
     for (request, response) in [

@@ -51,6 +51,7 @@ fn fr_1_recorded_frames_are_told_apart_wherever_they_are_cut() {
 #[test]
 fn fr_16_recorded_requests_and_events_are_read_and_written_again() {
     for frame in said_by("> ") {
+        assert!(usual::members(&body(&frame)).is_some(), "NestJS writes what is usual: {frame}");
         let packet = Packet::read(&body(&frame)).unwrap();
         let text = |bytes: &Bytes| String::from_utf8(bytes.to_vec()).unwrap();
         let metadata = packet.metadata.map(|all| {

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
+use nestrs_core::Payload;
 use nestrs_core::log_limit::LogLimit;
-use nestrs_core::{Pattern, Payload};
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::time::Instant;
 use tracing::field::display;
@@ -195,7 +195,7 @@ impl Connection {
                 }
             }
         };
-        Packet::read(&frame).map(Some).map_err(Fault::Packet)
+        Packet::read_text(&frame).map(Some).map_err(Fault::Packet)
     }
 
     /// Begins a call, and answers it if it is done at once; otherwise it moves aside.
@@ -214,12 +214,12 @@ impl Connection {
         // The frame was checked to be UTF-8, and its members are slices of it.
         let pattern = packet.pattern.as_deref().and_then(|json| std::str::from_utf8(json).ok());
         let inbound = Inbound {
-            route: pattern.and_then(Pattern::route_of),
+            route: None,
             id: packet.id.clone(),
             payload: packet.payload.clone(),
             metadata: packet.metadata.clone(),
             transport: Arc::clone(&self.context) as _,
         };
-        self.dispatcher.dispatch_received(inbound, Some(self.received.into_std()))
+        self.dispatcher.dispatch_text(pattern, inbound, Some(self.received.into_std()))
     }
 }
