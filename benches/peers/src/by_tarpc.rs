@@ -20,7 +20,7 @@ pub(crate) enum Form {
 }
 
 #[tarpc::service]
-trait Work {
+pub(crate) trait Work {
     async fn sum(numbers: Vec<i64>) -> i64;
     async fn echo(text: String) -> String;
 }
