@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 // The load program: the wire, what is asked for, and the loop.
 mod drive;
+mod peers;
 mod wire;
 mod work;
 
@@ -17,6 +18,7 @@ mod server;
 // What is measured, and what is made of it.
 mod build;
 mod client;
+mod counted;
 mod growth;
 mod machine;
 mod rest;
@@ -76,6 +78,7 @@ const PARTS: &[Part] = &[
     ("idle", rest::idle),
     ("start", rest::start),
     ("syscalls", rest::syscalls),
+    ("counted", counted::measure),
     ("growth", growth::measure),
     ("build", build::measure),
 ];

@@ -29,7 +29,7 @@ fn rows(
     columns: &[&str],
     row: impl Fn(&Kind) -> Result<Vec<String>, String>,
 ) -> Result<Vec<Table>, String> {
-    let able = KINDS.iter().filter(|kind| settings.server(kind.name) && kind.lacks().is_none());
+    let able = KINDS.iter().filter(|kind| settings.server(kind.name) && kind.lacks().is_none() && !kind.is_peer());
     let rows = able.map(|kind| {
         let cells = row(kind).map_err(|why| format!("{}: {why}", kind.name))?;
         eprintln!("{title}: {:10} {}", kind.name, cells.join(", "));

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::drive::{Load, Manner, Measured, drive};
+use crate::drive::{Load, Manner, Measured};
+use crate::peers;
 use crate::server::{Kind, Server};
 use crate::work::Work;
 
@@ -97,8 +98,11 @@ impl Measured {
     }
 }
 
-/// Whether a server can do that work: the floor answers nothing that is not in the request.
+/// Whether a server can do that work: the floor answers nothing that is not in the request, and peers speak of calls only.
 pub(crate) fn can(kind: &Kind, work: &Work) -> bool {
+    if kind.is_peer() {
+        return peers::can(work);
+    }
     kind.manner == Manner::Nest || matches!(work, Work::Sum | Work::Echo { .. })
 }
 
@@ -116,10 +120,10 @@ pub(crate) fn measure(servers: &[(Kind, Server)], scenarios: &[Scenario], pace: 
         for round in 0..pace.rounds {
             for (at, (kind, server)) in able.iter().enumerate() {
                 let Pace { warm_up, length, .. } = pace;
-                let measured = drive(server.address, server.proc(), kind.manner, &scenario.load, warm_up, length);
+                let measured = kind.drive(server, &scenario.load, warm_up, length);
                 let measured = measured.map_err(|why| format!("{}, {}: {why}", kind.name, scenario.name))?;
                 eprintln!(
-                    "round {round}: {:15} {:10} {:9.0} /CPU-s {:9.0} /s  p50 {:7.1} us  p99 {:8.1} us",
+                    "round {round}: {:15} {:13} {:9.0} /CPU-s {:9.0} /s  p50 {:7.1} us  p99 {:8.1} us",
                     scenario.name,
                     kind.name,
                     measured.per_cpu_second(),

@@ -1,5 +1,6 @@
 //! The servers that are compared, each a process of its own.
 
+use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -8,7 +9,8 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::drive::Manner;
+use crate::drive::{self, Load, Manner, Measured};
+use crate::peers;
 use crate::proc::Proc;
 
 /// No server needs longer to begin to listen.
@@ -35,6 +37,8 @@ pub(crate) enum Program {
     Ours(&'static str, &'static [&'static str]),
     /// A script below this package's directory.
     Node(&'static str),
+    /// A server of `benches/peers`, which speaks a wire of its own.
+    Peer(&'static str),
 }
 
 pub(crate) const YARDSTICK: Kind = Kind {
@@ -73,7 +77,14 @@ pub(crate) const KINDS: &[Kind] = &[
         program: Program::Node("nest/server.mjs"),
         manner: Manner::Nest,
     },
+    peer("tarpc-bincode", "tarpc 0.38, bincode"),
+    peer("tarpc-json", "tarpc 0.38, JSON"),
+    peer("tonic", "tonic 0.14, gRPC"),
 ];
+
+const fn peer(name: &'static str, title: &'static str) -> Kind {
+    Kind { name, title, program: Program::Peer(name), manner: Manner::Nest }
+}
 
 /// A server that runs. Dropping it ends it.
 #[derive(Debug)]
@@ -87,39 +98,72 @@ pub(crate) struct Server {
 impl Kind {
     /// What it lacks here, if anything.
     pub(crate) fn lacks(&self) -> Option<String> {
-        let missing = matches!(self.program, Program::Node(_)) && !Path::new(NODE_PACKAGES).exists();
-        missing.then(|| format!("{NODE_PACKAGES} is not installed"))
+        match self.program {
+            Program::Node(_) if !Path::new(NODE_PACKAGES).exists() => Some(format!("{NODE_PACKAGES} is not installed")),
+            Program::Peer(_) if !peers::program().is_ok_and(|file| file.exists()) => {
+                Some("benches/peers is not built".to_owned())
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether this load program can speak to it.
+    pub(crate) fn is_peer(&self) -> bool {
+        matches!(self.program, Program::Peer(_))
+    }
+
+    /// Puts it under load; see [`drive::drive`].
+    pub(crate) fn drive(
+        &self,
+        server: &Server,
+        load: &Load,
+        warm_up: Duration,
+        length: Duration,
+    ) -> Result<Measured, String> {
+        match self.program {
+            Program::Peer(name) => peers::drive(name, server.address, server.proc(), load, warm_up, length),
+            _ => drive::drive(server.address, server.proc(), self.manner, load, warm_up, length),
+        }
+    }
+
+    /// Asks it so many times at least, and gives how often; see [`drive::exactly`].
+    pub(crate) fn exactly(&self, server: &Server, load: &Load, requests: u64) -> Result<u64, String> {
+        match self.program {
+            Program::Peer(name) => peers::exactly(name, server.address, load, requests),
+            _ => drive::exactly(server.address, self.manner, load, requests),
+        }
     }
 
     /// The file that is run, if it is one of ours.
     pub(crate) fn binary(&self) -> Option<PathBuf> {
         match self.program {
             Program::Ours(program, _) => beside(program).ok(),
-            Program::Node(_) => None,
+            Program::Node(_) | Program::Peer(_) => None,
         }
     }
 
     /// Starts it and waits until it listens.
     pub(crate) fn start(&self) -> Result<Server, String> {
-        self.start_with(&[])
-    }
-
-    /// The same with more words on its command line.
-    pub(crate) fn start_with(&self, words: &[String]) -> Result<Server, String> {
-        let mut command = match self.program {
-            Program::Ours(program, words) => {
-                let mut command = Command::new(beside(program)?);
-                command.args(words);
-                command
-            }
-            Program::Node(script) => {
-                let mut command = Command::new("node");
-                command.arg(here().join(script));
-                command
-            }
-        };
+        let mut words = self.words()?.into_iter();
+        let program = words.next().unwrap_or_default();
+        let mut command = Command::new(program);
         command.args(words);
         start(command).map_err(|why| format!("{}: {why}", self.name))
+    }
+
+    /// The same under another program, which runs what stands at the end of its own words.
+    pub(crate) fn start_under(&self, mut command: Command) -> Result<Server, String> {
+        command.args(self.words()?);
+        start(command).map_err(|why| format!("{}: {why}", self.name))
+    }
+
+    fn words(&self) -> Result<Vec<OsString>, String> {
+        let (program, words): (PathBuf, Vec<OsString>) = match self.program {
+            Program::Ours(program, words) => (beside(program)?, words.iter().map(Into::into).collect()),
+            Program::Node(script) => ("node".into(), vec![here().join(script).into()]),
+            Program::Peer(name) => (peers::program()?, vec!["serve".into(), name.into()]),
+        };
+        Ok([program.into()].into_iter().chain(words).collect())
     }
 }
 
@@ -147,6 +191,19 @@ pub(crate) fn start(mut command: Command) -> Result<Server, String> {
 impl Server {
     pub(crate) fn proc(&self) -> Proc {
         Proc(self.child.id())
+    }
+
+    /// Tells it to end, by the end of its input, and waits until it has.
+    pub(crate) fn end(mut self) -> Result<(), String> {
+        drop(self.child.stdin.take());
+        let until = Instant::now() + START_MAX;
+        while self.child.try_wait().map_err(|error| error.to_string())?.is_none() {
+            if Instant::now() > until {
+                return Err("does not end when its input does".to_owned());
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        Ok(())
     }
 }
 
