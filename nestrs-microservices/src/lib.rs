@@ -66,7 +66,7 @@ pub use transport::{Bound, CallOptions, CircuitState, ClientStatus, Microservice
 #[doc(hidden)]
 pub mod __private {
     pub use crate::client::contract::{
-        ContractPattern, ContractPayload, ContractReply, construct, dependencies, emit, send, send_stream,
+        ContractPayload, ContractReply, construct, dependencies, emit, send, send_stream,
     };
     pub use crate::client::{ClientProxy, ContractClient, ReplyItems};
 }
