@@ -3,13 +3,19 @@
 /// What sort of failure a [`TransportError`] is: for `match`, for the HTTP status, for retries.
 ///
 /// Never sent over the wire.
+///
+/// [`TransportError`]: crate::TransportError
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// The application said so: [`TransportError::new`] without another kind.
+    ///
+    /// [`TransportError::new`]: crate::TransportError::new
     #[default]
     Application,
     /// The other side answered with an error of its own ([`TransportError::from_wire`]).
+    ///
+    /// [`TransportError::from_wire`]: crate::TransportError::from_wire
     Remote,
     /// Nothing answers to that pattern, or the thing asked for does not exist.
     NotFound,

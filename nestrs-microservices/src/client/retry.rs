@@ -41,6 +41,10 @@ use super::stats::Counter;
 /// assert_eq!(count, 3);
 /// # Ok::<(), TransportError>(()) }).unwrap().unwrap();
 /// ```
+///
+/// [`ErrorKind::Unavailable`]: nestrs_core::ErrorKind::Unavailable
+/// [`ErrorKind::ConnectionClosed`]: nestrs_core::ErrorKind::ConnectionClosed
+/// [`ErrorKind::Overloaded`]: nestrs_core::ErrorKind::Overloaded
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RetryPolicy {

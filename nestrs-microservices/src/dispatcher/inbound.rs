@@ -27,6 +27,8 @@ pub struct Inbound<'a> {
     /// What it carries beside that.
     pub metadata: Option<Metadata>,
     /// What the transport knows of the call; handlers read it by [`ExecutionContext::transport`].
+    ///
+    /// [`ExecutionContext::transport`]: nestrs_core::ExecutionContext::transport
     pub transport: Arc<dyn Any + Send + Sync>,
 }
 

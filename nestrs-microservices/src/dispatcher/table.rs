@@ -81,6 +81,8 @@ impl Dispatcher {
     /// for event handlers runs them and is answered.
     ///
     /// A deadline in its metadata ([`TIMEOUT_METADATA`]) counts from now.
+    ///
+    /// [`TIMEOUT_METADATA`]: crate::TIMEOUT_METADATA
     #[must_use]
     pub fn dispatch(&self, inbound: Inbound<'_>) -> Call {
         self.dispatch_received(inbound, None)

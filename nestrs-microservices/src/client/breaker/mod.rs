@@ -41,6 +41,12 @@ pub(super) use circuit::is_failure;
 /// let math = ClientConfig::tcp("MATH", TcpTransportOptions::to("127.0.0.1:3001")).circuit_breaker(breaker);
 /// # let _ = math;
 /// ```
+///
+/// [`ErrorKind::Unavailable`]: nestrs_core::ErrorKind::Unavailable
+/// [`ErrorKind::ConnectionClosed`]: nestrs_core::ErrorKind::ConnectionClosed
+/// [`ErrorKind::Timeout`]: nestrs_core::ErrorKind::Timeout
+/// [`ErrorKind::Overloaded`]: nestrs_core::ErrorKind::Overloaded
+/// [`ErrorKind::TooLarge`]: nestrs_core::ErrorKind::TooLarge
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CircuitBreaker {
