@@ -23,6 +23,7 @@ mod mock;
 pub mod net;
 mod packet;
 mod route_table;
+mod scratch;
 mod serializer;
 mod server_handle;
 mod serving;

@@ -7,7 +7,6 @@ mod usual;
 
 use std::borrow::Cow;
 use std::fmt;
-use std::io::Write as _;
 
 use bytes::Bytes;
 use nestrs_core::{Metadata, Payload, TransportError};
@@ -15,7 +14,6 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::dispatcher::TIMEOUT_METADATA;
 use crate::json_bounds::{has_number_out_of_range, nests_too_deep};
 use crate::net::codec::{utf16_len, write_frame_header};
 
@@ -332,15 +330,6 @@ fn write_body(out: &mut Vec<u8>, pieces: &[&[u8]]) -> usize {
     len
 }
 
-/// `{"nestrs-timeout-ms":"29999"}`, written into `room`.
-pub(crate) fn timeout_metadata(room: &mut [u8; 48], milliseconds: u128) -> &str {
-    let mut rest = &mut room[..];
-    // Twenty digits would fit, which is longer than anybody waits.
-    let milliseconds = u64::try_from(milliseconds).unwrap_or(u64::MAX);
-    let written = write!(rest, "{{\"{TIMEOUT_METADATA}\":\"{milliseconds}\"}}").map(|()| 48 - rest.len());
-    written.ok().and_then(|len| std::str::from_utf8(room.get(..len)?).ok()).unwrap_or("{}")
-}
-
 /// A response as a client reads it.
 #[derive(Debug)]
 pub(crate) struct Response {
@@ -362,15 +351,14 @@ pub(crate) enum ResponseEvent {
 }
 
 impl Response {
-    /// Reads a frame's body. An object without `err`, `response` and `isDisposed` is a foreign message and as a whole
-    /// the value; keys that NestJS does not know are ignored beside them, as NestJS 11 does. (NestJS 12 would take the
-    /// whole packet for the value, even where it holds an error.)
+    /// Reads a frame's body, which is UTF-8, as the decoder's are. An object without `err`, `response` and `isDisposed`
+    /// is a foreign message and as a whole the value; keys that NestJS does not know are ignored beside them, as NestJS
+    /// 11 does. (NestJS 12 would take the whole packet for the value, even where it holds an error.)
     pub(crate) fn read(frame: &Bytes) -> Result<Self, PacketError> {
-        if let Some(members) = std::str::from_utf8(frame).ok().and_then(|body| usual::response_members(body.as_bytes()))
-        {
-            return Ok(Self::of(frame, &members));
+        match usual::response_members(frame) {
+            Some(members) => Ok(Self::of(frame, &members)),
+            None => Self::read_any(frame),
         }
-        Self::read_any(frame)
     }
 
     /// Whatever it is, and wherever its members are.
