@@ -294,21 +294,33 @@ pub(crate) fn write_request(
     out: &mut Vec<u8>,
     pattern: &str,
     data: &[u8],
-    metadata: Option<&str>,
-    id: Option<&str>,
+    metadata: Option<&[u8]>,
+    id: Option<&[u8]>,
 ) -> usize {
-    let pieces: [&[u8]; 9] = [
-        b"{\"pattern\":",
-        pattern.as_bytes(),
-        b",\"data\":",
-        data,
-        if metadata.is_some() { b",\"metadata\":" } else { b"" },
-        metadata.unwrap_or_default().as_bytes(),
-        if id.is_some() { b",\"id\":\"" } else { b"" },
-        id.unwrap_or_default().as_bytes(),
-        if id.is_some() { b"\"}" } else { b"}" },
-    ];
-    write_body(out, &pieces)
+    let known = b"{\"pattern\":,\"data\":}".len() + pattern.len() + data.len();
+    let metadata_len = metadata.map_or(0, |metadata| b",\"metadata\":".len() + metadata.len());
+    let len = known + metadata_len + id.map_or(0, |id| b",\"id\":\"\"".len() + id.len());
+    out.reserve(HEADER_LEN_MAX + len);
+    let start = out.len();
+    write_frame_header(out, len);
+    let body = out.len();
+    // Not in a loop over pieces: what is known here is written without asking how long it is.
+    out.extend_from_slice(b"{\"pattern\":");
+    out.extend_from_slice(pattern.as_bytes());
+    out.extend_from_slice(b",\"data\":");
+    out.extend_from_slice(data);
+    if let Some(metadata) = metadata {
+        out.extend_from_slice(b",\"metadata\":");
+        out.extend_from_slice(metadata);
+    }
+    if let Some(id) = id {
+        out.extend_from_slice(b",\"id\":\"");
+        out.extend_from_slice(id);
+        out.push(b'"');
+    }
+    out.push(b'}');
+    mend_header(out, start, body);
+    len
 }
 
 /// Appends a frame whose body is in pieces, and returns the length of the body in bytes.
@@ -322,19 +334,26 @@ fn write_body(out: &mut Vec<u8>, pieces: &[&[u8]]) -> usize {
     for piece in pieces {
         out.extend_from_slice(piece);
     }
-    if let Some(text) = out.get(body..).filter(|text| !text.is_ascii()) {
+    mend_header(out, start, body);
+    len
+}
+
+/// Writes the header at `start` again, if it counts bytes of a body that is not ASCII.
+fn mend_header(out: &mut Vec<u8>, start: usize, body: usize) {
+    // All bits of all bytes: of bodies as short as most, `is_ascii` looks at the bytes one by one.
+    let bits = |text: &[u8]| text.iter().fold(0, |bits, byte| bits | byte);
+    if let Some(text) = out.get(body..).filter(|text| bits(text) > 0x7f) {
         let mut header = Vec::with_capacity(HEADER_LEN_MAX);
         write_frame_header(&mut header, utf16_len(text));
         out.splice(start..body, header);
     }
-    len
 }
 
 /// A response as a client reads it.
 #[derive(Debug)]
-pub(crate) struct Response {
+pub(crate) struct Response<'a> {
     /// The JSON text of `id`.
-    pub(crate) id: Option<Bytes>,
+    pub(crate) id: Option<&'a [u8]>,
     /// What it brings.
     pub(crate) event: ResponseEvent,
 }
@@ -350,11 +369,11 @@ pub(crate) enum ResponseEvent {
     Error(serde_json::Value),
 }
 
-impl Response {
+impl<'a> Response<'a> {
     /// Reads a frame's body, which is UTF-8, as the decoder's are. An object without `err`, `response` and `isDisposed`
     /// is a foreign message and as a whole the value; keys that NestJS does not know are ignored beside them, as NestJS
     /// 11 does. (NestJS 12 would take the whole packet for the value, even where it holds an error.)
-    pub(crate) fn read(frame: &Bytes) -> Result<Self, PacketError> {
+    pub(crate) fn read(frame: &'a Bytes) -> Result<Self, PacketError> {
         match usual::response_members(frame) {
             Some(members) => Ok(Self::of(frame, &members)),
             None => Self::read_any(frame),
@@ -362,7 +381,7 @@ impl Response {
     }
 
     /// Whatever it is, and wherever its members are.
-    fn read_any(frame: &Bytes) -> Result<Self, PacketError> {
+    fn read_any(frame: &'a Bytes) -> Result<Self, PacketError> {
         if nests_too_deep(frame) {
             return Err(PacketError::TooDeep);
         }
@@ -373,7 +392,7 @@ impl Response {
         Ok(Self::of(frame, &members))
     }
 
-    fn of(frame: &Bytes, members: &ResponseMembers<'_>) -> Self {
+    fn of(frame: &Bytes, members: &ResponseMembers<'a>) -> Self {
         let own = |member: &[u8]| frame.slice_ref(member);
         let truthy = |member: &&[u8]| is_truthy(member);
         let event = if let Some(err) = members.err.filter(truthy) {
@@ -391,7 +410,7 @@ impl Response {
                 }
             }
         };
-        Self { id: members.id.map(own), event }
+        Self { id: members.id, event }
     }
 }
 

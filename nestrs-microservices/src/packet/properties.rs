@@ -146,9 +146,9 @@ proptest! {
     ) {
         let frame = Bytes::from(body);
         if let Some(members) = usual::response_members(&frame) {
-            let of = |read: Response| match read.event {
-                ResponseEvent::Value { payload, last } => (read.id, format!("{:?} {last}", payload.to_bytes())),
-                event => (read.id, format!("{event:?}")),
+            let of = |read: Response<'_>| match read.event {
+                ResponseEvent::Value { payload, last } => format!("{:?} {:?} {last}", read.id, payload.to_bytes()),
+                event => format!("{:?} {event:?}", read.id),
             };
             let any = Response::read_any(&frame).map(of).map_err(|error| TestCaseError::fail(error.to_string()))?;
             prop_assert_eq!(of(Response::of(&frame, &members)), any);
@@ -167,7 +167,8 @@ proptest! {
         let [pattern_json, data_json] = [&pattern, &data].map(Value::to_string);
         let metadata_json = metadata.clone().map(|all| Value::Object(all).to_string());
         let mut out = b"2#{}".to_vec();
-        let len = write_request(&mut out, &pattern_json, data_json.as_bytes(), metadata_json.as_deref(), id.as_deref());
+        let [metadata_text, id_text] = [&metadata_json, &id].map(|text| text.as_deref().map(str::as_bytes));
+        let len = write_request(&mut out, &pattern_json, data_json.as_bytes(), metadata_text, id_text);
 
         let bodies = bodies(&out);
         prop_assert_eq!((bodies.len(), bodies[1].len()), (2, len));
@@ -193,10 +194,11 @@ proptest! {
         for answer in &answers {
             answer.write_frame(&mut out, id.to_string().as_bytes());
         }
-        let responses: Vec<Response> = bodies(&out).iter().map(|body| Response::read(body).unwrap()).collect();
+        let frames = bodies(&out);
+        let responses: Vec<Response<'_>> = frames.iter().map(|body| Response::read(body).unwrap()).collect();
         prop_assert_eq!(responses.len(), answers.len());
         for response in &responses {
-            prop_assert_eq!(value(response.id.as_ref().unwrap()), id.clone());
+            prop_assert_eq!(value(response.id.unwrap()), id.clone());
         }
         let ResponseEvent::Value { payload, last: read_last } = &responses[0].event else { panic!("{responses:?}") };
         prop_assert_eq!((value(&payload.json()), *read_last), (data.clone(), last));
@@ -216,12 +218,13 @@ proptest! {
         members in vec((prop::sample::select(vec!["id", "err", "response", "isDisposed", "status", "x"]), json_value()), 0..6),
         noise in any::<Vec<u8>>(),
     ) {
-        let _ = Response::read(&Bytes::from(noise));
+        let noise = Bytes::from(noise);
+        let _ = Response::read(&noise);
         let body = members.iter().map(|(name, value)| format!("{}:{value}", json!(name))).collect::<Vec<_>>().join(",");
         let body = Bytes::from(format!("{{{body}}}"));
         let whole = value(&body);
         let response = Response::read(&body).unwrap();
-        prop_assert_eq!(response.id.map(|id| value(&id)), whole.get("id").cloned());
+        prop_assert_eq!(response.id.map(value), whole.get("id").cloned());
         let [err, response_value, is_disposed] = ["err", "response", "isDisposed"].map(|name| whole.get(name));
         let last = is_disposed.is_some_and(is_truthy);
         match response.event {

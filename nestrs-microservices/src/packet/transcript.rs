@@ -64,8 +64,8 @@ fn fr_16_recorded_requests_and_events_are_read_and_written_again() {
             &mut written,
             &text(&packet.pattern.unwrap()),
             &packet.payload.json(),
-            metadata.as_deref(),
-            id.as_deref().map(|id| id.trim_matches('"')),
+            metadata.as_deref().map(str::as_bytes),
+            id.as_deref().map(|id| id.trim_matches('"').as_bytes()),
         );
         assert_eq!(String::from_utf8(written).unwrap(), frame);
     }
@@ -74,7 +74,8 @@ fn fr_16_recorded_requests_and_events_are_read_and_written_again() {
 #[test]
 fn fr_16_recorded_responses_are_read_and_written_again() {
     for frame in said_by("< ") {
-        let response = Response::read(&body(&frame)).unwrap();
+        let body = body(&frame);
+        let response = Response::read(&body).unwrap();
         let answer = match response.event {
             ResponseEvent::Value { payload, last } => Answer::Value { payload, last },
             ResponseEvent::End => Answer::End,
@@ -85,7 +86,7 @@ fn fr_16_recorded_responses_are_read_and_written_again() {
             }),
         };
         let mut written = Vec::new();
-        answer.write_frame(&mut written, &response.id.unwrap());
+        answer.write_frame(&mut written, response.id.unwrap());
         assert_eq!(String::from_utf8(written).unwrap(), frame);
     }
 }

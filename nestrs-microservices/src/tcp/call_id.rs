@@ -19,59 +19,58 @@ pub(super) fn was_given(id: u64) -> bool {
 /// How many digits an id has on the wire.
 const ID_LEN: usize = PREFIX_LEN + 16;
 const PREFIX_LEN: usize = 5;
-const NO_DIGIT: u8 = 0xff;
+/// The two digits of each byte.
+const PAIRS: [[u8; 2]; 256] = {
+    let mut pairs = [[0; 2]; 256];
+    let (mut rest, mut byte) = (pairs.as_mut_slice(), 0_u16);
+    while let [pair, after @ ..] = rest {
+        *pair = [digit((byte >> 4) as u8), digit(byte as u8 & 0xf)];
+        (rest, byte) = (after, byte + 1);
+    }
+    pairs
+};
 
 /// 21 lower-case hex digits, as NestJS's own ids are: five of this process, sixteen of the call.
 pub(super) fn id_text(id: u64) -> [u8; ID_LEN] {
     let mut text = [0; ID_LEN];
     let (prefix, digits) = text.split_at_mut(PREFIX_LEN);
-    prefix.copy_from_slice(&process_prefix().1);
+    prefix.copy_from_slice(&process_prefix());
     for (pair, byte) in digits.as_chunks_mut().0.iter_mut().zip(id.to_be_bytes()) {
-        *pair = [digit(byte >> 4), digit(byte & 0xf)];
+        *pair = PAIRS.get(usize::from(byte)).copied().unwrap_or_default();
     }
     text
 }
 
-/// The call that an id, as JSON text, belongs to, if it is one of this process.
+/// The call that an id, as JSON text, belongs to, if it is one of this process, as this process writes it.
 pub(super) fn id_of(json: &[u8]) -> Option<u64> {
-    let digits = json.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
-    let (prefix, id) = digits.split_at_checked(PREFIX_LEN).filter(|_| digits.len() == ID_LEN)?;
-    (number(prefix)? == process_prefix().0).then(|| number(id)).flatten()
-}
-
-/// At most sixteen hex digits.
-fn number(digits: &[u8]) -> Option<u64> {
-    let (mut number, mut all) = (0, 0);
-    for digit in digits {
-        let worth = worth(*digit);
-        number = number << 4 | u64::from(worth & 0xf);
-        all |= worth;
+    let text = json.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
+    let (prefix, digits) = text.split_first_chunk::<PREFIX_LEN>()?;
+    if *prefix != process_prefix() {
+        return None;
     }
-    (all != NO_DIGIT).then_some(number)
+    let digits: &[u8; 16] = digits.try_into().ok()?;
+    digits.iter().try_fold(0, |id, digit| Some(id << 4 | u64::from(worth(*digit)?)))
 }
 
-/// Of at most fifteen. Without a branch, which sixteen of them in a row are cheaper for.
+/// Of at most fifteen.
 const fn digit(worth: u8) -> u8 {
-    // From `9` to `a` it is further than from one to the next.
-    worth + b'0' + (worth > 9) as u8 * (b'a' - b'0' - 10)
+    if worth < 10 { b'0' + worth } else { b'a' - 10 + worth }
 }
 
-/// What a character is worth as a digit, or [`NO_DIGIT`].
-const fn worth(digit: u8) -> u8 {
+const fn worth(digit: u8) -> Option<u8> {
     match digit {
-        b'0'..=b'9' => digit - b'0',
-        b'a'..=b'f' => digit - b'a' + 10,
-        b'A'..=b'F' => digit - b'A' + 10,
-        _ => NO_DIGIT,
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
     }
 }
 
-/// Tells the ids of this process from those of others, as a number and as text; no secret.
-fn process_prefix() -> (u64, [u8; PREFIX_LEN]) {
-    static PREFIX: OnceLock<(u64, [u8; PREFIX_LEN])> = OnceLock::new();
+/// Tells the ids of this process from those of others; no secret.
+fn process_prefix() -> [u8; PREFIX_LEN] {
+    static PREFIX: OnceLock<[u8; PREFIX_LEN]> = OnceLock::new();
     *PREFIX.get_or_init(|| {
-        let prefix = RandomState::new().hash_one(0_u8) & 0xf_ffff;
-        (prefix, std::array::from_fn(|at| digit((prefix >> (4 * (PREFIX_LEN - 1 - at))) as u8 & 0xf)))
+        let prefix = RandomState::new().hash_one(0_u8);
+        std::array::from_fn(|at| digit((prefix >> (4 * at)) as u8 & 0xf))
     })
 }
 
@@ -83,7 +82,8 @@ mod tests {
     fn cl_6_an_id_is_21_hex_digits_never_used_again_and_known_again() {
         let id = next_id();
         let text = String::from_utf8(id_text(id).to_vec()).unwrap();
-        assert_eq!(text, format!("{:05x}{id:016x}", process_prefix().0));
+        let prefix = String::from_utf8(process_prefix().to_vec()).unwrap();
+        assert_eq!(text, format!("{prefix}{id:016x}"));
         assert_eq!(text.len(), 21);
         assert!(text.bytes().all(|digit| digit.is_ascii_hexdigit() && !digit.is_ascii_uppercase()));
         assert_eq!(id_of(format!("\"{text}\"").as_bytes()), Some(id));
@@ -93,8 +93,24 @@ mod tests {
 
     #[test]
     fn other_ids_are_nobody_s() {
-        let other = format!("{:05x}{:016x}", process_prefix().0 ^ 1, 1);
-        for json in ["", "7", "null", "\"\"", "\"abc\"", &format!("\"{other}\""), "\"é234567890123456789é\""] {
+        let mut prefix = process_prefix();
+        let ours = format!("\"{}{:016x}\"", String::from_utf8(prefix.to_vec()).unwrap(), 0xabc);
+        assert_eq!(id_of(ours.as_bytes()), Some(0xabc));
+        prefix[4] = if prefix[4] == b'0' { b'1' } else { b'0' };
+        let other = format!("{}{:016x}", String::from_utf8(prefix.to_vec()).unwrap(), 0xabc);
+        let other_digits = ours.to_ascii_uppercase();
+        let longer = ours.replace("abc", "0abc");
+        for json in [
+            "",
+            "7",
+            "null",
+            "\"\"",
+            "\"abc\"",
+            &format!("\"{other}\""),
+            &other_digits,
+            &longer,
+            "\"é234567890123456789é\"",
+        ] {
             assert_eq!(id_of(json.as_bytes()), None, "{json}");
         }
     }

@@ -1,7 +1,6 @@
 //! The bytes of a request or event.
 
 use std::borrow::Cow;
-use std::str;
 
 use nestrs_core::{Metadata, Payload, Sent, TransportError};
 use serde_json::{Map, Value};
@@ -46,21 +45,19 @@ impl Inner {
         id: Option<u64>,
     ) -> Result<(), TransportError> {
         let mut room = [0; TIMEOUT_LEN_MAX];
-        let metadata: Option<Cow<'_, str>> = match left {
+        let metadata: Option<Cow<'_, [u8]>> = match left {
             None if metadata.is_empty() => None,
             Some(left) if metadata.is_empty() => Some(timeout_metadata(&mut room, left).into()),
             left => {
                 let mut all: Map<_, _> = metadata.iter().map(|(key, value)| (key.to_owned(), value.into())).collect();
                 // What the caller has set itself is meant.
                 left.map(|left| all.entry(TIMEOUT_METADATA).or_insert_with(|| left.to_string().into()));
-                Some(Value::Object(all).to_string().into())
+                Some(Value::Object(all).to_string().into_bytes().into())
             }
         };
         let data = payload.json();
         let id = id.map(id_text);
-        let id = id.as_ref().map(|id| str::from_utf8(id).unwrap_or_default());
-        frame.reserve(pattern.len() + data.len() + metadata.as_ref().map_or(0, |metadata| metadata.len()) + 96);
-        let mut len = write_request(frame, pattern, &data, metadata.as_deref(), id);
+        let mut len = write_request(frame, pattern, &data, metadata.as_deref(), id.as_ref().map(<[u8; _]>::as_slice));
         if let Some(serializer) = &self.options.serializer {
             let body = frame.iter().position(|byte| *byte == b'#').map_or(0, |hash| hash + 1);
             let packet = serde_json::from_slice(frame.get(body..).unwrap_or_default()).map_err(TransportError::from);
@@ -79,33 +76,27 @@ impl Inner {
     }
 }
 
-/// The key, twenty digits, and what stands around them.
-const TIMEOUT_LEN_MAX: usize = TIMEOUT_METADATA.len() + 27;
+/// What stands before the digits: `TIMEOUT_METADATA` as a key.
+const BEFORE_DIGITS: &[u8] = b"{\"nestrs-timeout-ms\":\"";
+/// With twenty digits, and what stands behind them.
+const TIMEOUT_LEN_MAX: usize = BEFORE_DIGITS.len() + 22;
 
-/// `{"nestrs-timeout-ms":"29999"}`, written into the end of `room`.
-fn timeout_metadata(room: &mut [u8; TIMEOUT_LEN_MAX], milliseconds: u128) -> &str {
+/// `{"nestrs-timeout-ms":"29999"}`, written into the beginning of `room`.
+fn timeout_metadata(room: &mut [u8; TIMEOUT_LEN_MAX], milliseconds: u128) -> &[u8] {
     // Twenty digits would fit, which is longer than anybody waits.
     let mut rest = u64::try_from(milliseconds).unwrap_or(u64::MAX);
-    let mut start = TIMEOUT_LEN_MAX;
-    let mut before = |bytes: &[u8]| {
-        let end = start;
-        start = start.saturating_sub(bytes.len());
-        if let Some(place) = room.get_mut(start..end) {
-            place.copy_from_slice(bytes);
-        }
-    };
-    before(b"\"}");
-    loop {
-        before(&[b'0' + (rest % 10) as u8]);
+    let digits = rest.checked_ilog10().map_or(1, |log| log as usize + 1);
+    let (before, after) = room.split_at_mut(BEFORE_DIGITS.len());
+    before.copy_from_slice(BEFORE_DIGITS);
+    let (number, after) = after.split_at_mut(digits);
+    for digit in number.iter_mut().rev() {
+        *digit = b'0' + (rest % 10) as u8;
         rest /= 10;
-        if rest == 0 {
-            break;
-        }
     }
-    before(b"\":\"");
-    before(TIMEOUT_METADATA.as_bytes());
-    before(b"{\"");
-    str::from_utf8(room.get(start..).unwrap_or_default()).unwrap_or("{}")
+    if let Some(end) = after.first_chunk_mut() {
+        *end = *b"\"}";
+    }
+    room.get(..BEFORE_DIGITS.len() + digits + 2).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -114,10 +105,10 @@ mod tests {
 
     #[test]
     fn what_is_left_is_told_in_whole_milliseconds() {
-        for left in [0, 7, 30_000, u64::MAX] {
+        for left in [0, 7, 9, 10, 29_999, 30_000, u64::MAX] {
             let mut room = [0; TIMEOUT_LEN_MAX];
             let expected = format!("{{\"{TIMEOUT_METADATA}\":\"{left}\"}}");
-            assert_eq!(timeout_metadata(&mut room, left.into()), expected);
+            assert_eq!(timeout_metadata(&mut room, left.into()), expected.as_bytes());
         }
     }
 }

@@ -128,7 +128,7 @@ impl Inner {
             None => None,
         };
         let place = Arc::clone(&self.calls).try_acquire_owned().ok()?;
-        let link = self.dialler.open_link()?;
+        let link = self.dialler.any_link()?;
         let id = next_id();
         let submitted = in_scratch(|frame| {
             self.write_frame(frame, &pattern.json(), payload, &options.metadata, left.map(until), Some(id)).is_ok()
