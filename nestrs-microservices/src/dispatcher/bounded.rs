@@ -19,21 +19,21 @@ static LATE: LogLimit = LogLimit::per_second(10);
 /// its caller, where it says so.
 pub(super) async fn bounded(
     route: &Route,
-    cx: ExecutionContext,
+    cx: &mut ExecutionContext,
     id: Option<&Bytes>,
     handler_timeout: Option<Duration>,
 ) -> Ran {
-    let mut cx = cx.with_route(route);
+    cx.set_route(route);
     if let Some(own) = route.limits.timeout.or(handler_timeout).and_then(|timeout| deadline::now().checked_add(timeout))
     {
         let end = cx.deadline().map_or(own, |deadline| deadline.min(own));
-        cx = cx.with_deadline(Some(end));
+        cx.set_deadline(end);
     }
     let deadline = cx.deadline();
     let mut unfinished = None;
     let outcome = match (route.limits.ending, deadline) {
         (Ending::Completion, Some(deadline)) => {
-            match Box::pin(answered_by(deadline, route.clone(), cx, id.cloned())).await {
+            match Box::pin(answered_by(deadline, route.clone(), cx.take(), id.cloned())).await {
                 Ok(outcome) => outcome,
                 Err(running) => {
                     unfinished = Some(running);
@@ -67,7 +67,7 @@ async fn answered_by(
     let is_request = id.is_some();
     let gone = Cancellation::of(&cx);
     let (handler, pattern) = (route.handler, route.pattern.clone());
-    let calling = async move { call(&route, cx, id.as_ref()).await };
+    let calling = async move { call(&route, &cx, id.as_ref()).await };
     // What it calls does not inherit the deadline: that would end the work which is to be completed.
     let mut calling = Box::pin(calling);
     match tokio::time::timeout_at(deadline.into(), &mut calling).await {
@@ -95,9 +95,9 @@ async fn answered_by(
 }
 
 /// A handler that ends with its caller's connection.
-async fn with_caller(route: &Route, cx: ExecutionContext, id: Option<&Bytes>) -> HandlerResult {
+async fn with_caller(route: &Route, cx: &ExecutionContext, id: Option<&Bytes>) -> HandlerResult {
     let deadline = cx.deadline();
-    let gone = Cancellation::of(&cx);
+    let gone = Cancellation::of(cx);
     let calling = async {
         let calling = call(route, cx, id);
         match deadline {

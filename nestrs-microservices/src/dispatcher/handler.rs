@@ -1,21 +1,33 @@
 //! One handler inside its stages and its span: whatever it does, the caller gets an answer.
 
-use std::panic::AssertUnwindSafe;
-use std::pin::pin;
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::task::Poll;
 
 use bytes::Bytes;
-use futures_util::FutureExt;
-use nestrs_core::{Ending, ExecutionContext, HandlerResult, Route, TransportError, spans::Timed};
+use nestrs_core::{BoxFuture, Ending, ExecutionContext, HandlerResult, Route, TransportError, spans::Timed};
 
 use super::bounded::{dropped_at_deadline, is_late};
 use super::failure::log_failure;
 
 /// Runs one handler inside its stages and its span; whatever it does, the caller gets an answer.
-pub(super) async fn call(route: &Route, cx: ExecutionContext, id: Option<&Bytes>) -> HandlerResult {
-    let span = Timed::call(&cx, id.map(|id| &**id));
-    let calling = AssertUnwindSafe(async { route.endpoint.call(&cx, cx.payload().clone()).await });
-    let calling = pin!(calling.catch_unwind());
-    let outcome = span.drive(calling).await.unwrap_or_else(|panic| Err(TransportError::panicked(&*panic)));
+pub(super) async fn call(route: &Route, cx: &ExecutionContext, id: Option<&Bytes>) -> HandlerResult {
+    let span = Timed::call(cx, id.map(|id| &**id));
+    let mut calling: Option<BoxFuture<'_, HandlerResult>> = None;
+    // By hand, since adapters around it would each be made elsewhere and moved here.
+    let outcome = poll_fn(|task| {
+        let poll = || {
+            let outcome =
+                calling.get_or_insert_with(|| route.endpoint.call(cx, cx.payload().clone())).as_mut().poll(task);
+            if outcome.is_ready() {
+                calling = None;
+            }
+            outcome
+        };
+        span.enter(|| catch_unwind(AssertUnwindSafe(poll)))
+            .unwrap_or_else(|panic| Poll::Ready(Err(TransportError::panicked(&*panic))))
+    })
+    .await;
     if let Err(error) = &outcome {
         let ends_in_time = route.limits.ending != Ending::Completion;
         span.enter(|| match cx.deadline() {

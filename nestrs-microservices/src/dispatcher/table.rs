@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nestrs_core::log_limit::LogLimit;
-use nestrs_core::{Application, ContextKind, ExecutionContext, HandlerKind, Pattern, Route, spans::PeerText};
+use nestrs_core::{Application, HandlerKind, Pattern, Route, spans::PeerText};
 
+use super::answers::Answers;
 use super::call::{Call, Progress};
 use super::inbound::{Inbound, deadline_of};
-use super::run::run;
+use super::place::Beginning;
+use super::spare::OwnContext;
 use crate::net::registry::Counters;
 use crate::packet::Answer;
 use crate::route_table::{RouteEntry, RouteTable};
@@ -141,11 +143,9 @@ impl Dispatcher {
         };
         let deadline = inbound.metadata.as_ref().and_then(|metadata| deadline_of(metadata, received));
         let Inbound { id, payload, metadata, transport, .. } = inbound;
-        let cx = ExecutionContext::new(ContextKind::Message, subject, payload)
-            .with_metadata(metadata)
-            .with_deadline(deadline)
-            .with_transport(transport);
-        Call::new(run(entry, cx, id, self.handler_timeout))
+        let mut cx = OwnContext::blank();
+        cx.renew(subject, payload, metadata, deadline, transport);
+        Call::begin(Beginning { entry, cx, id, handler_timeout: self.handler_timeout })
     }
 }
 
@@ -157,14 +157,14 @@ impl fmt::Debug for Dispatcher {
 
 fn unhandled(inbound: Inbound<'_>) -> Progress {
     let answers = if inbound.id.is_some() {
-        vec![Answer::NoHandler]
+        Answers::one(Answer::NoHandler)
     } else {
         UNHANDLED.pass(|suppressed| {
             let suppressed = (suppressed > 0).then_some(suppressed);
             let pattern = PeerText(inbound.route.as_deref().unwrap_or("undefined").as_bytes());
             tracing::warn!(target: "nestrs::call", %pattern, suppressed, "there is no handler for this event; dropped");
         });
-        Vec::new()
+        Answers::none()
     };
     Progress { id: inbound.id, answers, rest: None }
 }
