@@ -199,8 +199,8 @@ impl Connection {
     }
 
     /// Begins a call, and answers it if it is done at once; otherwise it moves aside.
-    fn begin(&mut self, packet: Packet, task: &mut Context<'_>) {
-        let mut call = self.dispatch(&packet);
+    fn begin(&mut self, mut packet: Packet, task: &mut Context<'_>) {
+        let mut call = self.dispatch(&mut packet);
         match Pin::new(&mut call).poll(task) {
             Poll::Ready(progress) => self.answer(progress, None),
             Poll::Pending => {
@@ -210,14 +210,15 @@ impl Connection {
         }
     }
 
-    fn dispatch(&self, packet: &Packet) -> Call {
+    /// Takes all out of the packet but its pattern, and its id, which is needed once more where the call moves aside.
+    fn dispatch(&self, packet: &mut Packet) -> Call {
         // The frame was checked to be UTF-8, and its members are slices of it.
         let pattern = packet.pattern.as_deref().and_then(|json| std::str::from_utf8(json).ok());
         let inbound = Inbound {
             route: None,
             id: packet.id.clone(),
-            payload: packet.payload.clone(),
-            metadata: packet.metadata.clone(),
+            payload: std::mem::take(&mut packet.payload),
+            metadata: packet.metadata.take(),
             transport: Arc::clone(&self.context) as _,
         };
         self.dispatcher.dispatch_text(pattern, inbound, Some(self.received.into_std()))
