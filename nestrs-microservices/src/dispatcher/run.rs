@@ -1,14 +1,12 @@
 //! A message that has handlers: runs those that answer to it, and makes packets of what they give.
 
-use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::task::{Context, Poll};
+use std::time::Instant;
 
-use bytes::Bytes;
-use nestrs_core::{BoxFuture, ExecutionContext, HandlerResult, Reply, TransportError};
+use nestrs_core::{BoxFuture, HandlerResult, Reply, Route, TransportError};
 
 use super::answers::Answers;
 use super::bounded::bounded;
@@ -32,14 +30,10 @@ pub(super) fn run(beginning: Beginning) -> impl Future<Output = Progress> + Send
             let answers = if is_request { Answers::one(Answer::Error(timed_out())) } else { Answers::none() };
             return Progress { id, answers, rest: None };
         }
-        let ran = {
-            let mut answering = pin!(answer(&entry, &mut cx, id.as_ref(), handler_timeout));
-            // What panics inside its stages is answered for there; this is for what panics when it is dropped half-way.
-            poll_fn(|task| match catch_unwind(AssertUnwindSafe(|| answering.as_mut().poll(task))) {
-                Ok(ran) => ran.map(Ok),
-                Err(panic) => Poll::Ready(Err(panic)),
-            })
-            .await
+        // What panics inside its stages is answered for there; this is for what panics when it is dropped half-way.
+        let ran = match only(&entry, is_request) {
+            Some(route) => Fenced(pin!(bounded(route, &mut cx, id.as_ref(), handler_timeout))).await,
+            None => Fenced(pin!(Box::pin(several(&entry.events, &cx, id.as_ref(), handler_timeout)))).await,
         };
         let Ran { outcome, deadline, unfinished } = ran.unwrap_or_else(|panic| {
             let error = TransportError::panicked(&*panic);
@@ -71,17 +65,25 @@ pub(super) struct Ran {
     pub(super) unfinished: Option<BoxFuture<'static, ()>>,
 }
 
-/// Runs whoever answers to the pattern; `id` is a request's.
-async fn answer(
-    entry: &RouteEntry,
-    cx: &mut ExecutionContext,
-    id: Option<&Bytes>,
-    handler_timeout: Option<Duration>,
-) -> Ran {
+/// The one handler that runs; `None` where it is every one of several for events.
+fn only(entry: &RouteEntry, is_request: bool) -> Option<&Route> {
     match (&entry.message, entry.events.as_slice()) {
-        (Some(route), _) if id.is_some() => bounded(route, cx, id, handler_timeout).await,
-        (Some(route), []) => bounded(route, cx, None, handler_timeout).await,
-        (_, [route]) => bounded(route, cx, id, handler_timeout).await,
-        (_, routes) => Box::pin(several(routes, cx, id, handler_timeout)).await,
+        (Some(route), []) => Some(route),
+        (Some(route), _) if is_request => Some(route),
+        (_, [route]) => Some(route),
+        _ => None,
+    }
+}
+
+/// A future in its place, whose panic is a value.
+struct Fenced<'a, F>(Pin<&'a mut F>);
+
+impl<F: Future> Future for Fenced<'_, F> {
+    type Output = std::thread::Result<F::Output>;
+    fn poll(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
+        match catch_unwind(AssertUnwindSafe(|| self.0.as_mut().poll(task))) {
+            Ok(polled) => polled.map(Ok),
+            Err(panic) => Poll::Ready(Err(panic)),
+        }
     }
 }

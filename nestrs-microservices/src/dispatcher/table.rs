@@ -102,13 +102,15 @@ impl Dispatcher {
     pub(crate) fn dispatch_text<'a>(
         &self,
         pattern: Option<&'a str>,
-        inbound: Inbound<'a>,
+        mut inbound: Inbound<'a>,
         received: Option<Instant>,
     ) -> Call {
-        match pattern.and_then(|json| self.table.find_text(json)) {
-            Some(entry) => self.start(Some(Arc::clone(entry)), inbound, received),
-            None => self.dispatch_received(Inbound { route: pattern.and_then(Pattern::route_of), ..inbound }, received),
+        let mut entry = pattern.and_then(|json| self.table.find_text(json)).cloned();
+        if entry.is_none() {
+            inbound.route = pattern.and_then(Pattern::route_of);
+            entry = inbound.route.as_deref().and_then(|subject| self.table.find(subject));
         }
+        self.start(entry, inbound, received)
     }
 
     /// Runs a request or an event that a broker has matched itself: `declared` is the pattern it was subscribed to by,

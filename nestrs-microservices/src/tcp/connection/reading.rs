@@ -99,13 +99,13 @@ impl Connection {
             self.meter.frame_received();
             decoded = true;
             let frame = self.take_frame(frame, batch_len, &mut copies);
-            let Some(packet) = self.read_packet(frame)? else { continue };
+            let Some(mut packet) = self.read_packet(frame)? else { continue };
             match refusal {
                 _ if packet.pattern.is_none() && packet.id.is_none() => {
                     self.meter.ignored_packet();
                     self.limits.tally.dropped(None, "JSON that is no packet");
                 }
-                None => self.begin(packet, task),
+                None => self.begin(&mut packet, task),
                 Some(refusal) => self.refuse(&packet, refusal),
             }
         }
@@ -199,13 +199,13 @@ impl Connection {
     }
 
     /// Begins a call, and answers it if it is done at once; otherwise it moves aside.
-    fn begin(&mut self, mut packet: Packet, task: &mut Context<'_>) {
-        let mut call = self.dispatch(&mut packet);
+    fn begin(&mut self, packet: &mut Packet, task: &mut Context<'_>) {
+        let mut call = self.dispatch(packet);
         match Pin::new(&mut call).poll(task) {
             Poll::Ready(progress) => self.answer(progress, None),
             Poll::Pending => {
                 let place = Some(self.limits.in_flight.enter());
-                self.flights.push(Flight { call, id: packet.id, place });
+                self.flights.push(Flight { call, id: packet.id.take(), place });
             }
         }
     }
