@@ -6,6 +6,7 @@
 mod misfit;
 mod property;
 mod shared;
+mod written;
 
 use std::any::Any;
 use std::borrow::Cow;
@@ -21,6 +22,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use self::shared::{Shared, SharedValue};
+use self::written::{SHORT_MAX, Written};
 use crate::error::TransportError;
 
 /// The user's JSON, on its way to a handler or back.
@@ -53,6 +55,11 @@ enum Source {
     #[default]
     Absent,
     Json(Bytes),
+    /// Text of this process that is too short to be worth an allocation.
+    Short {
+        len: u8,
+        text: [u8; SHORT_MAX],
+    },
     Value(Arc<Value>),
     /// A value of this process, JSON only for those who ask for it.
     Shared(Arc<dyn SharedValue>),
@@ -83,7 +90,9 @@ impl Payload {
     /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) when serde refuses the value, for example a map whose keys are no strings. The reason
     /// is kept as the error's source and never sent to a caller.
     pub fn from_serialize<T: Serialize + ?Sized>(value: &T) -> Result<Self, TransportError> {
-        write(value).map(Self::from_json)
+        let mut written = Written::new();
+        write(&mut written, value)?;
+        Ok(Self { source: written.into_source(), parsed: OnceLock::new() })
     }
 
     /// A payload that stays the value it is, for receivers in the same process: [`Payload::receive`] of the same type
@@ -118,19 +127,15 @@ impl Payload {
         match &self.source {
             Source::Absent => Ok(&NULL),
             Source::Value(value) => Ok(value),
-            Source::Json(text) => {
+            Source::Json(_) | Source::Short { .. } | Source::Shared(_) => {
                 if let Some(value) = self.parsed.get() {
                     return Ok(value);
                 }
-                let value = Arc::new(parse(text)?);
-                Ok(self.parsed.get_or_init(|| value))
-            }
-            Source::Shared(shared) => {
-                if let Some(value) = self.parsed.get() {
-                    return Ok(value);
-                }
-                let value = Arc::new(parse(shared.json()?)?);
-                Ok(self.parsed.get_or_init(|| value))
+                let value = match &self.source {
+                    Source::Shared(shared) => parse(shared.json()?)?,
+                    _ => parse(&self.json())?,
+                };
+                Ok(self.parsed.get_or_init(|| Arc::new(value)))
             }
         }
     }
@@ -144,7 +149,7 @@ impl Payload {
         let shared = match self.source {
             Source::Absent => return Ok(Value::Null),
             Source::Value(value) => Some(value),
-            Source::Json(_) | Source::Shared(_) => self.parsed.into_inner(),
+            Source::Json(_) | Source::Short { .. } | Source::Shared(_) => self.parsed.into_inner(),
         };
         Ok(shared.map_or(Value::Null, |value| Arc::try_unwrap(value).unwrap_or_else(|shared| (*shared).clone())))
     }
@@ -189,6 +194,7 @@ impl Payload {
     fn read<R: Reading>(&self, reading: &R) -> Result<R::Value, TransportError> {
         let outcome = match &self.source {
             Source::Json(text) => return read(text, reading),
+            Source::Short { len, text } => return read(short(*len, text), reading),
             Source::Value(value) => reading.read(&**value),
             Source::Absent => reading.read(Value::Null),
             Source::Shared(shared) => return read(shared.json()?, reading),
@@ -229,6 +235,7 @@ impl Payload {
         match &self.source {
             Source::Absent => Cow::Borrowed(b"null"),
             Source::Json(text) => Cow::Borrowed(text),
+            Source::Short { len, text } => Cow::Borrowed(short(*len, text)),
             // A `Value` has string keys only, so writing it cannot fail.
             Source::Value(value) => Cow::Owned(value.to_string().into_bytes()),
             Source::Shared(shared) => match shared.json() {
@@ -244,6 +251,7 @@ impl Payload {
         match &self.source {
             Source::Absent => Bytes::from_static(b"null"),
             Source::Json(text) => text.clone(),
+            Source::Short { len, text } => Bytes::copy_from_slice(short(*len, text)),
             Source::Value(value) => value.to_string().into(),
             Source::Shared(shared) => shared.json().cloned().unwrap_or_else(|_| Bytes::from_static(b"null")),
         }
@@ -266,6 +274,7 @@ impl Serialize for Payload {
             Source::Absent => serializer.serialize_unit(),
             Source::Value(value) => value.serialize(serializer),
             Source::Json(text) => write_raw(text, serializer),
+            Source::Short { len, text } => write_raw(short(*len, text), serializer),
             Source::Shared(shared) => write_raw(shared.json().map_err(S::Error::custom)?, serializer),
         }
     }
@@ -282,6 +291,7 @@ impl fmt::Debug for Payload {
         match &self.source {
             Source::Absent => f.write_str("Payload(absent)"),
             Source::Json(text) => write!(f, "Payload({} bytes)", text.len()),
+            Source::Short { len, .. } => write!(f, "Payload({len} bytes)"),
             Source::Value(_) => f.write_str("Payload(value)"),
             Source::Shared(_) => f.write_str("Payload(shared)"),
         }
@@ -310,9 +320,13 @@ impl<T: DeserializeOwned> Reading for Whole<T> {
     }
 }
 
-fn write<T: Serialize + ?Sized>(value: &T) -> Result<Bytes, TransportError> {
-    match serde_json::to_vec(value) {
-        Ok(text) => Ok(text.into()),
+fn short(len: u8, text: &[u8; SHORT_MAX]) -> &[u8] {
+    text.get(..usize::from(len)).unwrap_or_default()
+}
+
+fn write<T: Serialize + ?Sized>(out: &mut Written, value: &T) -> Result<(), TransportError> {
+    match serde_json::to_writer(out, value) {
+        Ok(()) => Ok(()),
         Err(error) => Err(TransportError::internal("value cannot be serialised as JSON").with_source(error)),
     }
 }
