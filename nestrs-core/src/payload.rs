@@ -6,6 +6,7 @@
 mod misfit;
 mod property;
 mod shared;
+mod texts;
 mod written;
 
 use std::any::Any;
@@ -236,8 +237,7 @@ impl Payload {
             Source::Absent => Cow::Borrowed(b"null"),
             Source::Json(text) => Cow::Borrowed(text),
             Source::Short { len, text } => Cow::Borrowed(short(*len, text)),
-            // A `Value` has string keys only, so writing it cannot fail.
-            Source::Value(value) => Cow::Owned(value.to_string().into_bytes()),
+            Source::Value(value) => Cow::Owned(value_text(value).into_vec()),
             Source::Shared(shared) => match shared.json() {
                 Ok(text) => Cow::Borrowed(text),
                 Err(_) => Cow::Borrowed(b"null"),
@@ -252,7 +252,7 @@ impl Payload {
             Source::Absent => Bytes::from_static(b"null"),
             Source::Json(text) => text.clone(),
             Source::Short { len, text } => Bytes::copy_from_slice(short(*len, text)),
-            Source::Value(value) => value.to_string().into(),
+            Source::Value(value) => value_text(value).into_bytes(),
             Source::Shared(shared) => shared.json().cloned().unwrap_or_else(|_| Bytes::from_static(b"null")),
         }
     }
@@ -325,10 +325,17 @@ fn short(len: u8, text: &[u8; SHORT_MAX]) -> &[u8] {
 }
 
 fn write<T: Serialize + ?Sized>(out: &mut Written, value: &T) -> Result<(), TransportError> {
-    match serde_json::to_writer(out, value) {
+    match texts::write(out, value) {
         Ok(()) => Ok(()),
         Err(error) => Err(TransportError::internal("value cannot be serialised as JSON").with_source(error)),
     }
+}
+
+fn value_text(value: &Value) -> Written {
+    let mut text = Written::new();
+    // A `Value` has string keys only, so writing it cannot fail.
+    let _ = texts::write(&mut text, value);
+    text
 }
 
 fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, TransportError> {

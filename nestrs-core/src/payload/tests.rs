@@ -190,6 +190,7 @@ fn a_value_is_written_as_serde_json_writes_it() {
     check((1.0_f32, 1.5_f64, f64::NAN, 1e300, u64::MAX, i64::MIN, true));
     assert!(Payload::from_serialize(&BTreeMap::from([(vec![1], "a list is no key")])).is_err());
 }
+
 /// Every call moves two of them.
 #[test]
 fn a_short_text_makes_no_payload_larger() {

@@ -37,11 +37,16 @@ impl Written {
     }
 
     pub(super) fn into_bytes(self) -> Bytes {
-        if self.heap.is_empty() {
-            Bytes::copy_from_slice(self.stack.get(..self.len).unwrap_or_default())
-        } else {
-            self.heap.into()
-        }
+        if self.heap.is_empty() { Bytes::copy_from_slice(self.short()) } else { self.heap.into() }
+    }
+
+    pub(super) fn into_vec(self) -> Vec<u8> {
+        if self.heap.is_empty() { self.short().to_vec() } else { self.heap }
+    }
+
+    /// What is on the stack.
+    fn short(&self) -> &[u8] {
+        self.stack.get(..self.len).unwrap_or_default()
     }
 }
 
