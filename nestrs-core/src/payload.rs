@@ -4,6 +4,7 @@
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::string_slice))]
 
 mod misfit;
+mod plain;
 mod property;
 mod shared;
 mod texts;
@@ -343,6 +344,9 @@ fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, TransportError> {
 }
 
 fn read<R: Reading>(text: &[u8], reading: &R) -> Result<R::Value, TransportError> {
+    if let Some(value) = plain::read(text, reading) {
+        return Ok(value);
+    }
     read_text(text, reading).or_else(|error| match mend_surrogates(text) {
         Some(mended) => read_text(&mended, reading).map_err(|error| misfit::explain(&mended, reading, &error)),
         None => Err(misfit::explain(text, reading, &error)),

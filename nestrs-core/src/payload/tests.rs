@@ -191,6 +191,46 @@ fn a_value_is_written_as_serde_json_writes_it() {
     assert!(Payload::from_serialize(&BTreeMap::from([(vec![1], "a list is no key")])).is_err());
 }
 
+/// The ways to read a text: whole or with escapes, short or long, as what is made of texts and as what is not.
+#[test]
+fn a_text_is_read_as_serde_json_reads_it() {
+    /// An error of the type's own, wherever in a text it stands.
+    #[derive(Debug, PartialEq)]
+    struct Even(String);
+    impl<'de> serde::Deserialize<'de> for Even {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            use serde::de::Error;
+            let text = String::deserialize(deserializer)?;
+            if text.len() % 2 == 0 { Ok(Self(text)) } else { Err(D::Error::custom("odd")) }
+        }
+    }
+    fn check<T: DeserializeOwned + PartialEq + fmt::Debug>(json: &[u8]) {
+        let read = Payload::from_json(json.to_vec()).decode::<T>();
+        match serde_json::from_slice::<T>(json) {
+            Ok(value) => assert_eq!(read.unwrap(), value),
+            Err(error) => {
+                let read = read.unwrap_err();
+                let expected = misfit::explain(json, &Whole(PhantomData::<T>), &error);
+                assert_eq!((read.message, read.details), (expected.message, expected.details));
+            }
+        }
+    }
+    for len in [0, 1, 10, 125, 126, 127, 128, 129, 1000] {
+        for end in ["\"", "é漢😀\"", "\\n\"", "\" ", "\"x", "", "\n\"", "\\u00e9\"", "\u{7f}\""] {
+            let json = format!("\"{}{end}", "x".repeat(len));
+            check::<String>(json.as_bytes());
+            check::<Option<String>>(json.as_bytes());
+            check::<Box<str>>(json.as_bytes());
+            check::<Even>(json.as_bytes());
+            check::<Value>(json.as_bytes());
+            check::<u32>(json.as_bytes());
+            check::<Vec<u8>>(json.as_bytes());
+            check::<BTreeMap<String, String>>(json.as_bytes());
+        }
+        check::<String>(&[b"\"".as_slice(), &vec![b'x'; len], b"\xff\""].concat());
+    }
+}
+
 /// Every call moves two of them.
 #[test]
 fn a_short_text_makes_no_payload_larger() {
