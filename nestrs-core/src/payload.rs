@@ -246,6 +246,17 @@ impl Payload {
         }
     }
 
+    /// The JSON text when it is long and nobody else holds it: whoever writes it may then pass on these bytes instead of a
+    /// copy, and keeps nothing alive with them. For transports.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn sole_text(&self, min_len: usize) -> Option<&Bytes> {
+        match &self.source {
+            Source::Json(text) if text.len() >= min_len && text.is_unique() => Some(text),
+            _ => None,
+        }
+    }
+
     /// [`Payload::json`] as shared bytes: what was received or serialised is not copied.
     #[must_use]
     pub fn to_bytes(&self) -> Bytes {

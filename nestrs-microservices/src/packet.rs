@@ -22,6 +22,8 @@ pub(crate) const NO_HANDLER: &str = "There is no matching message handler define
 
 /// An `id` may be any JSON value up to this many bytes.
 const ID_LEN_MAX: usize = 1024;
+/// Shorter texts are copied: that costs less than pieces of memory do.
+const LONG_MIN: usize = 16 * 1024;
 /// As long as the header of a frame can be.
 const HEADER_LEN_MAX: usize = 21;
 
@@ -215,6 +217,17 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     }
 }
 
+/// A response whose value is its own piece of memory.
+#[derive(Debug)]
+pub(crate) struct LongFrame {
+    /// The header of the frame, and the packet up to the value.
+    pub(crate) head: Vec<u8>,
+    pub(crate) text: Bytes,
+    pub(crate) tail: Vec<u8>,
+    /// Of the body, in bytes.
+    pub(crate) len: usize,
+}
+
 /// One response packet, without its `id`.
 #[derive(Debug)]
 pub enum Answer {
@@ -247,8 +260,8 @@ impl Answer {
             Self::Value { payload, last: false } if payload.is_absent() => [b"{\"id\":", id, b"}", b"", b""],
             Self::Value { payload, last } => {
                 value = payload.json();
-                let after: &[u8] = if *last { b",\"isDisposed\":true,\"id\":" } else { b",\"id\":" };
-                [b"{\"response\":", &value, after, id, b"}"]
+                let (before, after) = Self::around_value(*last);
+                [before, &value, after, id, b"}"]
             }
             Self::End => [b"{\"isDisposed\":true,\"id\":", id, b"}", b"", b""],
             Self::Error(error) => {
@@ -258,6 +271,25 @@ impl Answer {
             Self::NoHandler => [b"{\"id\":", id, b",\"status\":\"error\",\"err\":\"", NO_HANDLER.as_bytes(), b"\"}"],
         };
         write_body(out, &pieces)
+    }
+
+    /// The packet around a text that is too long to be copied once more; `None` where nothing is.
+    pub(crate) fn long_frame(&self, id: &[u8]) -> Option<LongFrame> {
+        let Self::Value { payload, last } = self else { return None };
+        let text = payload.sole_text(LONG_MIN)?.clone();
+        let (before, after) = Self::around_value(*last);
+        let pieces = [before, &text, after, id, b"}"];
+        let mut head = Vec::with_capacity(HEADER_LEN_MAX + before.len());
+        let units = |piece: &&[u8]| if piece.is_ascii() { piece.len() } else { utf16_len(piece) };
+        write_frame_header(&mut head, pieces.iter().map(units).sum());
+        head.extend_from_slice(before);
+        let len = pieces.iter().map(|piece| piece.len()).sum();
+        Some(LongFrame { head, tail: [after, id, b"}"].concat(), text, len })
+    }
+
+    /// What stands before a value, and between it and the id.
+    const fn around_value(last: bool) -> (&'static [u8], &'static [u8]) {
+        (b"{\"response\":", if last { b",\"isDisposed\":true,\"id\":" } else { b",\"id\":" })
     }
 
     /// The packet as a JSON value, for a serializer of the user's.

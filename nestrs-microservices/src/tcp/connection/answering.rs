@@ -117,6 +117,14 @@ impl Connection {
     }
 
     fn write(&mut self, answer: &Answer, id: &[u8]) -> Result<(), TransportError> {
+        let max = self.limits.options.max_frame_bytes;
+        if self.limits.options.serializer.is_none()
+            && self.io.is_write_vectored()
+            && let Some(frame) = answer.long_frame(id).filter(|frame| frame.len <= max)
+        {
+            self.out.push(frame);
+            return Ok(());
+        }
         let len = match &self.limits.options.serializer {
             None => answer.write_frame(&mut self.out.bytes, id),
             Some(serializer) => {
@@ -129,7 +137,6 @@ impl Connection {
                 wire.len()
             }
         };
-        let max = self.limits.options.max_frame_bytes;
         if len > max {
             return Err(TransportError::internal(format!("reply of {len} bytes exceeds the limit of {max} bytes")));
         }
