@@ -15,7 +15,7 @@ use crate::table::Table;
 use crate::work::Work;
 
 /// In the shorter run, and how many times as many in the longer.
-const REQUESTS: u64 = 2_000;
+const REQUESTS: u64 = 1_000;
 const TIMES: u64 = 3;
 
 /// What is counted, and by which of valgrind's tools.

@@ -20,6 +20,7 @@ mod build;
 mod client;
 mod counted;
 mod growth;
+mod instructions;
 mod machine;
 mod rest;
 mod rounds;
@@ -80,6 +81,7 @@ const PARTS: &[Part] = &[
     ("syscalls", rest::syscalls),
     ("counted", counted::measure),
     ("growth", growth::measure),
+    ("profile", instructions::measure),
     ("build", build::measure),
 ];
 

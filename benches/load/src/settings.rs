@@ -8,7 +8,8 @@ pub(crate) const USAGE: &str = "\
 Usage: cargo xtask bench [--only NAME]... [--rounds N] [--seconds S] [--quick] [--record]
 
   --only NAME    a part or a server; may be repeated
-                 parts: load, client, idle, start, syscalls, counted, growth, build (the last two only when named)
+                 parts: load, client, idle, start, syscalls, counted, growth, profile, build
+                 (the last three only when named)
                  servers: nestrs, chain, yardstick, floor, nestjs, tarpc-bincode, tarpc-json, tonic
   --rounds N     how often each server takes its turn under each load; default 3
   --seconds S    how long each turn is measured; default 1.5
@@ -19,7 +20,7 @@ Usage: cargo xtask bench [--only NAME]... [--rounds N] [--seconds S] [--quick] [
 /// What is measured unless something is named.
 const USUAL: &[&str] = &["load", "client", "idle", "start", "syscalls", "counted"];
 /// What is measured only when it is named: it takes its time.
-const NAMED: &[&str] = &["growth", "build"];
+const NAMED: &[&str] = &["growth", "profile", "build"];
 
 /// What this run is to do.
 #[derive(Debug)]
