@@ -1,6 +1,7 @@
 //! How cost grows: with connections, with the length of payloads, with routes, and with stages.
 
-use crate::counted::{self, Count};
+use crate::cores;
+use crate::counted::{self, COUNTS};
 use crate::drive::{Load, Manner};
 use crate::proc::open_files_max;
 use crate::rounds::{Pace, Spread};
@@ -55,8 +56,9 @@ pub(crate) fn measure(settings: &Settings) -> Result<Vec<Table>, String> {
 
 /// A row for each load: microseconds of the server's processor time for one answer.
 fn against(settings: &Settings, title: &str, first: &str, loads: &[(String, Load)]) -> Result<Table, String> {
-    let servers = [(BARE, BARE.start()?), (YARDSTICK, YARDSTICK.start()?)];
-    let Pace { rounds, warm_up, length } = settings.pace;
+    let apart = cores::apart();
+    let servers = [(BARE, BARE.start_apart(&apart)?), (YARDSTICK, YARDSTICK.start_apart(&apart)?)];
+    let Pace { rounds, warm_up, length } = pace(settings);
     let mut rows = Vec::new();
     for (name, load) in loads {
         let (mut ours, mut least) = (Vec::new(), Vec::new());
@@ -88,9 +90,16 @@ fn alone(
     first: &str,
     servers: &[(u32, &'static [&'static str], Load)],
 ) -> Result<Table, String> {
-    let Pace { rounds, warm_up, length } = settings.pace;
-    let kind = |words| Kind { name: "grown", title: "", program: Program::Ours("grown", words), manner: Manner::Nest };
-    let started = servers.iter().map(|(_, words, _)| kind(words).start()).collect::<Result<Vec<_>, _>>()?;
+    let Pace { rounds, warm_up, length } = pace(settings);
+    let apart = cores::apart();
+    let kind = |words| Kind {
+        name: "grown",
+        title: "",
+        column: 0,
+        program: Program::Ours("grown", words),
+        manner: Manner::Nest,
+    };
+    let started = servers.iter().map(|(_, words, _)| kind(words).start_apart(&apart)).collect::<Result<Vec<_>, _>>()?;
     let mut costs = vec![Vec::new(); servers.len()];
     for _ in 0..rounds {
         for (at, (number, words, load)) in servers.iter().enumerate() {
@@ -100,28 +109,32 @@ fn alone(
         }
     }
     let resident: Vec<_> = started.iter().map(|server| server.proc().rss() / 1024).collect();
-    drop(started);
-    let valgrind = counted::able();
-    let mut rows = Vec::new();
-    for (at, (number, words, load)) in servers.iter().enumerate() {
-        let counted = |count: Count| {
-            if !valgrind {
-                return Ok("-".to_owned());
-            }
-            counted::each(&kind(words), count, load).map(|each| count.shown(each))
-        };
-        let row = vec![
-            number.to_string(),
-            format!("{:.2}", Spread::of(std::mem::take(&mut costs[at]))),
-            counted(Count::Instructions)?,
-            counted(Count::Allocations)?,
-            resident[at].to_string(),
-        ];
+    drop((started, apart));
+    let counted = if counted::able() {
+        let jobs: Vec<_> = servers.iter().flat_map(|server| COUNTS.map(|count| (server, count))).collect();
+        counted::side_by_side(&jobs, |((_, words, load), count)| {
+            counted::of_server(&kind(words), *count, load).map(|each| count.shown(each))
+        })?
+    } else {
+        vec!["-".to_owned(); servers.len() * COUNTS.len()]
+    };
+    let rows = servers.iter().zip(costs).zip(counted.chunks(COUNTS.len())).zip(resident);
+    let rows = rows.map(|((((number, ..), costs), counted), resident)| {
+        let mut row = vec![number.to_string(), format!("{:.2}", Spread::of(costs))];
+        row.extend(counted.iter().cloned());
+        row.push(resident.to_string());
         eprintln!("growth: {first} {}", row.join("  "));
-        rows.push(row);
-    }
+        row
+    });
+    let rows = rows.collect();
     let columns = [first, "us of CPU", "instructions", "allocations", "resident KiB"];
     Ok(Table { title: title.to_owned(), columns: columns.map(str::to_owned).to_vec(), rows })
+}
+
+/// Half as long as elsewhere: there are many points, and a curve shows by itself what is noise.
+fn pace(settings: &Settings) -> Pace {
+    let Pace { rounds, warm_up, length } = settings.pace;
+    Pace { rounds, warm_up: warm_up / 2, length: length / 2 }
 }
 
 fn bytes(len: usize) -> String {

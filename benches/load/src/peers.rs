@@ -57,10 +57,41 @@ pub(crate) fn drive(
 /// # Errors
 /// What the peer's client prints.
 pub(crate) fn exactly(name: &str, address: SocketAddr, load: &Load, requests: u64) -> Result<u64, String> {
-    let words = ["ask", name, &address.to_string(), &load.in_flight.to_string(), &requests.to_string()];
+    asked(name, address, load.in_flight, requests).map(|(answered, _)| answered)
+}
+
+/// How long it takes to connect and to have one sum answered.
+///
+/// # Errors
+/// What the peer's client prints.
+pub(crate) fn first_answer(name: &str, address: SocketAddr) -> Result<Duration, String> {
+    asked(name, address, 1, 1).map(|(_, took)| took)
+}
+
+fn asked(name: &str, address: SocketAddr, in_flight: u32, requests: u64) -> Result<(u64, Duration), String> {
+    let words = ["ask", name, &address.to_string(), &in_flight.to_string(), &requests.to_string()];
     let line = said(&words.map(str::to_owned))?;
-    let answered = line.strip_prefix("answered ").and_then(|count| count.parse().ok());
-    answered.ok_or_else(|| format!("the peer's client says `{line}`"))
+    answered(&line).ok_or_else(|| format!("the peer's client says `{line}`"))
+}
+
+/// `answered N nanos M`
+pub(crate) fn answered(line: &str) -> Option<(u64, Duration)> {
+    let (count, nanos) = line.trim().strip_prefix("answered ")?.split_once(" nanos ")?;
+    Some((count.parse().ok()?, Duration::from_nanos(nanos.parse().ok()?)))
+}
+
+/// Has one sum answered on each of so many connections, and looks while all of them are open.
+///
+/// # Errors
+/// What the peer's client prints.
+pub(crate) fn held<T>(name: &str, address: SocketAddr, number: u32, look: impl FnOnce() -> T) -> Result<T, String> {
+    let mut command = Command::new(program()?);
+    command.args(["hold", name, &address.to_string(), &number.to_string()]);
+    // It listens to nobody, but says so when all are held, and ends when its input does.
+    let holding = crate::server::start(command)?;
+    let seen = look();
+    holding.end()?;
+    Ok(seen)
 }
 
 fn said(words: &[String]) -> Result<String, String> {
@@ -94,6 +125,8 @@ mod tests {
     fn the_line_of_a_peer_is_read() {
         let read = measured("10 2000 300 400 5 60 70").unwrap();
         assert_eq!((read.units, read.wall, read.p99), (10, Duration::from_nanos(2000), 70));
+        assert_eq!(answered("answered 7 nanos 500\n"), Some((7, Duration::from_nanos(500))));
+        assert!(answered("answered 7").is_none());
         assert!(measured("10 2000").is_none() && measured("a b c d e f g").is_none());
     }
 }

@@ -23,19 +23,19 @@ pub(crate) struct Scenario {
     pub(crate) load: Load,
 }
 
-/// The columns of the table.
+/// What is asked for in rounds.
 pub(crate) fn scenarios() -> Vec<Scenario> {
     let scenario = |name, connections, in_flight, work| Scenario { name, load: Load { connections, in_flight, work } };
     vec![
-        scenario("sum x1", 1, 1, Work::Sum),
-        scenario("sum x16", 1, 16, Work::Sum),
-        scenario("sum x256", 1, 256, Work::Sum),
-        scenario("sum 64x1", 64, 1, Work::Sum),
-        scenario("sum 64x16", 64, 16, Work::Sum),
-        scenario("echo 64 KiB x1", 1, 1, Work::echo(64 * 1024)),
-        scenario("echo 1 MiB x1", 1, 1, Work::echo(1024 * 1024)),
-        scenario("events", 1, 4, Work::Events),
-        scenario("stream", 1, 1, Work::Stream),
+        scenario("sum, 1 in flight", 1, 1, Work::Sum),
+        scenario("sum, 16 in flight", 1, 16, Work::Sum),
+        scenario("sum, 256 in flight", 1, 256, Work::Sum),
+        scenario("sum, 64 connections x 1", 64, 1, Work::Sum),
+        scenario("sum, 64 connections x 16", 64, 16, Work::Sum),
+        scenario("echo of 64 KiB, 1 in flight", 1, 1, Work::echo(64 * 1024)),
+        scenario("echo of 1 MiB, 1 in flight", 1, 1, Work::echo(1024 * 1024)),
+        scenario("events, bursts of 64", 1, 4, Work::Events),
+        scenario("values of streams, 1 in flight", 1, 1, Work::Stream),
     ]
 }
 
@@ -123,7 +123,7 @@ pub(crate) fn measure(servers: &[(Kind, Server)], scenarios: &[Scenario], pace: 
                 let measured = kind.drive(server, &scenario.load, warm_up, length);
                 let measured = measured.map_err(|why| format!("{}, {}: {why}", kind.name, scenario.name))?;
                 eprintln!(
-                    "round {round}: {:15} {:13} {:9.0} /CPU-s {:9.0} /s  p50 {:7.1} us  p99 {:8.1} us",
+                    "round {round}: {:30} {:13} {:9.0} /CPU-s {:9.0} /s  p50 {:7.1} us  p99 {:8.1} us",
                     scenario.name,
                     kind.name,
                     measured.per_cpu_second(),

@@ -9,9 +9,11 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::cores::Apart;
 use crate::drive::{self, Load, Manner, Measured};
 use crate::peers;
 use crate::proc::Proc;
+use crate::work::Work;
 
 /// No server needs longer to begin to listen.
 const START_MAX: Duration = Duration::from_secs(30);
@@ -26,6 +28,8 @@ pub(crate) struct Kind {
     pub(crate) name: &'static str,
     /// What it is called in the table.
     pub(crate) title: &'static str,
+    /// Where it stands there.
+    pub(crate) column: u8,
     pub(crate) program: Program,
     pub(crate) manner: Manner,
 }
@@ -43,14 +47,16 @@ pub(crate) enum Program {
 
 pub(crate) const YARDSTICK: Kind = Kind {
     name: "yardstick",
-    title: "yardstick: tokio by hand, no framework",
+    title: "yardstick (tokio, by hand)",
+    column: 2,
     program: Program::Ours("yardstick", &[]),
     manner: Manner::Nest,
 };
 
 pub(crate) const BARE: Kind = Kind {
     name: "nestrs",
-    title: "nestrs, typed handlers",
+    title: "nestrs",
+    column: 0,
     program: Program::Ours("nestrs-server", &[]),
     manner: Manner::Nest,
 };
@@ -61,29 +67,32 @@ pub(crate) const KINDS: &[Kind] = &[
     YARDSTICK,
     Kind {
         name: "chain",
-        title: "nestrs, with a guard, a pipe and an interceptor",
+        title: "nestrs, guard + pipe + interceptor",
+        column: 1,
         program: Program::Ours("nestrs-server", &["chain"]),
         manner: Manner::Nest,
     },
     Kind {
         name: "floor",
-        title: "raw tokio echo, no JSON (the floor)",
+        title: "floor (raw echo)",
+        column: 3,
         program: Program::Ours("floor", &[]),
         manner: Manner::Returns,
     },
     Kind {
         name: "nestjs",
-        title: "NestJS 12 on Node",
+        title: "NestJS 12",
+        column: 4,
         program: Program::Node("nest/server.mjs"),
         manner: Manner::Nest,
     },
-    peer("tarpc-bincode", "tarpc 0.38, bincode"),
-    peer("tarpc-json", "tarpc 0.38, JSON"),
-    peer("tonic", "tonic 0.14, gRPC"),
+    peer("tarpc-bincode", "tarpc 0.38, bincode", 5),
+    peer("tarpc-json", "tarpc 0.38, JSON", 6),
+    peer("tonic", "tonic 0.14, gRPC", 7),
 ];
 
-const fn peer(name: &'static str, title: &'static str) -> Kind {
-    Kind { name, title, program: Program::Peer(name), manner: Manner::Nest }
+const fn peer(name: &'static str, title: &'static str, column: u8) -> Kind {
+    Kind { name, title, column, program: Program::Peer(name), manner: Manner::Nest }
 }
 
 /// A server that runs. Dropping it ends it.
@@ -93,6 +102,8 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     /// Just before it was started.
     pub(crate) started: Instant,
+    /// After how long it said that it listens.
+    pub(crate) listened: Duration,
 }
 
 impl Kind {
@@ -134,11 +145,28 @@ impl Kind {
         }
     }
 
-    /// The file that is run, if it is one of ours.
-    pub(crate) fn binary(&self) -> Option<PathBuf> {
+    /// Has one sum answered on every connection, and looks while all of them are open and silent.
+    pub(crate) fn served_and_silent<T>(
+        &self,
+        server: &Server,
+        load: &Load,
+        look: impl FnOnce() -> T,
+    ) -> Result<T, String> {
         match self.program {
-            Program::Ours(program, _) => beside(program).ok(),
-            Program::Node(_) | Program::Peer(_) => None,
+            Program::Peer(name) => peers::held(name, server.address, load.connections, look),
+            _ => drive::served_and_silent(server.address, self.manner, load, look),
+        }
+    }
+
+    /// How long it took from its start to its first answer, which is asked for here.
+    pub(crate) fn first_answer(&self, server: &Server) -> Result<Duration, String> {
+        match self.program {
+            // Its client is a process of its own, whose start is not the server's.
+            Program::Peer(name) => Ok(server.listened + peers::first_answer(name, server.address)?),
+            _ => {
+                let load = Load { connections: 1, in_flight: 1, work: Work::Sum };
+                self.exactly(server, &load, 1).map(|_| server.started.elapsed())
+            }
         }
     }
 
@@ -149,6 +177,14 @@ impl Kind {
         let mut command = Command::new(program);
         command.args(words);
         start(command).map_err(|why| format!("{}: {why}", self.name))
+    }
+
+    /// Starts it on its half of the cores.
+    pub(crate) fn start_apart(&self, apart: &Apart) -> Result<Server, String> {
+        let Some(words) = apart.words() else { return self.start() };
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]);
+        self.start_under(command)
     }
 
     /// The same under another program, which runs what stands at the end of its own words.
@@ -179,10 +215,12 @@ pub(crate) fn start(mut command: Command) -> Result<Server, String> {
         let first = BufReader::new(output).lines().next();
         let _ = tell.send(first);
     });
-    let mut server = Server { child, address: SocketAddr::from(([127, 0, 0, 1], 0)), started };
+    let mut server =
+        Server { child, address: SocketAddr::from(([127, 0, 0, 1], 0)), started, listened: Duration::ZERO };
     let Ok(Some(Ok(line))) = told.recv_timeout(START_MAX) else {
         return Err("does not say that it listens".to_owned());
     };
+    server.listened = started.elapsed();
     let address = line.strip_prefix("listening ").and_then(|address| address.parse().ok());
     server.address = address.ok_or_else(|| format!("says `{line}`"))?;
     Ok(server)

@@ -1,6 +1,8 @@
 //! So many connections, each with so many calls under way, and what that cost the server.
 
 use std::cell::{Cell, RefCell};
+use std::io::Read as _;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
@@ -78,6 +80,7 @@ pub(crate) async fn run<C: Caller, F: Future<Output = Result<C, Failure>>>(
         latencies: RefCell::new(Histogram::new_with_bounds(1, NANOS_MAX, 3)?),
         measuring: Cell::new(false),
     });
+    let begun = Instant::now();
     let local = LocalSet::new();
     let everything = async {
         let mut calls = Vec::new();
@@ -92,7 +95,7 @@ pub(crate) async fn run<C: Caller, F: Future<Output = Result<C, Failure>>>(
         match asked {
             Asked::Requests(_) => {
                 all.await?.into_iter().collect::<Result<Vec<()>, _>>()?;
-                Ok(format!("answered {}", shared.answered.get()))
+                Ok(format!("answered {} nanos {}", shared.answered.get(), begun.elapsed().as_nanos()))
             }
             Asked::Timed { server, warm_up, length } => tokio::select! {
                 measured = measure(&shared, server, warm_up, length) => Ok(measured),
@@ -105,6 +108,27 @@ pub(crate) async fn run<C: Caller, F: Future<Output = Result<C, Failure>>>(
         }
     };
     local.run_until(everything).await
+}
+
+/// Has one sum answered on each connection, and keeps all of them until there is no more input.
+pub(crate) async fn hold<C: Caller, F: Future<Output = Result<C, Failure>>>(
+    address: SocketAddr,
+    connections: u32,
+    connect: impl Fn() -> F,
+) -> Result<(), Failure> {
+    let mut held = Vec::new();
+    for _ in 0..connections {
+        let mut client = connect().await?;
+        if client.sum(vec![1, 2, 3, 4, 5]).await? != 15 {
+            return Err("a wrong answer".into());
+        }
+        held.push(client);
+    }
+    println!("listening {address}");
+    // Connections are still looked after meanwhile.
+    tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new())).await??;
+    drop(held);
+    Ok(())
 }
 
 async fn calls_of<C: Caller>(mut client: C, shared: Rc<Shared>, mut turn: i64) -> Result<(), Failure> {

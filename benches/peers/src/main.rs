@@ -3,7 +3,8 @@
 //! ```text
 //! peers serve NAME                                               prints `listening ADDRESS`
 //! peers drive NAME ADDRESS CONNECTIONS IN_FLIGHT WORK PID WARM_UP SECONDS
-//! peers ask NAME ADDRESS IN_FLIGHT REQUESTS
+//! peers ask NAME ADDRESS IN_FLIGHT REQUESTS                      prints `answered N nanos M`
+//! peers hold NAME ADDRESS CONNECTIONS                            prints `listening ADDRESS` when each had an answer
 //! ```
 //!
 //! NAME is `tarpc-bincode`, `tarpc-json` or `tonic`; WORK is `sum`, or the length of a text to echo. The loop is closed as that of
@@ -38,6 +39,7 @@ fn main() -> Result<(), Failure> {
             let load = Load { connections: 1, in_flight: in_flight.parse()?, work: "sum".parse()? };
             drive(name, address.parse()?, load, Asked::Requests(requests.parse()?))
         }
+        ["hold", name, address, connections] => hold(name, address.parse()?, connections.parse()?),
         _ => Err("see the first lines of main.rs".into()),
     }
 }
@@ -68,4 +70,15 @@ async fn drive(name: &str, address: SocketAddr, load: Load, asked: Asked) -> Res
     };
     println!("{line}");
     Ok(())
+}
+
+/// Ends when its input does.
+#[tokio::main(flavor = "current_thread")]
+async fn hold(name: &str, address: SocketAddr, connections: u32) -> Result<(), Failure> {
+    match name {
+        "tarpc-bincode" => closed_loop::hold(address, connections, || by_tarpc::connect(Form::Bincode, address)).await,
+        "tarpc-json" => closed_loop::hold(address, connections, || by_tarpc::connect(Form::Json, address)).await,
+        "tonic" => closed_loop::hold(address, connections, || by_tonic::connect(address)).await,
+        _ => Err(format!("`{name}` is no peer").into()),
+    }
 }

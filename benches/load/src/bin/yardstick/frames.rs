@@ -175,7 +175,7 @@ pub(crate) fn unreadable(output: &mut Vec<u8>, why: &serde_json::Error, id: &str
 }
 
 /// Writes the length of the body behind the hole at `at`.
-fn close(output: &mut Vec<u8>, at: usize, hole: usize) {
+pub(crate) fn close(output: &mut Vec<u8>, at: usize, hole: usize) {
     let body = &output[at + hole + 1..];
     let units = if body.is_ascii() { body.len() } else { units(body) };
     let needed = digits(units);
