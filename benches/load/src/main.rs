@@ -25,6 +25,7 @@ mod growth;
 mod instructions;
 mod load;
 mod machine;
+mod musts;
 mod rest;
 mod rounds;
 mod settings;
@@ -75,7 +76,17 @@ fn run(settings: &Settings, args: &[String]) -> Result<(), String> {
         eprintln!("{}: {:.0} s", part.name, begun.elapsed().as_secs_f64());
     }
     // The one table comes last on the screen, where it is seen.
-    figures.table().map_or(Ok(()), |table| show(THE_TABLE, &[table]))
+    let (musts, missed) = musts::table(&figures);
+    let tables: Vec<_> = figures.table().into_iter().chain(musts).collect();
+    if !tables.is_empty() {
+        show(THE_TABLE, &tables)?;
+    }
+    match missed {
+        1.. if settings.check => {
+            Err(format!("{missed} figures that do not depend on the machine are not what they must be"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// What the markers around the table of all figures are called.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::rounds::Pace;
 
 pub(crate) const USAGE: &str = "\
-Usage: cargo xtask bench [--only NAME]... [--rounds N] [--seconds S] [--quick] [--record]
+Usage: cargo xtask bench [--only NAME]... [--rounds N] [--seconds S] [--quick] [--check] [--record]
 
   --only NAME    a part or a server; may be repeated
                  parts of the one table: load, syscalls, counted, idle, start, build, client
@@ -15,6 +15,7 @@ Usage: cargo xtask bench [--only NAME]... [--rounds N] [--seconds S] [--quick] [
   --seconds S    how long each turn is measured; default 0.8
   --quick        one round of 0.1 seconds, fewer connections, nothing that is counted or built unless it is named:
                  whether everything works and answers rightly
+  --check        fail where a figure that does not depend on the machine is not what it must be
   --record       write the tables into docs/performance.md; the one table only as a whole, and nothing that was --quick
 ";
 
@@ -32,13 +33,14 @@ pub(crate) struct Settings {
     servers: Vec<String>,
     pub(crate) pace: Pace,
     pub(crate) quick: bool,
+    pub(crate) check: bool,
     pub(crate) record: bool,
 }
 
 impl Settings {
     pub(crate) fn parse(args: impl IntoIterator<Item = String>, servers: &[&str]) -> Result<Self, String> {
         let (mut only, mut rounds, mut seconds) = (Vec::new(), None, None);
-        let (mut quick, mut record) = (false, false);
+        let (mut quick, mut check, mut record) = (false, false, false);
         let mut args = args.into_iter();
         while let Some(arg) = args.next() {
             let (name, value) = match arg.split_once('=') {
@@ -51,6 +53,7 @@ impl Settings {
                 "--rounds" => rounds = Some(value()?.parse::<usize>().map_err(|_| "`--rounds` needs a number")?),
                 "--seconds" => seconds = Some(value()?.parse::<f64>().map_err(|_| "`--seconds` needs a number")?),
                 "--quick" => quick = true,
+                "--check" => check = true,
                 "--record" => record = true,
                 _ => return Err(format!("unknown option `{name}`")),
             }
@@ -76,7 +79,7 @@ impl Settings {
         let length = Duration::from_secs_f64(seconds);
         let rounds = rounds.unwrap_or(if quick { 1 } else { 3 }).max(1);
         let pace = Pace { rounds, warm_up: length.div_f64(5.0).min(Duration::from_millis(500)), length };
-        Ok(Self { parts, servers: chosen, pace, quick, record })
+        Ok(Self { parts, servers: chosen, pace, quick, check, record })
     }
 
     /// Whether a part is asked for.

@@ -45,6 +45,13 @@ impl Figures {
         self.rows[at].1.push((server, text));
     }
 
+    /// The row whose name ends so, and what it says of a server.
+    pub(crate) fn found(&self, figure: &str, server: &str) -> Option<(&str, &str)> {
+        let (name, cells) = self.rows.iter().find(|(name, _)| name.ends_with(figure))?;
+        let (_, text) = cells.iter().find(|(name, _)| *name == server)?;
+        Some((name, text))
+    }
+
     /// The table of those servers that have any figure; nothing where none has.
     pub(crate) fn table(&self) -> Option<Table> {
         let named = |kind: &&Kind| self.rows.iter().any(|(_, cells)| cells.iter().any(|(name, _)| *name == kind.name));
