@@ -61,6 +61,9 @@ fn main() -> ExitCode {
 #[expect(clippy::print_stdout, reason = "the tables are the product")]
 fn run(settings: &Settings, args: &[String]) -> Result<(), String> {
     let show = |name: &str, tables: &[Table]| {
+        if tables.is_empty() {
+            return Ok(());
+        }
         let text: Vec<_> = tables.iter().map(Table::markdown).collect();
         let text = format!("{}\n\n{}", machine::shape(args), text.join("\n"));
         println!("\n{text}");
