@@ -83,7 +83,7 @@ pub(crate) fn table(figures: &Figures) -> (Option<Table>, usize) {
     }
     let columns = ["", "must be", "is", "kept"].map(str::to_owned).to_vec();
     let title = "What nestrs has to reach".to_owned();
-    ((!rows.is_empty()).then(|| Table { title, columns, rows }), missed)
+    ((!rows.is_empty()).then_some(Table { title, columns, rows }), missed)
 }
 
 #[cfg(test)]

@@ -73,6 +73,10 @@ mod routed {
         const HANDLERS: &'static [HandlerDef] = &Self::ROWS;
     }
 
+    #[expect(
+        clippy::needless_borrow,
+        reason = "how many there are chooses how the value is answered, as in an expansion"
+    )]
     fn sum<'a, const ROUTES: usize>(
         _service: &'a Arc<Routed<ROUTES>>,
         _cx: &'a ExecutionContext,

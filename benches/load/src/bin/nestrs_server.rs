@@ -178,7 +178,7 @@ fn options(address: &str) -> TcpMicroserviceOptions {
 
 async fn serve<M: Module>(options: TcpMicroserviceOptions) -> Result<(), Failure> {
     let app = NestFactory::create_microservice::<M>(options).start().await?;
-    announce(&app.address("tcp").unwrap_or_default());
+    announce(app.address("tcp").unwrap_or_default());
     Ok(app.wait().await?)
 }
 

@@ -114,10 +114,8 @@ impl<'a> Call<'a> {
             drop(state);
             return Err(error.into());
         }
-        if at == 0 {
-            if let Some(writer) = &state.writer {
-                writer.wake_by_ref();
-            }
+        if let (0, Some(writer)) = (at, &state.writer) {
+            writer.wake_by_ref();
         }
         Ok(call)
     }
