@@ -1,7 +1,7 @@
 //! What a handler can learn about the connection a message came over.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use nestrs_core::{ErrorKind, ExecutionContext, FromContext, TransportError};
 use tokio_util::sync::CancellationToken;
@@ -54,24 +54,29 @@ struct Connection {
     peer_addr: Option<SocketAddr>,
     identity: Option<PeerIdentity>,
     claims: Option<Claims>,
-    gone: CancellationToken,
+    /// Made when somebody first asks for it: most connections have no handler that does.
+    gone: OnceLock<CancellationToken>,
 }
 
 impl ConnectionContext {
-    /// A context for a connection that `gone` is cancelled with.
+    /// A context for a connection, and what its peer has shown of itself.
     pub(crate) fn new(
         transport: &'static str,
         id: ConnectionId,
         peer_addr: Option<SocketAddr>,
-        gone: CancellationToken,
+        identity: Option<PeerIdentity>,
+        claims: Option<Claims>,
     ) -> Self {
-        Self(Arc::new(Connection { transport, id, peer_addr, identity: None, claims: None, gone }))
+        Self(Arc::new(Connection { transport, id, peer_addr, identity, claims, gone: OnceLock::new() }))
     }
 
-    /// The same, of a peer that has shown who it is.
-    pub(crate) fn known(self, identity: Option<PeerIdentity>, claims: Option<Claims>) -> Self {
-        let Connection { transport, id, peer_addr, ref gone, .. } = *self.0;
-        Self(Arc::new(Connection { transport, id, peer_addr, identity, claims, gone: gone.clone() }))
+    fn gone(&self) -> &CancellationToken {
+        self.0.gone.get_or_init(CancellationToken::new)
+    }
+
+    /// Tells handlers that nobody will read their answers any more.
+    pub(crate) fn leave(&self) {
+        self.gone().cancel();
     }
 
     /// `"tcp"`.
@@ -165,7 +170,7 @@ impl Cancellation {
     /// The cancellation of a call, also for stages; one that never fires where there is no connection.
     #[must_use]
     pub fn of(cx: &ExecutionContext) -> Self {
-        cx.transport::<ConnectionContext>().map_or_else(Self::default, |connection| Self(connection.0.gone.clone()))
+        cx.transport::<ConnectionContext>().map_or_else(Self::default, |connection| Self(connection.gone().clone()))
     }
 }
 

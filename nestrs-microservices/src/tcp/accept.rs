@@ -116,13 +116,14 @@ impl Door {
         }
         let registered = registry.register(peer_addr, since);
         let meter = Arc::clone(&registered.meter);
-        // In a box: every future around it would have room for it twice, and keep it as long as the connection.
-        let serving = Box::pin(serve_connection(io, meter, limits, dispatcher, shutdown));
-        self.shutdown.spawn(async move {
-            let _place = place;
-            let reason = serving.await;
+        let tracked = shutdown.clone();
+        // Not an `async` block, which has room for what it is given twice. The shutdown does not have to end this task: a
+        // connection waits for it by itself, whatever it is doing.
+        let serving = serve_connection(io, meter, limits, dispatcher, shutdown).map(move |reason| {
             registered.close(reason);
+            drop(place);
         });
+        tokio::spawn(tracked.track(serving));
     }
 
     /// Waits for the first byte of a connection on a shared address. Until then it counts as one of ours, so that whoever

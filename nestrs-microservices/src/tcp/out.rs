@@ -1,5 +1,6 @@
 //! Bytes on their way to a socket.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -11,12 +12,17 @@ use tokio::io::AsyncWrite;
 use crate::net::io::BoxIo;
 use crate::packet::LongFrame;
 
-/// An output buffer of up to this size is kept between batches.
-const OUT_KEPT: usize = 1024;
+/// An output buffer of up to this size is kept between batches, by the thread and not by a connection: one for however
+/// many there are, of pages that have been touched already.
+const SPARE_MAX: usize = 256 * 1024;
 /// Less than this is not worth moving the rest for.
 const COMPACT_MIN: usize = 64 * 1024;
 /// As many pieces as one write is given: five long replies.
 const SLICES_MAX: usize = 11;
+
+thread_local! {
+    static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
 
 /// Bytes on their way to the socket.
 #[derive(Default)]
@@ -35,6 +41,13 @@ pub(super) struct Out {
 }
 
 impl Out {
+    /// Something is about to be queued.
+    pub(super) fn prepare(&mut self) {
+        if self.bytes.capacity() == 0 {
+            self.bytes = SPARE.take();
+        }
+    }
+
     /// Bytes that the socket has not taken.
     pub(super) fn queued(&self) -> usize {
         self.held() - self.written
@@ -84,10 +97,11 @@ impl Out {
         }
         ready!(Pin::new(&mut *io).poll_flush(task))?;
         self.written = 0;
-        self.bytes.clear();
         self.flushed = true;
-        if self.bytes.capacity() > OUT_KEPT {
-            self.bytes = Vec::new();
+        let mut bytes = std::mem::take(&mut self.bytes);
+        if bytes.capacity() <= SPARE_MAX {
+            bytes.clear();
+            SPARE.set(bytes);
         }
         Poll::Ready(Ok(()))
     }

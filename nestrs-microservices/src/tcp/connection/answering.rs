@@ -10,9 +10,10 @@ use crate::dispatcher::{Progress, panicked};
 use crate::net::codec::{utf16_len, write_frame_header};
 use crate::packet::{Answer, Packet};
 
+use super::Connection;
+use super::flights::Flight;
 use super::in_flight::Place;
 use super::tally::some;
-use super::{Connection, Flight};
 
 const SHUTTING_DOWN: &str = "Service is shutting down";
 
@@ -84,7 +85,7 @@ impl Connection {
     /// Answers everyone whose handler is about to be dropped. These have begun, so nothing is said of not executing.
     pub(super) fn answer_the_dropped(&mut self) {
         let parked = std::mem::take(&mut self.parked);
-        let dropped = std::mem::take(&mut self.flights).into_iter().chain(parked.into_iter().map(|(_, flight)| flight));
+        let dropped = self.flights.take().into_iter().chain(parked.into_iter().map(|(_, flight)| flight));
         // Dropped before they are answered: a handler ends before its caller knows.
         let ids: Vec<_> = dropped.filter_map(|flight| flight.id).collect();
         for id in ids {
@@ -96,6 +97,7 @@ impl Connection {
     /// Appends one packet; one that cannot be sent is replaced by an error, so that its caller is not left waiting. False
     /// when that was so.
     fn queue(&mut self, answer: &Answer, id: &[u8]) -> bool {
+        self.out.prepare();
         let start = self.out.bytes.len();
         self.meter.frame_sent();
         if self.out.is_empty() {
@@ -103,7 +105,7 @@ impl Connection {
         }
         let Err(error) = self.write(answer, id) else { return true };
         self.limits.tally.unsendable.pass(|suppressed| {
-            let (peer_addr, suppressed) = (self.peer_addr.map(display), some(suppressed));
+            let (peer_addr, suppressed) = (self.meter.peer_addr.map(display), some(suppressed));
             tracing::error!(target: "nestrs::tcp", peer_addr, %error, suppressed, "reply cannot be sent");
         });
         self.out.bytes.truncate(start);

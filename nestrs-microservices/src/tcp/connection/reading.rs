@@ -2,14 +2,14 @@
 
 use std::cell::RefCell;
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Bytes, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 use nestrs_core::Payload;
 use nestrs_core::log_limit::LogLimit;
-use tokio::io::{AsyncRead, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 use tokio::time::Instant;
 use tracing::field::display;
 
@@ -20,8 +20,9 @@ use crate::tcp::fault::Fault;
 use crate::tcp::options::Overflow;
 
 use super::answering::{Refusal, fenced};
+use super::flights::Flight;
 use super::recv_budget::Reservation;
-use super::{Connection, Flight, Phase};
+use super::{Connection, Phase};
 
 /// How much one read takes at most. The buffer belongs to the thread: an idle connection holds none.
 const READ_MAX: usize = 64 * 1024;
@@ -34,6 +35,11 @@ const SHARED_MAX: usize = 16 * 1024;
 /// How much is allocated at a time for such copies: one allocation for each would be felt.
 const COPIES_LEN: usize = 4 * 1024;
 
+/// Room beside a read that has filled its buffer: its frame is a long one, and often not much longer.
+const READ_MORE: usize = 16 * 1024;
+/// With less room than this a buffer grows. It keeps what a frame may have stored below twice what has come and 64 KiB.
+const ROOM_MIN: usize = 8 * 1024;
+
 thread_local! {
     static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_MAX].into_boxed_slice());
 }
@@ -41,13 +47,8 @@ thread_local! {
 impl Connection {
     /// Appends what the socket has to the buffer, and says how much that was: 0 is the end.
     pub(super) fn poll_read(&mut self, task: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let most = self.read_max();
-        let read = SCRATCH.with_borrow_mut(|scratch| {
-            let mut chunk = ReadBuf::new(scratch.get_mut(..most).unwrap_or_default());
-            ready!(Pin::new(&mut self.io).poll_read(task, &mut chunk))?;
-            self.buffer.extend_from_slice(chunk.filled());
-            Poll::Ready(Ok(chunk.filled().len()))
-        });
+        let missing = self.decoder.body_len().map_or(0, |(least, _)| least.saturating_sub(self.buffer.len()));
+        let read = if missing > ROOM_MIN { self.poll_read_in_place(missing, task) } else { self.poll_read_aside(task) };
         // Everything that is read passes here.
         if let Poll::Ready(Ok(read @ 1..)) = read {
             self.received = Instant::now();
@@ -55,6 +56,33 @@ impl Connection {
             self.touch();
         }
         read
+    }
+
+    /// Reads into a buffer of the thread, and keeps what has come.
+    fn poll_read_aside(&mut self, task: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let most = self.read_max();
+        SCRATCH.with_borrow_mut(|scratch| {
+            let mut chunk = ReadBuf::new(scratch.get_mut(..most).unwrap_or_default());
+            ready!(Pin::new(&mut self.io).poll_read(task, &mut chunk))?;
+            let chunk = chunk.filled();
+            if chunk.len() == READ_MAX && self.buffer.is_empty() {
+                self.buffer = BytesMut::with_capacity(READ_MAX + READ_MORE);
+            }
+            self.buffer.extend_from_slice(chunk);
+            Poll::Ready(Ok(chunk.len()))
+        })
+    }
+
+    /// Reads the rest of a long frame to where it stays.
+    fn poll_read_in_place(&mut self, missing: usize, task: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let most = self.read_max();
+        if self.buffer.capacity() - self.buffer.len() < ROOM_MIN {
+            // By no more than has come, whatever was announced.
+            self.buffer.reserve(missing.min(most).min(self.buffer.len().max(READ_MAX)));
+        }
+        let mut room = (&mut self.buffer).limit(most);
+        let read = pin!(self.io.read_buf(&mut room));
+        read.poll(task)
     }
 
     /// How much the next read may take.
@@ -183,7 +211,7 @@ impl Connection {
                         static REFUSED: LogLimit = LogLimit::per_second(10);
                         REFUSED.pass(|suppressed| {
                             let (peer_addr, suppressed) =
-                                (self.peer_addr.map(display), (suppressed > 0).then_some(suppressed));
+                                (self.meter.peer_addr.map(display), (suppressed > 0).then_some(suppressed));
                             tracing::warn!(
                                 target: "nestrs::tcp", peer_addr, %error, suppressed,
                                 "the deserializer refused a packet; dropped"

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures_util::StreamExt;
 use tokio::time::Instant;
 
 use crate::net::CloseReason;
@@ -47,17 +46,21 @@ enum Event {
 }
 
 impl Connection {
-    pub(super) async fn serve(mut self, shutdown: &Shutdown) -> CloseReason {
-        let mut begun = pin!(shutdown.begun());
-        let mut expired = pin!(shutdown.expired());
+    pub(super) async fn serve(&mut self, shutdown: &Shutdown) -> CloseReason {
+        let mut stop = pin!(shutdown.moment(false));
+        let mut at_last = false;
         loop {
             self.decide();
+            if !at_last && !matches!(self.phase, Phase::Open) {
+                at_last = true;
+                stop.set(shutdown.moment(true));
+            }
             if let Phase::Ending(reason, _) = self.phase
                 && self.is_idle()
             {
-                return self.close(reason).await;
+                return self.close(reason, shutdown).await;
             }
-            match poll_fn(|task| self.poll_event(task, begun.as_mut(), expired.as_mut())).await {
+            match poll_fn(|task| self.poll_event(task, stop.as_mut())).await {
                 // Handlers that are always ready must not keep the thread.
                 Event::Turn => tokio::task::coop::consume_budget().await,
                 Event::ShutdownBegan => self.drain(),
@@ -69,18 +72,18 @@ impl Connection {
                 Event::End => self.peer_has_ended(),
                 Event::Broken(error) => return self.broken(&error, shutdown),
                 Event::Condemned => return self.cut_off(CloseReason::Budget, shutdown),
-                Event::Quiet => return self.close(CloseReason::Shutdown).await,
+                Event::Quiet => return self.close(CloseReason::Shutdown, shutdown).await,
                 Event::Alarm => match self.what_is_due() {
                     Some(Due::Over(reason)) => {
                         self.leave(shutdown);
-                        return self.close(reason).await;
+                        return self.close(reason, shutdown).await;
                     }
                     Some(Due::CutOff(reason)) => return self.cut_off(reason, shutdown),
-                    Some(Due::Idle) => return self.close(CloseReason::Idle).await,
+                    Some(Due::Idle) => return self.close(CloseReason::Idle, shutdown).await,
                     Some(Due::LookAfter) => match self.io.peer_has_ended() {
                         Ok(false) => {}
                         // There may be calls among what it has sent, so they are read when there is room again.
-                        Ok(true) => self.gone.cancel(),
+                        Ok(true) => self.context.leave(),
                         Err(error) => return self.broken(&error, shutdown),
                     },
                     None => {}
@@ -95,7 +98,8 @@ impl Connection {
     /// Decides what the next turn may do, by what is queued and under way.
     fn decide(&mut self) {
         while self.parked.front().is_some_and(|(mark, _)| *mark <= self.out.taken()) {
-            self.flights.extend(self.parked.pop_front().map(|(_, flight)| flight));
+            let Some((_, flight)) = self.parked.pop_front() else { break };
+            self.flights.push(flight);
         }
         self.meter.set_in_flight(self.flights.len() + self.parked.len());
         let (queued, high) = (self.out.queued(), self.limits.options.send_queue_high);
@@ -129,18 +133,11 @@ impl Connection {
         self.flights.len() + self.parked.len() < self.limits.options.max_in_flight_per_conn.max(1)
     }
 
-    fn poll_event(
-        &mut self,
-        task: &mut Context<'_>,
-        begun: Pin<&mut impl Future<Output = ()>>,
-        expired: Pin<&mut impl Future<Output = ()>>,
-    ) -> Poll<Event> {
-        let stop = match self.phase {
-            Phase::Open => begun.poll(task).map(|()| Event::ShutdownBegan),
-            Phase::Draining(_) | Phase::Ending(..) => expired.poll(task).map(|()| Event::GraceOver),
-        };
-        if stop.is_ready() {
-            return stop;
+    fn poll_event(&mut self, task: &mut Context<'_>, stop: Pin<&mut impl Future<Output = ()>>) -> Poll<Event> {
+        if stop.poll(task).is_ready() {
+            // What it waits for goes with the phase.
+            let event = if matches!(self.phase, Phase::Open) { Event::ShutdownBegan } else { Event::GraceOver };
+            return Poll::Ready(event);
         }
         // One that is busy all the time looks here; one that has nothing to do is woken, below.
         if matches!(self.phase, Phase::Open) && self.meter.is_told_to_close() {
@@ -197,7 +194,7 @@ impl Connection {
             if self.out.queued() > enough {
                 break;
             }
-            let Poll::Ready(Some((progress, place))) = self.flights.poll_next_unpin(task) else { break };
+            let Poll::Ready((progress, place)) = self.flights.poll_next(task) else { break };
             self.answer(progress, place);
             answered = Poll::Ready(());
         }
@@ -366,7 +363,7 @@ impl Connection {
 
     /// The peer will send nothing more; calls under way are still answered.
     fn peer_has_ended(&mut self) {
-        self.gone.cancel();
+        self.context.leave();
         if self.decoder.is_inside_frame(&self.buffer) {
             return self.fault(&Fault::Truncated);
         }

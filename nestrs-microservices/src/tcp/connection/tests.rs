@@ -1,5 +1,7 @@
 use std::future::poll_fn;
+use std::task::Poll;
 
+use bytes::Bytes;
 use tokio::io::{AsyncWriteExt, DuplexStream};
 
 use crate::net::io::Plain;
@@ -68,7 +70,7 @@ async fn sl_11_a_small_frame_does_not_keep_its_batch() {
 /// Polls for polling's sake would keep a thread busy until the grace period is over.
 #[tokio::test(start_paused = true)]
 async fn sd_1_half_a_frame_of_a_peer_that_was_just_answered_is_waited_for_in_peace() {
-    let (connection, mut peer) = connection();
+    let (mut connection, mut peer) = connection();
     let shutdown = Shutdown::new(Duration::from_secs(10));
     let serving = connection.serve(&shutdown);
     let mut serving = std::pin::pin!(serving);
@@ -89,4 +91,17 @@ async fn sd_1_half_a_frame_of_a_peer_that_was_just_answered_is_waited_for_in_pea
     };
     let (reason, _peer) = tokio::join!(counted, peer);
     assert_eq!(reason, CloseReason::Shutdown);
+}
+
+/// What is not needed by a connection that does nothing is in a box, or not there yet.
+#[tokio::test]
+async fn sl_11_the_task_of_a_connection_is_small() {
+    let limits = Arc::new(Limits::new(TcpMicroserviceOptions::default()));
+    let meter = Arc::clone(&Registry::new("tcp").register(None, Instant::now()).meter);
+    let (shutdown, (_near, far)) = (Shutdown::new(Duration::from_secs(10)), tokio::io::duplex(1024));
+    let serving = serve_connection(Box::new(Plain(far)), meter, limits, Dispatcher::from_routes([]), shutdown);
+    assert!(size_of::<Connection>() <= 512, "{}", size_of::<Connection>());
+    // Not two connections, and not the timers of its end.
+    let around = size_of_val(&serving) - size_of::<Connection>();
+    assert!(around <= 450, "{around}");
 }
