@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::authentication::Claims;
 use crate::net::PeerIdentity;
-use crate::net::registry::ConnectionId;
+use crate::net::registry::{ConnectionId, Meter};
 
 /// The connection a message came over: NestJS's `TcpContext`, whatever the transport.
 ///
@@ -49,9 +49,7 @@ pub struct ConnectionContext(Arc<Connection>);
 
 #[derive(Debug)]
 struct Connection {
-    transport: &'static str,
-    id: ConnectionId,
-    peer_addr: Option<SocketAddr>,
+    meter: Arc<Meter>,
     identity: Option<PeerIdentity>,
     claims: Option<Claims>,
     /// Made when somebody first asks for it: most connections have no handler that does.
@@ -60,14 +58,8 @@ struct Connection {
 
 impl ConnectionContext {
     /// A context for a connection, and what its peer has shown of itself.
-    pub(crate) fn new(
-        transport: &'static str,
-        id: ConnectionId,
-        peer_addr: Option<SocketAddr>,
-        identity: Option<PeerIdentity>,
-        claims: Option<Claims>,
-    ) -> Self {
-        Self(Arc::new(Connection { transport, id, peer_addr, identity, claims, gone: OnceLock::new() }))
+    pub(crate) fn new(meter: Arc<Meter>, identity: Option<PeerIdentity>, claims: Option<Claims>) -> Self {
+        Self(Arc::new(Connection { meter, identity, claims, gone: OnceLock::new() }))
     }
 
     fn gone(&self) -> &CancellationToken {
@@ -82,19 +74,19 @@ impl ConnectionContext {
     /// `"tcp"`.
     #[must_use]
     pub fn transport(&self) -> &'static str {
-        self.0.transport
+        self.0.meter.transport
     }
 
     /// Which connection it is.
     #[must_use]
     pub fn id(&self) -> ConnectionId {
-        self.0.id
+        self.0.meter.id
     }
 
     /// The other end's address, where the transport has one.
     #[must_use]
     pub fn peer_addr(&self) -> Option<SocketAddr> {
-        self.0.peer_addr
+        self.0.meter.peer_addr
     }
 
     /// Who the other end has proved to be by a client certificate (feature `tls`); `None` where it showed none.

@@ -1,10 +1,10 @@
 //! How servers stop: a signal to all of them, a count of what they still do, and a bound on the wait.
 
-use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
-use std::sync::Arc;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Poll, Waker};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -20,11 +20,13 @@ struct Shared {
     stopping: Moment,
     /// Stop at once.
     expired: Moment,
+    /// Rung at each of the two. Connections are many, and have a place to be woken at: they need none on a list here.
+    bells: Bells,
     tasks: TaskTracker,
     grace_period: Duration,
 }
 
-/// Something that happens once, and that every connection waits for.
+/// Something that happens once.
 #[derive(Debug, Default)]
 struct Moment {
     has_come: AtomicBool,
@@ -43,22 +45,27 @@ impl Moment {
     }
 
     async fn wait(&self) {
-        // Before the first look: who is notified between that and being on the list is ready at once.
-        let mut notified = pin!(self.waiting.notified());
-        let mut known: Option<Waker> = None;
-        poll_fn(|task| {
-            if self.has_come() {
-                return Poll::Ready(());
-            }
-            // A task asks each time it is woken, for whatever reason, and is on the list already: the lock of that list is
-            // one for all connections.
-            if known.as_ref().is_some_and(|known| known.will_wake(task.waker())) {
-                return Poll::Pending;
-            }
-            known = Some(task.waker().clone());
-            notified.as_mut().poll(task)
-        })
-        .await;
+        // Before the look: whoever is notified between the two is not passed over.
+        let notified = self.waiting.notified();
+        if !self.has_come() {
+            notified.await;
+        }
+    }
+}
+
+/// Who wakes those that look for themselves.
+#[derive(Default)]
+struct Bells(Mutex<Vec<Box<dyn Fn() + Send + Sync>>>);
+
+impl Bells {
+    fn all(&self) -> MutexGuard<'_, Vec<Box<dyn Fn() + Send + Sync>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Bells {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bells", self.all().len())
     }
 }
 
@@ -69,6 +76,7 @@ impl Shutdown {
         Self(Arc::new(Shared {
             stopping: Moment::default(),
             expired: Moment::default(),
+            bells: Bells::default(),
             tasks: TaskTracker::new(),
             grace_period,
         }))
@@ -83,12 +91,28 @@ impl Shutdown {
     /// Begins it. Everyone who waits in [`Shutdown::until`] is woken.
     pub fn begin(&self) {
         self.0.stopping.comes();
+        self.ring();
     }
 
     /// Begins it with its grace period already over: what still runs is dropped.
     pub fn abort(&self) {
         self.0.stopping.comes();
+        self.expire();
+    }
+
+    fn expire(&self) {
         self.0.expired.comes();
+        self.ring();
+    }
+
+    fn ring(&self) {
+        self.0.bells.all().iter().for_each(|bell| bell());
+    }
+
+    /// Has `bell` wake those that look at [`Self::has_begun`] and [`Self::has_expired`] by themselves, whenever one of
+    /// the two changes. There is one for each server.
+    pub(crate) fn on_change(&self, bell: impl Fn() + Send + Sync + 'static) {
+        self.0.bells.all().push(Box::new(bell));
     }
 
     /// Whether it has begun.
@@ -102,11 +126,9 @@ impl Shutdown {
         self.0.stopping.wait().await;
     }
 
-    /// Completes when it has begun, or with `at_last` when the grace period is over: one type for both, so that who waits
-    /// for one after the other needs room for one.
-    pub(crate) fn moment(&self, at_last: bool) -> impl Future<Output = ()> {
-        let moment = if at_last { &self.0.expired } else { &self.0.stopping };
-        moment.wait()
+    /// Whether the grace period is over.
+    pub(crate) fn has_expired(&self) -> bool {
+        self.0.expired.has_come()
     }
 
     /// Completes when the grace period is over: what still runs is dropped.
@@ -150,14 +172,14 @@ impl Shutdown {
     /// moment.
     pub async fn finish(&self) {
         self.begin();
-        let Shared { expired, tasks, grace_period, .. } = &*self.0;
+        let Shared { tasks, grace_period, .. } = &*self.0;
         tasks.close();
         if tokio::time::timeout(*grace_period, tasks.wait()).await.is_err() {
-            expired.comes();
+            self.expire();
             // Whoever does not heed that is left behind.
             let _ = tokio::time::timeout(FAREWELL * 2, tasks.wait()).await;
         }
-        expired.comes();
+        self.expire();
     }
 }
 

@@ -32,7 +32,7 @@ use tokio::time::Instant;
 use tracing::Instrument;
 
 use crate::context::ConnectionContext;
-use crate::dispatcher::{Dispatcher, panicked};
+use crate::dispatcher::panicked;
 use crate::net::CloseReason;
 use crate::net::codec::NestDecoder;
 use crate::net::io::BoxIo;
@@ -57,7 +57,6 @@ pub(super) fn serve_connection(
     io: BoxIo,
     meter: Arc<Meter>,
     limits: Arc<Limits>,
-    dispatcher: Dispatcher,
     shutdown: Shutdown,
 ) -> impl Future<Output = CloseReason> + Send {
     let span = spans::connection("tcp", meter.id.0, meter.peer_addr);
@@ -65,14 +64,12 @@ pub(super) fn serve_connection(
     let serving = async move {
         // A connection begins here,
         tracing::debug!(target: "nestrs::tcp", "connected");
-        match admit(io, &meter, &limits, &shutdown).await {
-            Ok(admitted) => {
-                // By reference: a future that takes a connection has room for it twice.
-                let mut connection = Connection::new(admitted, meter, limits, dispatcher);
-                connection.serve(&shutdown).await
-            }
-            Err(reason) => reason,
-        }
+        let mut connection = match admit(io, &meter, &limits, &shutdown).await {
+            Ok(admitted) => Connection::new(admitted, meter, limits),
+            Err(reason) => return reason,
+        };
+        // By reference: a future that takes a connection has room for it twice.
+        connection.serve(&shutdown).await
     };
     let serving = AssertUnwindSafe(serving).catch_unwind().map(move |outcome| {
         let reason = outcome.unwrap_or_else(|panic| {
@@ -94,7 +91,6 @@ struct Connection {
     io: BoxIo,
     phase: Phase,
     limits: Arc<Limits>,
-    dispatcher: Dispatcher,
     /// Handed to every call.
     context: Arc<ConnectionContext>,
     /// Counts for the server's registry.
@@ -157,16 +153,13 @@ struct Linger {
 }
 
 impl Connection {
-    fn new(admitted: Admitted, meter: Arc<Meter>, limits: Arc<Limits>, dispatcher: Dispatcher) -> Self {
+    fn new(admitted: Admitted, meter: Arc<Meter>, limits: Arc<Limits>) -> Self {
         let Admitted { io, identity, claims } = admitted;
         let options = &limits.options;
-        let (id, peer_addr) = (meter.id, meter.peer_addr);
         Self {
             io,
             phase: Phase::Open,
-            context: Arc::new(ConnectionContext::new(options.transport.as_str(), id, peer_addr, identity, claims)),
-            dispatcher,
-            meter,
+            context: Arc::new(ConnectionContext::new(Arc::clone(&meter), identity, claims)),
             buffer: BytesMut::new(),
             decoder: NestDecoder::new(options.max_frame_bytes),
             more: false,
@@ -177,7 +170,7 @@ impl Connection {
             parked: VecDeque::new(),
             room: None,
             out: Out::default(),
-            queue_share: limits.send_budget.share(id),
+            queue_share: limits.send_budget.share(meter.id),
             pressed: false,
             progress: None,
             reading: true,
@@ -186,6 +179,7 @@ impl Connection {
             active: options.idle_timeout.map(|_| Instant::now()),
             handlers_first: false,
             alarm: Alarm::default(),
+            meter,
             limits,
         }
     }

@@ -249,6 +249,6 @@ impl Connection {
             metadata: packet.metadata.take(),
             transport: Arc::clone(&self.context) as _,
         };
-        self.dispatcher.dispatch_text(pattern, inbound, Some(self.received.into_std()))
+        self.limits.dispatcher.dispatch_text(pattern, inbound, Some(self.received.into_std()))
     }
 }

@@ -2,7 +2,6 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -47,20 +46,14 @@ enum Event {
 
 impl Connection {
     pub(super) async fn serve(&mut self, shutdown: &Shutdown) -> CloseReason {
-        let mut stop = pin!(shutdown.moment(false));
-        let mut at_last = false;
         loop {
             self.decide();
-            if !at_last && !matches!(self.phase, Phase::Open) {
-                at_last = true;
-                stop.set(shutdown.moment(true));
-            }
             if let Phase::Ending(reason, _) = self.phase
                 && self.is_idle()
             {
                 return self.close(reason, shutdown).await;
             }
-            match poll_fn(|task| self.poll_event(task, stop.as_mut())).await {
+            match poll_fn(|task| self.poll_event(task, shutdown)).await {
                 // Handlers that are always ready must not keep the thread.
                 Event::Turn => tokio::task::coop::consume_budget().await,
                 Event::ShutdownBegan => self.drain(),
@@ -133,15 +126,10 @@ impl Connection {
         self.flights.len() + self.parked.len() < self.limits.options.max_in_flight_per_conn.max(1)
     }
 
-    fn poll_event(&mut self, task: &mut Context<'_>, stop: Pin<&mut impl Future<Output = ()>>) -> Poll<Event> {
-        if stop.poll(task).is_ready() {
-            // What it waits for goes with the phase.
-            let event = if matches!(self.phase, Phase::Open) { Event::ShutdownBegan } else { Event::GraceOver };
-            return Poll::Ready(event);
-        }
+    fn poll_event(&mut self, task: &mut Context<'_>, shutdown: &Shutdown) -> Poll<Event> {
         // One that is busy all the time looks here; one that has nothing to do is woken, below.
-        if matches!(self.phase, Phase::Open) && self.meter.is_told_to_close() {
-            return Poll::Ready(Event::ToldToClose);
+        if let Some(event) = self.look_up(shutdown) {
+            return Poll::Ready(event);
         }
         // What was left in the buffer when a limit was reached comes first.
         if self.reading && self.more {
@@ -175,11 +163,21 @@ impl Connection {
         if self.is_quiet() {
             return Poll::Ready(Event::Quiet);
         }
-        if matches!(self.phase, Phase::Open) && self.meter.poll_told_to_close(task).is_ready() {
-            return Poll::Ready(Event::ToldToClose);
+        self.meter.listen(task);
+        if let Some(event) = self.look_up(shutdown) {
+            return Poll::Ready(event);
         }
         let at = self.next_due();
         self.alarm.poll(at, task).map(|()| Event::Alarm)
+    }
+
+    /// What others want of this connection. It is woken when that changes, and keeps no list of whom it waits for.
+    fn look_up(&self, shutdown: &Shutdown) -> Option<Event> {
+        match self.phase {
+            Phase::Open if shutdown.has_begun() => Some(Event::ShutdownBegan),
+            Phase::Open => self.meter.is_told_to_close().then_some(Event::ToldToClose),
+            Phase::Draining(_) | Phase::Ending(..) => shutdown.has_expired().then_some(Event::GraceOver),
+        }
     }
 
     /// Answers what has become ready; all of it goes into the same write.

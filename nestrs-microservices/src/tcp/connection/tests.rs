@@ -4,6 +4,7 @@ use std::task::Poll;
 use bytes::Bytes;
 use tokio::io::{AsyncWriteExt, DuplexStream};
 
+use crate::dispatcher::Dispatcher;
 use crate::net::io::Plain;
 use crate::net::registry::Registry;
 use crate::tcp::TcpMicroserviceOptions;
@@ -14,11 +15,13 @@ const NOBODY: &str = r#"31#{"pattern":"x","data":1,"id":1}"#;
 
 fn connection() -> (Connection, DuplexStream) {
     let (near, far) = tokio::io::duplex(1024 * 1024);
-    let limits = Arc::new(Limits::new(TcpMicroserviceOptions::default()));
     let meter = Arc::clone(&Registry::new("tcp").register(None, Instant::now()).meter);
     let admitted = Admitted { io: Box::new(Plain(far)), identity: None, claims: None };
-    let connection = Connection::new(admitted, meter, limits, Dispatcher::from_routes([]));
-    (connection, near)
+    (Connection::new(admitted, meter, limits()), near)
+}
+
+fn limits() -> Arc<Limits> {
+    Arc::new(Limits::new(TcpMicroserviceOptions::default(), Dispatcher::from_routes([])))
 }
 
 /// Reads once, and serves what that brought.
@@ -96,12 +99,11 @@ async fn sd_1_half_a_frame_of_a_peer_that_was_just_answered_is_waited_for_in_pea
 /// What is not needed by a connection that does nothing is in a box, or not there yet.
 #[tokio::test]
 async fn sl_11_the_task_of_a_connection_is_small() {
-    let limits = Arc::new(Limits::new(TcpMicroserviceOptions::default()));
     let meter = Arc::clone(&Registry::new("tcp").register(None, Instant::now()).meter);
     let (shutdown, (_near, far)) = (Shutdown::new(Duration::from_secs(10)), tokio::io::duplex(1024));
-    let serving = serve_connection(Box::new(Plain(far)), meter, limits, Dispatcher::from_routes([]), shutdown);
-    assert!(size_of::<Connection>() <= 512, "{}", size_of::<Connection>());
+    let serving = serve_connection(Box::new(Plain(far)), meter, limits(), shutdown);
+    assert!(size_of::<Connection>() <= 480, "{}", size_of::<Connection>());
     // Not two connections, and not the timers of its end.
     let around = size_of_val(&serving) - size_of::<Connection>();
-    assert!(around <= 450, "{around}");
+    assert!(around <= 256, "{around}");
 }
