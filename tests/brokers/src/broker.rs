@@ -121,7 +121,7 @@ impl Broker {
     /// # Errors
     /// When it does not end.
     pub async fn stop(&mut self) -> io::Result<()> {
-        self.end("-TERM").await
+        self.end("TERM").await
     }
 
     /// Ends it without a word, by SIGKILL, and waits until it has ended. One that is not running stays so.
@@ -129,7 +129,7 @@ impl Broker {
     /// # Errors
     /// When it cannot be ended.
     pub async fn kill(&mut self) -> io::Result<()> {
-        self.end("-KILL").await
+        self.end("KILL").await
     }
 
     /// Freezes it, by SIGSTOP: its connections stay open, the system takes what is sent, and nothing is answered.
@@ -137,7 +137,7 @@ impl Broker {
     /// # Errors
     /// When it does not run.
     pub async fn pause(&mut self) -> io::Result<()> {
-        self.running()?.signal("-STOP").await
+        self.running()?.signal("STOP").await
     }
 
     /// Lets it go on after [`pause`](Self::pause), by SIGCONT.
@@ -145,7 +145,7 @@ impl Broker {
     /// # Errors
     /// When it does not run.
     pub async fn resume(&mut self) -> io::Result<()> {
-        self.running()?.signal("-CONT").await
+        self.running()?.signal("CONT").await
     }
 
     /// Starts it anew on the same port with the same files, after `stop` if it runs, and waits until it serves.

@@ -54,8 +54,8 @@ impl Process {
 
     /// Sends the whole group a signal, as `kill` calls it.
     pub(crate) async fn signal(&self, signal: &str) -> io::Result<()> {
-        let sent = Command::new("kill").args([signal, "--", &format!("-{}", self.group)]).status().await?;
-        if sent.success() { Ok(()) } else { Err(io::Error::other(format!("`kill {signal}` of the broker: {sent}"))) }
+        let sent = Command::new("kill").args(["-s", signal, "--", &format!("-{}", self.group)]).status().await?;
+        if sent.success() { Ok(()) } else { Err(io::Error::other(format!("`kill -s {signal}` of the broker: {sent}"))) }
     }
 
     /// Sends a signal and waits for the end.
@@ -70,7 +70,7 @@ impl Drop for Process {
     fn drop(&mut self) {
         // The members of the group that outlive the broker too, RabbitMQ's helpers for example.
         let group = format!("-{}", self.group);
-        let _ = std::process::Command::new("kill").args(["-KILL", "--", &group]).stderr(Stdio::null()).status();
+        let _ = std::process::Command::new("kill").args(["-s", "KILL", "--", &group]).stderr(Stdio::null()).status();
         let killed = Instant::now();
         while matches!(self.child.try_wait(), Ok(None)) && killed.elapsed() < Duration::from_secs(1) {
             std::thread::sleep(Duration::from_millis(1));
@@ -86,7 +86,7 @@ impl Drop for Process {
 fn guard(group: u32) -> io::Result<std::process::Child> {
     use std::os::unix::process::CommandExt;
     std::process::Command::new("sh")
-        .args(["-c", "read _; kill -KILL -- -$0", &group.to_string()])
+        .args(["-c", "read _; kill -s KILL -- -$0", &group.to_string()])
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null())

@@ -57,6 +57,44 @@ async fn nothing_is_left_of_a_broker_that_is_dropped() {
     assert!(!runs(id) && !files.exists());
 }
 
+/// Set for a process of this test that is to be killed.
+const VICTIM: &str = "NESTRS_BROKERS_VICTIM";
+
+#[tokio::test]
+async fn a_test_that_is_killed_takes_its_broker_along() {
+    let Some(broker) = Broker::start_or_skip(Redis::new()).await else { return };
+    if let Ok(file) = std::env::var(VICTIM) {
+        std::fs::write(&file, broker.id().unwrap().to_string()).unwrap();
+        std::fs::rename(&file, format!("{file}.whole")).unwrap();
+        return std::future::pending().await;
+    }
+    let file = broker.place().file("victim");
+    let mut victim = tokio::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "a_test_that_is_killed_takes_its_broker_along"])
+        .env(VICTIM, &file)
+        .stdout(std::process::Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let id = until(|| std::fs::read_to_string(file.with_extension("whole")).ok()).await;
+    let id = id.parse().unwrap();
+    assert!(runs(id));
+    victim.kill().await.unwrap();
+    until(|| (!runs(id)).then_some(())).await;
+}
+
+async fn until<T>(mut there: impl FnMut() -> Option<T>) -> T {
+    let waiting = async {
+        loop {
+            match there() {
+                Some(there) => return there,
+                None => tokio::time::sleep(Duration::from_millis(5)).await,
+            }
+        }
+    };
+    timeout(Duration::from_secs(20), waiting).await.expect("in time")
+}
+
 #[tokio::test]
 async fn one_that_is_absent_has_its_port_already() {
     let Some(present) = Broker::start_or_skip(Redis::new()).await else { return };
