@@ -39,7 +39,7 @@ impl Process {
             .spawn()?;
         let group = child.id().ok_or_else(|| io::Error::other("the broker has no number"))?;
         let mut process = Self { child, group, guard: None };
-        process.guard = Some(guard(group)?);
+        process.guard = Some(guard(group, directory)?);
         Ok(process)
     }
 
@@ -82,11 +82,12 @@ impl Drop for Process {
     }
 }
 
-/// A shell that ends a group as soon as its standard input ends, and so when this process does.
-fn guard(group: u32) -> io::Result<std::process::Child> {
+/// A shell that ends a group, and removes its files, as soon as its standard input ends, and so when this process does.
+fn guard(group: u32, directory: &Path) -> io::Result<std::process::Child> {
     use std::os::unix::process::CommandExt;
     std::process::Command::new("sh")
-        .args(["-c", "read _; kill -s KILL -- -$0", &group.to_string()])
+        .args(["-c", "read _; kill -s KILL -- -$0; rm -rf \"$1\"", &group.to_string()])
+        .arg(directory)
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null())

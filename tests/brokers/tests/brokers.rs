@@ -64,7 +64,8 @@ const VICTIM: &str = "NESTRS_BROKERS_VICTIM";
 async fn a_test_that_is_killed_takes_its_broker_along() {
     let Some(broker) = Broker::start_or_skip(Redis::new()).await else { return };
     if let Ok(file) = std::env::var(VICTIM) {
-        std::fs::write(&file, broker.id().unwrap().to_string()).unwrap();
+        let told = format!("{} {}", broker.id().unwrap(), broker.place().data().display());
+        std::fs::write(&file, told).unwrap();
         std::fs::rename(&file, format!("{file}.whole")).unwrap();
         return std::future::pending().await;
     }
@@ -76,11 +77,12 @@ async fn a_test_that_is_killed_takes_its_broker_along() {
         .kill_on_drop(true)
         .spawn()
         .unwrap();
-    let id = until(|| std::fs::read_to_string(file.with_extension("whole")).ok()).await;
-    let id = id.parse().unwrap();
-    assert!(runs(id));
+    let told = until(|| std::fs::read_to_string(file.with_extension("whole")).ok()).await;
+    let (id, files) = told.split_once(' ').unwrap();
+    let (id, files) = (id.parse().unwrap(), std::path::Path::new(files));
+    assert!(runs(id) && files.is_dir());
     victim.kill().await.unwrap();
-    until(|| (!runs(id)).then_some(())).await;
+    until(|| (!runs(id) && !files.exists()).then_some(())).await;
 }
 
 async fn until<T>(mut there: impl FnMut() -> Option<T>) -> T {
