@@ -10,6 +10,9 @@
 //! - [`ClientProxy`], [`ClientsModule`] and [`EventBus`]: what applications call.
 
 mod authentication;
+#[cfg(any(feature = "nats", feature = "redis"))]
+#[allow(dead_code, unused_imports, reason = "its leaves come next")]
+mod broker;
 mod client;
 mod context;
 mod deadline;

@@ -106,6 +106,15 @@ impl Pending {
         Settled::Taken
     }
 
+    /// Fails a call that nobody will answer.
+    #[cfg(any(feature = "nats", feature = "redis"))]
+    pub(crate) fn refuse(&self, id: u64, error: TransportError) -> Settled {
+        let waiter = self.lock().waiting.remove(&id);
+        let Some((_, waiter)) = waiter else { return Settled::Nobody };
+        waiter.fail(error);
+        Settled::Taken
+    }
+
     /// Fails every call that waits, and every later one. `sent` tells from where a request begins whether it may have
     /// been executed.
     pub(crate) fn fail(&self, reason: &TransportError, sent: impl Fn(u64) -> Sent) {

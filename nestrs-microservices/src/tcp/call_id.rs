@@ -7,22 +7,22 @@ use std::sync::atomic::{AtomicU64, Ordering};
 static NEXT: AtomicU64 = AtomicU64::new(1);
 
 /// Ids are never used twice in a process.
-pub(super) fn next_id() -> u64 {
+pub(crate) fn next_id() -> u64 {
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 /// Whether this process ever gave the id to a call.
-pub(super) fn was_given(id: u64) -> bool {
+pub(crate) fn was_given(id: u64) -> bool {
     (1..NEXT.load(Ordering::Relaxed)).contains(&id)
 }
 
 /// 21 lower-case hex digits, as NestJS's own ids are: five of this process, sixteen of the call.
-pub(super) fn id_text(id: u64) -> String {
+pub(crate) fn id_text(id: u64) -> String {
     format!("{:05x}{id:016x}", process_prefix())
 }
 
 /// The call that an id, as JSON text, belongs to, if it is one of this process.
-pub(super) fn id_of(json: &[u8]) -> Option<u64> {
+pub(crate) fn id_of(json: &[u8]) -> Option<u64> {
     let text = std::str::from_utf8(json).ok()?.strip_prefix('"')?.strip_suffix('"')?;
     let (prefix, id) = (text.get(..5)?, text.get(5..21)?);
     if text.len() != 21 || u32::from_str_radix(prefix, 16).ok()? != process_prefix() {
