@@ -1,6 +1,6 @@
 //! A server of a broker: connects at start, serves, connects anew after every loss, and drains.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -92,10 +92,12 @@ pub(crate) struct BrokerServer<D> {
     link: Option<Arc<dyn ServerLink>>,
     /// Known once it is prepared.
     subscriptions: Vec<Subscription>,
-    streams: Vec<BoxStream<'static, Delivery>>,
+    /// Behind a lock only so that others may look at the rest.
+    streams: Mutex<Vec<BoxStream<'static, Delivery>>>,
 }
 
 impl<D: ServerDriver> BrokerServer<D> {
+    #[cfg_attr(not(any(test, feature = "redis")), expect(dead_code, reason = "the driver of NATS counts"))]
     pub(crate) fn new(transport: &'static str, driver: Arc<D>, start_up: StartUp, options: ConsumerOptions) -> Self {
         Self::in_registry(Registry::new(transport), driver, start_up, options)
     }
@@ -108,7 +110,7 @@ impl<D: ServerDriver> BrokerServer<D> {
         options: ConsumerOptions,
     ) -> Self {
         let transport = registry.transport;
-        let (link, subscriptions, streams) = (None, Vec::new(), Vec::new());
+        let (link, subscriptions, streams) = (None, Vec::new(), Mutex::default());
         Self { transport, driver, start_up, options: Arc::new(options), registry, link, subscriptions, streams }
     }
 
@@ -122,6 +124,10 @@ impl<D: ServerDriver> BrokerServer<D> {
 
     pub(crate) fn handle(&self) -> ServerHandle {
         ServerHandle::of(Arc::clone(&self.registry), &self.driver.address())
+    }
+
+    fn streams(&mut self) -> &mut Vec<BoxStream<'static, Delivery>> {
+        self.streams.get_mut().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Connects, within the time that the start may take.
@@ -166,7 +172,7 @@ impl<D: ServerDriver> BrokerServer<D> {
         self.bind().await?;
         let Some(link) = &self.link else { unreachable!("`bind` leaves a connection or an error") };
         match link.subscribe(&self.subscriptions).await {
-            Ok(streams) => self.streams = streams,
+            Ok(streams) => *self.streams() = streams,
             // Lost again so soon: `serve` sees to that.
             Err(error) if error.kind() == ErrorKind::Unavailable => self.link = None,
             Err(error) => return Err(error),
@@ -176,7 +182,7 @@ impl<D: ServerDriver> BrokerServer<D> {
 
     /// Serves until `shutdown`, over as many connections as it takes.
     pub(crate) async fn serve(mut self, dispatcher: Dispatcher, shutdown: Shutdown) -> Result<(), TransportError> {
-        if self.streams.is_empty() && self.subscriptions.is_empty() {
+        if self.streams().is_empty() && self.subscriptions.is_empty() {
             self.prepare(&dispatcher).await?;
         }
         let counters = Arc::clone(&self.registry.counters);
@@ -229,7 +235,7 @@ impl<D: ServerDriver> BrokerServer<D> {
         failures: &mut u32,
     ) -> Option<(Arc<dyn ServerLink>, Vec<BoxStream<'static, Delivery>>)> {
         if let Some(link) = self.link.take() {
-            return Some((link, std::mem::take(&mut self.streams)));
+            return Some((link, std::mem::take(self.streams())));
         }
         let (transport, address) = (self.transport, self.driver.address());
         let began = Instant::now();
