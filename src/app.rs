@@ -174,9 +174,16 @@ impl Plan {
             tasks.spawn(shutdown.track(attended(handle.clone(), serving)));
             handles.push(handle);
         }
-        servers.fill(handles);
-        for ((server, serving), handle) in std::mem::take(&mut self.servers).into_iter().zip(&serving).zip(&servers) {
+        let mut dispatchers = Vec::new();
+        for (server, serving) in self.servers.iter_mut().zip(&serving) {
             let dispatcher = Dispatcher::serving(&application, serving);
+            server.prepare(&dispatcher).await?;
+            dispatchers.push(dispatcher);
+        }
+        servers.fill(handles);
+        for ((server, dispatcher), handle) in
+            std::mem::take(&mut self.servers).into_iter().zip(dispatchers).zip(&servers)
+        {
             tasks.spawn(shutdown.track(attended(handle.clone(), server.serve(dispatcher, shutdown.clone()))));
         }
         log_start(&routes, &listening);

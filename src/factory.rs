@@ -88,6 +88,27 @@ impl NestFactory {
         plan.servers.push(options.into_server());
         NestMicroservice { plan, module: PhantomData }
     }
+
+    /// [`NestFactory::create_microservice`] over NATS. Feature `microservices-nats`.
+    ///
+    /// ```
+    /// use nestrs::microservices::NatsMicroserviceOptions;
+    /// use nestrs::prelude::*;
+    ///
+    /// #[module]
+    /// struct AppModule;
+    ///
+    /// /// In `main`: `microservice().listen().await`.
+    /// fn microservice() -> NestMicroservice<AppModule> {
+    ///     NestFactory::create_microservice_nats(NatsMicroserviceOptions::to("127.0.0.1:4222"))
+    /// }
+    /// ```
+    #[cfg(feature = "microservices-nats")]
+    pub fn create_microservice_nats<M: Module>(
+        options: nestrs_microservices::NatsMicroserviceOptions,
+    ) -> NestMicroservice<M> {
+        Self::create_microservice(options)
+    }
 }
 
 /// A microservice that does not run yet.

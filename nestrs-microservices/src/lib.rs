@@ -10,6 +10,8 @@
 //! - [`ClientProxy`], [`ClientsModule`] and [`EventBus`]: what applications call.
 
 mod authentication;
+#[cfg(any(feature = "nats", feature = "redis"))]
+mod broker;
 mod client;
 mod context;
 mod deadline;
@@ -20,6 +22,8 @@ mod json_bounds;
 mod memory;
 #[cfg(feature = "test-util")]
 mod mock;
+#[cfg(feature = "nats")]
+mod nats;
 pub mod net;
 mod packet;
 mod route_table;
@@ -48,6 +52,11 @@ pub use event_bus::{
 pub use memory::{memory_pair, memory_pair_as};
 #[cfg(feature = "test-util")]
 pub use mock::{Expectation, MockCall, MockService};
+#[cfg(feature = "nats")]
+pub use nats::{
+    NatsContext, NatsHeaders, NatsMicroserviceOptions, NatsRecord, NatsRecordBuilder, NatsServer, NatsTransport,
+    NatsTransportOptions,
+};
 #[doc(inline)]
 pub use net::registry::{
     ConnectionEvent, ConnectionEvents, ConnectionId, ConnectionInfo, ConnectionObserver, RejectedConnections,

@@ -256,6 +256,16 @@ pub trait TransportServer: Send + 'static {
         Duration::from_secs(10)
     }
 
+    /// Gets everything ready to serve these routes: where a broker is told what to deliver. Called once, after `bind` of all
+    /// transports of an application and before it says that it runs, so that whoever hears that is served. By default
+    /// nothing.
+    ///
+    /// # Errors
+    /// When these routes cannot be served; the application does not start.
+    async fn prepare(&mut self, _dispatcher: &Dispatcher) -> Result<(), TransportError> {
+        Ok(())
+    }
+
     /// Who is connected and what state it is in, once it is bound. By default `None`: the application keeps a handle for it
     /// that knows whether it serves, and no connections.
     fn handle(&self) -> Option<ServerHandle> {

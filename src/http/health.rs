@@ -27,6 +27,8 @@ pub(super) fn report(servers: &Servers) -> (StatusCode, Json<Health>) {
         "ok"
     } else if servers.iter().any(|server| server.status == ServerStatus::Failed) {
         "error"
+    } else if servers.iter().any(|server| server.status == ServerStatus::Reconnecting) {
+        "reconnecting"
     } else {
         "shutting_down"
     };

@@ -19,6 +19,8 @@ const NODE_DIR: &str = "target/xtask/node";
 const CARGO_FUZZ: &str = "0.13.2";
 /// The version of gungraun's runner, which has to be that of the library: a test compares it with `Cargo.toml`.
 const GUNGRAUN: &str = "0.20.0";
+/// Programs of `tests/brokers`, each in the Debian package of its name.
+const BROKERS: &[&str] = &["nats-server", "redis-server"];
 /// Below it, every directory with a lock file has packages to install.
 const PEERS: &str = "tests/interop";
 
@@ -90,6 +92,26 @@ pub(crate) fn nest_peers(runner: &Runner, install: bool) -> Result<String, Strin
     Ok(path)
 }
 
+/// Makes sure of the message brokers that tests start.
+pub(crate) fn brokers(runner: &Runner, install: bool) -> Result<(), String> {
+    for &broker in BROKERS {
+        let there = || broker_is_there(runner, broker);
+        if !there() && install {
+            apt(runner, broker).map_err(|why| format!("{broker} is needed: {why}"))?;
+        }
+        if !there() {
+            return Err(format!("`{broker}` is missing: `apt-get install {broker}`"));
+        }
+    }
+    Ok(())
+}
+
+/// Whether it can be called, also from where Debian keeps what is for an administrator.
+fn broker_is_there(runner: &Runner, broker: &str) -> bool {
+    let places = ["", "/usr/local/sbin/", "/usr/sbin/"];
+    places.iter().any(|place| succeeds(runner, Call::new(&format!("{place}{broker} --version"))))
+}
+
 /// The Node that is there, or Debian's, or, where Debian's is too old, one from npm.
 fn node(runner: &Runner, install: bool) -> Result<String, String> {
     let plain = std::env::var("PATH").unwrap_or_default();
@@ -137,6 +159,8 @@ fn apt(runner: &Runner, package: &str) -> Result<(), String> {
     }
     for task in ["update".to_owned(), format!("install --yes --no-install-recommends {package}")] {
         let call = Call::new(&format!("apt-get --quiet {task}")).env("DEBIAN_FRONTEND", "noninteractive");
+        // A server that comes with a package is not started: the tests have their own.
+        let call = call.env("RUNLEVEL", "1");
         runner.run(&call).end.map_err(|failure| format!("apt-get {task}: {failure}"))?;
     }
     Ok(())

@@ -24,6 +24,8 @@ const ALL_STEPS_MAX: Duration = Duration::from_secs(38 * 60);
 
 /// The test target that needs more than Rust: run by the step of its name, and not counted by the step `test`.
 const INTEROP: &str = "interop";
+/// The test targets that need message brokers; each skips itself in the step `test`, and is run by the step `brokers`.
+const BROKERS: &[&str] = &["brokers"];
 
 struct Step {
     name: &'static str,
@@ -45,6 +47,7 @@ const STEPS: &[Step] = &[
         run: |it, _| promises::check(&it.root),
     },
     Step { name: "docs", about: "documentation without warnings", minutes: 10, run: docs },
+    Step { name: "brokers", about: "against NATS and Redis servers", minutes: 12, run: brokers },
     Step { name: INTEROP, about: "against NestJS 11 and 12 on Node", minutes: 12, run: interop },
     Step {
         name: "reliability",
@@ -146,9 +149,19 @@ fn features(runner: &Runner, install: bool) -> Outcome {
 }
 
 fn test(runner: &Runner, _install: bool) -> Outcome {
-    // All of it, as anyone would run it. The interop tests are built with the others, but skip themselves.
+    // All of it, as anyone would run it. The tests of other steps are built with the others, but skip themselves.
     let call = Call::new("cargo test --workspace --all-features --no-fail-fast").env("NESTRS_SKIP_NODE", "1");
-    tests(runner, &call, &[INTEROP])
+    let elsewhere: Vec<_> = BROKERS.iter().copied().chain([INTEROP]).collect();
+    tests(runner, &call.env("NESTRS_SKIP_BROKERS", "1"), &elsewhere)
+}
+
+fn brokers(runner: &Runner, install: bool) -> Outcome {
+    if let Err(reason) = install::brokers(runner, install) {
+        return Outcome::could_not_run(reason);
+    }
+    let targets: String = BROKERS.iter().map(|target| format!(" --test {target}")).collect();
+    let call = Call::new(&format!("cargo test --workspace --all-features --no-fail-fast{targets}"));
+    tests(runner, &call.env("NESTRS_REQUIRE_BROKERS", "1"), &[])
 }
 
 fn docs(runner: &Runner, _install: bool) -> Outcome {

@@ -166,6 +166,35 @@ impl Pending {
         Settled::Taken
     }
 
+    /// Fails a call that nobody will answer.
+    #[cfg(any(feature = "nats", feature = "redis"))]
+    pub(crate) fn refuse(&self, id: u64, error: TransportError) -> Settled {
+        let mut state = self.lock();
+        let State { calls, waiting, .. } = &mut *state;
+        match calls.get_mut(&id) {
+            None | Some((_, Call::Answered(_))) => Settled::Nobody,
+            Some((_, call @ Call::Waits(_))) => {
+                *waiting -= 1;
+                let waker = call.answer(Err(error));
+                drop(state);
+                if let Some(waker) = waker {
+                    waker.wake();
+                }
+                Settled::Taken
+            }
+            Some((_, Call::Many(..))) => {
+                let call = state.take(id);
+                drop(state);
+                if let Some(Call::Many(items, end)) = call {
+                    // The error is there before the values end.
+                    let _ = end.send(error);
+                    drop(items);
+                }
+                Settled::Taken
+            }
+        }
+    }
+
     /// Fails every call that waits, and every later one. `sent` tells from where a request begins whether it may have
     /// been executed. Answers that are not taken yet stay what they are.
     pub(crate) fn fail(&self, reason: &TransportError, sent: impl Fn(u64) -> Sent) {

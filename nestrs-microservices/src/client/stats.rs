@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// What a client has counted since it was made: [`ClientProxy::stats`](crate::ClientProxy::stats). All but `pending` only
 /// ever grow.
 ///
-/// Counted by the TCP transport, and by the layers around it ([`RetryPolicy`](crate::RetryPolicy),
+/// Counted by the transports of this crate, and by the layers around it ([`RetryPolicy`](crate::RetryPolicy),
 /// [`CircuitBreaker`](crate::CircuitBreaker), fallbacks); a transport of your own counts what its
 /// [`Transport::stats`](crate::Transport::stats) says, by default nothing.
 ///
@@ -31,6 +31,9 @@ pub struct ClientStats {
     pub late_replies: u64,
     /// Replies to an id that this client never gave, or to none. They were ignored.
     pub unknown_replies: u64,
+    /// Replies that a broker delivered faster than they were taken, and that its driver dropped for want of room. Their
+    /// callers wait until their time is over.
+    pub overflowed_replies: u64,
     /// Requests and events sent once more by themselves, because the first try was surely not executed.
     pub resent: u64,
     /// Tries that a [`RetryPolicy`](crate::RetryPolicy) made, beyond the first of each call.
@@ -51,6 +54,8 @@ pub(crate) struct Counters {
     pub(crate) lost_connections: Counter,
     pub(crate) late_replies: Counter,
     pub(crate) unknown_replies: Counter,
+    #[cfg(any(feature = "nats", feature = "redis"))]
+    pub(crate) overflowed_replies: Counter,
     pub(crate) resent: Counter,
 }
 

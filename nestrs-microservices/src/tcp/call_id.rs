@@ -7,12 +7,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 static NEXT: AtomicU64 = AtomicU64::new(1);
 
 /// Ids are never used twice in a process.
-pub(super) fn next_id() -> u64 {
+pub(crate) fn next_id() -> u64 {
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 /// Whether this process ever gave the id to a call.
-pub(super) fn was_given(id: u64) -> bool {
+pub(crate) fn was_given(id: u64) -> bool {
     (1..NEXT.load(Ordering::Relaxed)).contains(&id)
 }
 
@@ -31,7 +31,7 @@ const PAIRS: [[u8; 2]; 256] = {
 };
 
 /// 21 lower-case hex digits, as NestJS's own ids are: five of this process, sixteen of the call.
-pub(super) fn id_text(id: u64) -> [u8; ID_LEN] {
+pub(crate) fn id_text(id: u64) -> [u8; ID_LEN] {
     let mut text = [0; ID_LEN];
     let (prefix, digits) = text.split_at_mut(PREFIX_LEN);
     prefix.copy_from_slice(&process_prefix());
@@ -42,7 +42,7 @@ pub(super) fn id_text(id: u64) -> [u8; ID_LEN] {
 }
 
 /// The call that an id, as JSON text, belongs to, if it is one of this process, as this process writes it.
-pub(super) fn id_of(json: &[u8]) -> Option<u64> {
+pub(crate) fn id_of(json: &[u8]) -> Option<u64> {
     let text = json.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
     let (prefix, digits) = text.split_first_chunk::<PREFIX_LEN>()?;
     if *prefix != process_prefix() {

@@ -17,6 +17,11 @@ mod out;
 mod places;
 mod server;
 
+#[cfg(any(feature = "nats", feature = "redis"))]
+pub(crate) use call_id::{id_of, id_text, next_id, was_given};
 pub use client::TcpTransport;
+#[cfg(any(feature = "nats", feature = "redis"))]
+pub(crate) use client::Tries;
+
 pub use options::{Overflow, TcpMicroserviceOptions, TcpTransportOptions, default_host};
 pub use server::TcpServer;

@@ -12,5 +12,7 @@ pub use stats::{RejectedConnections, ServerStats};
 
 pub(crate) use connection::Meter;
 pub(crate) use events::watch_with;
+#[cfg(any(feature = "nats", feature = "redis"))]
+pub(crate) use server::Registered;
 pub(crate) use server::Registry;
 pub(crate) use stats::{Counters, Rejection};

@@ -30,6 +30,8 @@ use super::stats::{Counters, RejectedConnections, Rejection, ServerStats};
 pub enum ServerStatus {
     /// It has its address and takes messages.
     Listening,
+    /// It has lost its broker, and is connecting anew; it listens again once it has subscribed to everything.
+    Reconnecting,
     /// It takes no new connections; those that are open finish what is under way.
     Draining,
     /// It has lost its address or its broker for good, while the application runs. Connections that are open go on.
@@ -42,6 +44,7 @@ impl fmt::Display for ServerStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Listening => "listening",
+            Self::Reconnecting => "reconnecting",
             Self::Draining => "draining",
             Self::Failed => "failed",
             Self::Closed => "closed",
@@ -219,6 +222,7 @@ impl Registry {
         stats.abandoned_calls = counters.abandoned_calls.get();
         stats.refused_calls = counters.refused_calls.get();
         stats.dropped_events = counters.dropped_events.get();
+        stats.overflowed_messages = counters.overflowed_messages.get();
         stats.missed_events = self.feed.missed.get();
         stats
     }

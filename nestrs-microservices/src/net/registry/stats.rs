@@ -61,6 +61,9 @@ pub struct ServerStats {
     pub refused_calls: u64,
     /// Events that were not begun for the same reasons.
     pub dropped_events: u64,
+    /// Calls and events that a broker delivered faster than they were taken, and that its driver dropped for want of room
+    /// (`subscription_capacity` on NATS).
+    pub overflowed_messages: u64,
     /// Connection events that an observer or a reader was too slow for.
     pub missed_events: u64,
 }
@@ -124,6 +127,7 @@ pub(crate) struct Counters {
     pub(crate) abandoned_calls: Counter,
     pub(crate) refused_calls: Counter,
     pub(crate) dropped_events: Counter,
+    pub(crate) overflowed_messages: Counter,
 }
 
 /// How many there are of something now.

@@ -28,7 +28,7 @@ use super::options::{Overflow, TcpTransportOptions};
 
 use frame::until;
 use stream::StreamCall;
-use tries::Tries;
+pub(crate) use tries::Tries;
 
 /// The client half of the TCP transport.
 ///

@@ -6,10 +6,10 @@ use crate::client::TriesLeft;
 use crate::transport::CallOptions;
 
 /// What is known of a call over all of its tries.
-pub(super) struct Tries {
+pub(crate) struct Tries {
     /// `Maybe` from the moment at which any of them was queued; back to `No` only when it turns out that not a byte of it
     /// was sent.
-    pub(super) sent: Sent,
+    pub(crate) sent: Sent,
     /// What was surely not executed is sent once more.
     again: bool,
     /// How often that may be, where somebody outside makes tries too.
@@ -18,17 +18,17 @@ pub(super) struct Tries {
 
 impl Tries {
     /// Of a call that somebody outside makes again, nothing is done twice here.
-    pub(super) fn new(options: &CallOptions) -> Self {
+    pub(crate) fn new(options: &CallOptions) -> Self {
         Self { sent: Sent::No, again: options.tries_left.is_none(), left: options.tries_left.clone() }
     }
 
     /// A stream that is open is nobody's business outside any more, and its first answer may still be a refusal.
-    pub(super) fn opened(&mut self) {
+    pub(crate) fn opened(&mut self) {
         self.again |= self.left.is_some();
     }
 
     /// Something has come of it: nothing may come twice.
-    pub(super) fn answered(&mut self) {
+    pub(crate) fn answered(&mut self) {
         self.again = false;
     }
 
@@ -37,7 +37,7 @@ impl Tries {
     }
 
     /// How a try ended: with the outcome of the call, or with the reason to try once more.
-    pub(super) fn judge<T>(
+    pub(crate) fn judge<T>(
         &mut self,
         before: Sent,
         outcome: Result<T, TransportError>,
