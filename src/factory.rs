@@ -88,6 +88,26 @@ impl NestFactory {
         plan.servers.push(options.into_server());
         NestMicroservice { plan, module: PhantomData }
     }
+
+    /// A microservice over Redis: [`NestFactory::create_microservice`] by the name of the transport. Feature
+    /// `microservices-redis`.
+    ///
+    /// ```
+    /// use nestrs::microservices::RedisMicroserviceOptions;
+    /// use nestrs::prelude::*;
+    ///
+    /// #[module]
+    /// struct AppModule;
+    ///
+    /// let app = NestFactory::create_microservice_redis::<AppModule>(RedisMicroserviceOptions::to("127.0.0.1:6379"));
+    /// # drop(app);
+    /// ```
+    #[cfg(feature = "microservices-redis")]
+    pub fn create_microservice_redis<M: Module>(
+        options: nestrs_microservices::RedisMicroserviceOptions,
+    ) -> NestMicroservice<M> {
+        Self::create_microservice(options)
+    }
 }
 
 /// A microservice that does not run yet.

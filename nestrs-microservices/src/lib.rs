@@ -25,6 +25,8 @@ mod memory;
 mod mock;
 pub mod net;
 mod packet;
+#[cfg(feature = "redis")]
+mod redis;
 mod route_table;
 mod serializer;
 mod server_handle;
@@ -34,6 +36,8 @@ mod tcp;
 mod time;
 mod transport;
 
+#[cfg(feature = "redis")]
+pub use self::redis::{RedisContext, RedisMicroserviceOptions, RedisServer, RedisTransport, RedisTransportOptions};
 pub use authentication::{Authenticated, ConnectionRequest};
 pub use client::{
     AsyncClientConfig, Backoff, CircuitBreaker, CircuitOpen, ClientConfig, ClientLayer, ClientProxy, ClientStats,

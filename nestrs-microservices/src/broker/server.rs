@@ -1,6 +1,6 @@
 //! A server of a broker: connects at start, serves, connects anew after every loss, and drains.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -92,7 +92,8 @@ pub(crate) struct BrokerServer<D> {
     link: Option<Arc<dyn ServerLink>>,
     /// Known once it is prepared.
     subscriptions: Vec<Subscription>,
-    streams: Vec<BoxStream<'static, Delivery>>,
+    /// Behind a lock that nobody waits for: streams are not `Sync`, and the futures of this have to be `Send`.
+    streams: Mutex<Vec<BoxStream<'static, Delivery>>>,
 }
 
 impl<D: ServerDriver> BrokerServer<D> {
@@ -108,7 +109,7 @@ impl<D: ServerDriver> BrokerServer<D> {
         options: ConsumerOptions,
     ) -> Self {
         let transport = registry.transport;
-        let (link, subscriptions, streams) = (None, Vec::new(), Vec::new());
+        let (link, subscriptions, streams) = (None, Vec::new(), Mutex::default());
         Self { transport, driver, start_up, options: Arc::new(options), registry, link, subscriptions, streams }
     }
 
@@ -166,7 +167,7 @@ impl<D: ServerDriver> BrokerServer<D> {
         self.bind().await?;
         let Some(link) = &self.link else { unreachable!("`bind` leaves a connection or an error") };
         match link.subscribe(&self.subscriptions).await {
-            Ok(streams) => self.streams = streams,
+            Ok(streams) => self.streams = Mutex::new(streams),
             // Lost again so soon: `serve` sees to that.
             Err(error) if error.kind() == ErrorKind::Unavailable => self.link = None,
             Err(error) => return Err(error),
@@ -176,7 +177,7 @@ impl<D: ServerDriver> BrokerServer<D> {
 
     /// Serves until `shutdown`, over as many connections as it takes.
     pub(crate) async fn serve(mut self, dispatcher: Dispatcher, shutdown: Shutdown) -> Result<(), TransportError> {
-        if self.streams.is_empty() && self.subscriptions.is_empty() {
+        if self.subscriptions.is_empty() {
             self.prepare(&dispatcher).await?;
         }
         let counters = Arc::clone(&self.registry.counters);
@@ -229,7 +230,8 @@ impl<D: ServerDriver> BrokerServer<D> {
         failures: &mut u32,
     ) -> Option<(Arc<dyn ServerLink>, Vec<BoxStream<'static, Delivery>>)> {
         if let Some(link) = self.link.take() {
-            return Some((link, std::mem::take(&mut self.streams)));
+            let streams = std::mem::take(self.streams.get_mut().unwrap_or_else(PoisonError::into_inner));
+            return Some((link, streams));
         }
         let (transport, address) = (self.transport, self.driver.address());
         let began = Instant::now();

@@ -38,15 +38,17 @@ impl Replies {
         self.count(id, settled);
     }
 
-    /// The same where others' replies come too: what no call of this process asked for is nobody's business.
-    #[cfg_attr(not(feature = "redis"), expect(dead_code, reason = "NATS has an inbox for each client"))]
+    /// The same where others' replies come too: what no call of this client waits for is counted as theirs.
+    #[cfg(feature = "redis")]
     pub(crate) fn take_from_shared(&self, body: &Bytes) {
-        let Ok(response) = self.read(body) else { return };
-        let Some(id) = response.id.as_deref().and_then(id_of) else { return };
-        let settled = self.pending.settle(id, response.event);
-        // Another client of this process may have asked.
-        if settled == Settled::Taken {
-            self.count(id, settled);
+        let response = self.read(body).ok();
+        let id = response.as_ref().and_then(|response| id_of(response.id.as_deref()?));
+        let settled = match (id, response) {
+            (Some(id), Some(response)) => self.pending.settle(id, response.event),
+            _ => Settled::Nobody,
+        };
+        if settled == Settled::Nobody {
+            self.counters.foreign_replies.add_one();
         }
     }
 
