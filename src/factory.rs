@@ -89,8 +89,28 @@ impl NestFactory {
         NestMicroservice { plan, module: PhantomData }
     }
 
-    /// A microservice over Redis: [`NestFactory::create_microservice`] by the name of the transport. Feature
-    /// `microservices-redis`.
+    /// [`NestFactory::create_microservice`] over NATS. Feature `microservices-nats`.
+    ///
+    /// ```
+    /// use nestrs::microservices::NatsMicroserviceOptions;
+    /// use nestrs::prelude::*;
+    ///
+    /// #[module]
+    /// struct AppModule;
+    ///
+    /// /// In `main`: `microservice().listen().await`.
+    /// fn microservice() -> NestMicroservice<AppModule> {
+    ///     NestFactory::create_microservice_nats(NatsMicroserviceOptions::to("127.0.0.1:4222"))
+    /// }
+    /// ```
+    #[cfg(feature = "microservices-nats")]
+    pub fn create_microservice_nats<M: Module>(
+        options: nestrs_microservices::NatsMicroserviceOptions,
+    ) -> NestMicroservice<M> {
+        Self::create_microservice(options)
+    }
+
+    /// [`NestFactory::create_microservice`] over Redis. Feature `microservices-redis`.
     ///
     /// ```
     /// use nestrs::microservices::RedisMicroserviceOptions;
@@ -99,8 +119,10 @@ impl NestFactory {
     /// #[module]
     /// struct AppModule;
     ///
-    /// let app = NestFactory::create_microservice_redis::<AppModule>(RedisMicroserviceOptions::to("127.0.0.1:6379"));
-    /// # drop(app);
+    /// /// In `main`: `microservice().listen().await`.
+    /// fn microservice() -> NestMicroservice<AppModule> {
+    ///     NestFactory::create_microservice_redis(RedisMicroserviceOptions::to("127.0.0.1:6379"))
+    /// }
     /// ```
     #[cfg(feature = "microservices-redis")]
     pub fn create_microservice_redis<M: Module>(

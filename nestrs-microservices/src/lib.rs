@@ -11,7 +11,6 @@
 
 mod authentication;
 #[cfg(any(feature = "nats", feature = "redis"))]
-#[allow(dead_code, unused_imports, reason = "its leaves come next")]
 mod broker;
 mod client;
 mod context;
@@ -23,6 +22,8 @@ mod json_bounds;
 mod memory;
 #[cfg(feature = "test-util")]
 mod mock;
+#[cfg(feature = "nats")]
+mod nats;
 pub mod net;
 mod packet;
 #[cfg(feature = "redis")]
@@ -54,6 +55,11 @@ pub use event_bus::{
 pub use memory::{memory_pair, memory_pair_as};
 #[cfg(feature = "test-util")]
 pub use mock::{Expectation, MockCall, MockService};
+#[cfg(feature = "nats")]
+pub use nats::{
+    NatsContext, NatsHeaders, NatsMicroserviceOptions, NatsRecord, NatsRecordBuilder, NatsServer, NatsTransport,
+    NatsTransportOptions,
+};
 #[doc(inline)]
 pub use net::registry::{
     ConnectionEvent, ConnectionEvents, ConnectionId, ConnectionInfo, ConnectionObserver, RejectedConnections,

@@ -92,16 +92,12 @@ pub(crate) struct BrokerServer<D> {
     link: Option<Arc<dyn ServerLink>>,
     /// Known once it is prepared.
     subscriptions: Vec<Subscription>,
-    /// Behind a lock that nobody waits for: streams are not `Sync`, and the futures of this have to be `Send`.
+    /// Behind a lock only so that others may look at the rest.
     streams: Mutex<Vec<BoxStream<'static, Delivery>>>,
 }
 
 impl<D: ServerDriver> BrokerServer<D> {
-    pub(crate) fn new(transport: &'static str, driver: Arc<D>, start_up: StartUp, options: ConsumerOptions) -> Self {
-        Self::in_registry(Registry::new(transport), driver, start_up, options)
-    }
-
-    /// The same, for a driver that counts too.
+    /// The registry is the driver's too, which counts.
     pub(crate) fn in_registry(
         registry: Arc<Registry>,
         driver: Arc<D>,
@@ -123,6 +119,10 @@ impl<D: ServerDriver> BrokerServer<D> {
 
     pub(crate) fn handle(&self) -> ServerHandle {
         ServerHandle::of(Arc::clone(&self.registry), &self.driver.address())
+    }
+
+    fn streams(&mut self) -> &mut Vec<BoxStream<'static, Delivery>> {
+        self.streams.get_mut().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Connects, within the time that the start may take.
@@ -167,7 +167,7 @@ impl<D: ServerDriver> BrokerServer<D> {
         self.bind().await?;
         let Some(link) = &self.link else { unreachable!("`bind` leaves a connection or an error") };
         match link.subscribe(&self.subscriptions).await {
-            Ok(streams) => self.streams = Mutex::new(streams),
+            Ok(streams) => *self.streams() = streams,
             // Lost again so soon: `serve` sees to that.
             Err(error) if error.kind() == ErrorKind::Unavailable => self.link = None,
             Err(error) => return Err(error),
@@ -177,7 +177,7 @@ impl<D: ServerDriver> BrokerServer<D> {
 
     /// Serves until `shutdown`, over as many connections as it takes.
     pub(crate) async fn serve(mut self, dispatcher: Dispatcher, shutdown: Shutdown) -> Result<(), TransportError> {
-        if self.subscriptions.is_empty() {
+        if self.streams().is_empty() && self.subscriptions.is_empty() {
             self.prepare(&dispatcher).await?;
         }
         let counters = Arc::clone(&self.registry.counters);
@@ -230,8 +230,7 @@ impl<D: ServerDriver> BrokerServer<D> {
         failures: &mut u32,
     ) -> Option<(Arc<dyn ServerLink>, Vec<BoxStream<'static, Delivery>>)> {
         if let Some(link) = self.link.take() {
-            let streams = std::mem::take(self.streams.get_mut().unwrap_or_else(PoisonError::into_inner));
-            return Some((link, streams));
+            return Some((link, std::mem::take(self.streams())));
         }
         let (transport, address) = (self.transport, self.driver.address());
         let began = Instant::now();

@@ -80,6 +80,13 @@ impl ClientConfig {
         Self { name, transport: Arc::new(TcpTransport::new(options)) }
     }
 
+    /// A client over NATS. Nothing is dialled before the first call. Feature `nats`.
+    #[cfg(feature = "nats")]
+    #[must_use]
+    pub fn nats(name: &'static str, options: crate::nats::NatsTransportOptions) -> Self {
+        Self { name, transport: Arc::new(crate::nats::NatsTransport::new(options)) }
+    }
+
     /// Stops calling for a while when too many calls fail; see [`CircuitBreaker`]. All clients made from this configuration
     /// share the circuit.
     #[must_use]

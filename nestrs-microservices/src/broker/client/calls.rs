@@ -100,7 +100,7 @@ impl<D: ClientDriver> BrokerClient<D> {
             }
         };
         match within(limit, calling).await {
-            Some(outcome) => outcome,
+            Some(outcome) => outcome.map_err(|error| named(error, pattern)),
             None => Err(timed_out(pattern, limit).with_sent(tries.sent)),
         }
     }
@@ -300,6 +300,14 @@ impl<D: ClientDriver> Inner<D> {
 /// Where a driver does not say that nothing was sent, something may have been.
 fn maybe(error: TransportError) -> TransportError {
     if error.sent().is_some() { error } else { error.with_sent(Sent::Maybe) }
+}
+
+/// Names the pattern that nobody listens to, which what comes back does not.
+pub(super) fn named(mut error: TransportError, pattern: &Pattern) -> TransportError {
+    if error.kind() == ErrorKind::NotFound && error.sent() == Some(Sent::No) {
+        error.message = format!("nobody listens to `{}`", pattern.route());
+    }
+    error
 }
 
 fn gone() -> TransportError {

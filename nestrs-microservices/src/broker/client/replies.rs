@@ -53,9 +53,9 @@ impl Replies {
     }
 
     /// Nobody is there to execute the call: it fails at once, surely not executed.
-    pub(crate) fn nobody_listens(&self, id: u64, route: &str) {
-        let text = format!("there are no subscribers listening to `{route}`");
-        self.refuse(id, TransportError::withheld(ErrorKind::NotFound, text).with_sent(Sent::No));
+    pub(crate) fn nobody_listens(&self, id: u64) {
+        let error = TransportError::withheld(ErrorKind::NotFound, "nobody listens");
+        self.refuse(id, error.with_sent(Sent::No));
     }
 
     /// Fails one call.

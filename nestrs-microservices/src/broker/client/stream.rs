@@ -10,7 +10,7 @@ use crate::tcp::Tries;
 use crate::transport::CallOptions;
 
 use super::ClientDriver;
-use super::calls::{InFlight, Inner, Limit, Owner, timed_out, within};
+use super::calls::{InFlight, Inner, Limit, Owner, named, timed_out, within};
 
 /// A request that is answered by many values, and what it takes to make it once more.
 pub(super) struct StreamCall<D: ClientDriver> {
@@ -92,7 +92,7 @@ impl<D: ClientDriver> StreamCall<D> {
             let error = items.end.try_recv().ok()?;
             let before = self.tries.sent;
             match self.tries.judge::<()>(before, Err(error)) {
-                Ok(outcome) => return outcome.err().map(Err),
+                Ok(outcome) => return outcome.err().map(|error| Err(named(error, &self.pattern))),
                 Err(reason) => {
                     items.in_flight = None;
                     self.shared.before_resending(&reason, self.limit).await;

@@ -85,6 +85,29 @@ impl TlsClientOptions {
         self
     }
 
+    /// For a driver that speaks TLS itself, and checks the certificate against the host that it dials.
+    ///
+    /// # Errors
+    /// When a `server_name` is set, which drivers cannot heed.
+    #[cfg(any(feature = "nats", feature = "redis"))]
+    pub(crate) fn for_driver(&self) -> Result<ClientConfig, nestrs_core::TransportError> {
+        use nestrs_core::TransportError;
+        if let Some(name) = &self.server_name {
+            let text = format!("TLS: `server_name` (`{name}`) is not heeded here; dial the server by that name");
+            return Err(TransportError::internal(text));
+        }
+        let builder = ClientConfig::builder_with_provider(Arc::clone(provider()))
+            .with_protocol_versions(self.min_version.and_newer())
+            .map_err(|error| TransportError::internal(format!("TLS: {error}")))?
+            .with_root_certificates(self.roots.current());
+        let mut config = match &self.certificate {
+            Some(own) => builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(own.current()))),
+            None => builder.with_no_client_auth(),
+        };
+        config.resumption = Resumption::disabled();
+        Ok(config)
+    }
+
     /// Makes a session of a connection to `host`.
     pub(crate) async fn connect(&self, io: BoxIo, host: &str) -> io::Result<BoxIo> {
         let name = self.server_name.as_deref().unwrap_or(host);

@@ -1,0 +1,64 @@
+//! What a handler can learn of the NATS message that called it.
+
+use std::sync::Arc;
+
+use nestrs_core::{ErrorKind, ExecutionContext, FromContext, TransportError};
+
+use super::headers::NatsHeaders;
+
+/// The message that called a handler: NestJS's `NatsContext`. A handler takes it as an argument after its payload, or
+/// marked `#[ctx]`.
+///
+/// Where a handler is called by another transport it is an error, answered to the caller; `Option<NatsContext>` is `None`
+/// there. The headers are the call's metadata too, so that handlers of several transports need not know.
+///
+/// ```
+/// use nestrs::microservices::NatsContext;
+/// use nestrs::prelude::*;
+///
+/// #[injectable]
+/// struct Audit;
+///
+/// #[micro_routes]
+/// impl Audit {
+///     #[event_pattern("orders.*")]
+///     async fn on_order(&self, order: u64, nats: NatsContext) {
+///         let tenant = nats.headers().get("x-tenant").unwrap_or("nobody");
+///         println!("{tenant}: {} of {order}", nats.subject());
+///     }
+/// }
+/// ```
+#[derive(Clone, Debug)]
+pub struct NatsContext(Arc<Message>);
+
+#[derive(Debug)]
+struct Message {
+    subject: Arc<str>,
+    headers: NatsHeaders,
+}
+
+impl NatsContext {
+    pub(super) fn new(subject: Arc<str>, headers: NatsHeaders) -> Self {
+        Self(Arc::new(Message { subject, headers }))
+    }
+
+    /// The subject that was sent to: `orders.created`, also where the handler is declared under `orders.*`.
+    #[must_use]
+    pub fn subject(&self) -> &str {
+        &self.0.subject
+    }
+
+    /// Its headers; empty when it had none.
+    #[must_use]
+    pub fn headers(&self) -> &NatsHeaders {
+        &self.0.headers
+    }
+}
+
+impl FromContext<'_> for NatsContext {
+    fn from_context(cx: &ExecutionContext) -> Result<Self, TransportError> {
+        cx.transport::<Self>().cloned().ok_or_else(|| {
+            TransportError::withheld(ErrorKind::Internal, format!("`{}` was not called over NATS", cx.handler()))
+        })
+    }
+}

@@ -1,0 +1,220 @@
+//! The server half: subscribes to what handlers are declared under, and answers to inboxes.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use async_nats::{Message, PublishErrorKind, Subject, Subscriber};
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::stream::{BoxStream, Stream, StreamExt};
+use nestrs_core::{ErrorKind, ExtraKind, TransportError, WildcardStyle};
+
+use crate::broker::{BrokerServer, Delivery, Replier, ServerDriver, ServerLink, Subscription};
+use crate::dispatcher::Dispatcher;
+use crate::net::registry::{Counters, Registry};
+use crate::server_handle::ServerHandle;
+use crate::shutdown::Shutdown;
+use crate::transport::{Bound, MicroserviceOptions, TransportServer};
+
+use super::connecting::{Connecting, Wire};
+use super::context::NatsContext;
+use super::headers::NatsHeaders;
+use super::options::NatsMicroserviceOptions;
+use super::subject::{check_queue, check_subscribed};
+
+/// The server half of the NATS transport.
+pub struct NatsServer(BrokerServer<Driver>);
+
+impl NatsServer {
+    /// A server with these options. Nothing is opened yet.
+    #[must_use]
+    pub fn new(options: NatsMicroserviceOptions) -> Self {
+        let registry = Registry::new("nats");
+        let driver = Arc::new(Driver {
+            connecting: options.connecting(),
+            queue: options.queue.clone(),
+            counters: Arc::clone(&registry.counters),
+        });
+        Self(BrokerServer::in_registry(registry, driver, options.start_up(), options.consuming()))
+    }
+}
+
+impl fmt::Debug for NatsServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NatsServer").field("address", &self.0.driver().address()).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl TransportServer for NatsServer {
+    fn subscribes(&self) -> Option<WildcardStyle> {
+        Some(WildcardStyle::Nats)
+    }
+
+    fn extras(&self) -> &'static [(&'static str, ExtraKind)] {
+        &[("queue", ExtraKind::Text)]
+    }
+
+    fn grace_period(&self) -> Duration {
+        self.0.grace_period()
+    }
+
+    fn handle(&self) -> Option<ServerHandle> {
+        Some(self.0.handle())
+    }
+
+    async fn bind(&mut self) -> Result<Bound, TransportError> {
+        self.0.bind().await
+    }
+
+    async fn prepare(&mut self, dispatcher: &Dispatcher) -> Result<(), TransportError> {
+        self.0.prepare(dispatcher).await
+    }
+
+    async fn serve(self: Box<Self>, dispatcher: Dispatcher, shutdown: Shutdown) -> Result<(), TransportError> {
+        self.0.serve(dispatcher, shutdown).await
+    }
+}
+
+impl MicroserviceOptions for NatsMicroserviceOptions {
+    fn into_server(self) -> Box<dyn TransportServer> {
+        Box::new(NatsServer::new(self))
+    }
+}
+
+struct Driver {
+    connecting: Connecting,
+    /// Of subscriptions whose handlers do not name their own.
+    queue: Option<String>,
+    counters: Arc<Counters>,
+}
+
+impl Driver {
+    /// The queue group of a subscription. A handler's empty one is none.
+    fn queue(&self, subscription: &Subscription) -> Result<Option<String>, TransportError> {
+        let own = subscription.text("queue")?.map(str::to_owned);
+        Ok(own.or_else(|| self.queue.clone()).filter(|queue| !queue.is_empty()))
+    }
+}
+
+#[async_trait]
+impl ServerDriver for Driver {
+    async fn connect(&self) -> Result<Arc<dyn ServerLink>, TransportError> {
+        let counters = Arc::clone(&self.counters);
+        let wire = self.connecting.connect(move || counters.overflowed_messages.add(1)).await?;
+        let link = Link { wire, queue: self.queue.clone(), subscribers: Mutex::default() };
+        Ok(Arc::new(link))
+    }
+
+    fn check(&self, subscription: &Subscription) -> Result<(), TransportError> {
+        check_subscribed(&subscription.pattern)?;
+        self.queue(subscription)?.map_or(Ok(()), |queue| check_queue(&queue))
+    }
+
+    fn address(&self) -> String {
+        self.connecting.address()
+    }
+}
+
+struct Link {
+    wire: Wire,
+    queue: Option<String>,
+    /// Read by the streams that were given out, and stopped from here.
+    subscribers: Mutex<Vec<Shared>>,
+}
+
+type Shared = Arc<Mutex<Subscriber>>;
+
+#[async_trait]
+impl ServerLink for Link {
+    async fn subscribe(
+        &self,
+        subscriptions: &[Subscription],
+    ) -> Result<Vec<BoxStream<'static, Delivery>>, TransportError> {
+        let mut streams = Vec::with_capacity(subscriptions.len());
+        for subscription in subscriptions {
+            let own = subscription.text("queue")?.map(str::to_owned);
+            let queue = own.or_else(|| self.queue.clone()).filter(|queue| !queue.is_empty());
+            let (client, subject) = (&self.wire.client, subscription.pattern.to_string());
+            let subscribed = match queue {
+                Some(queue) => client.queue_subscribe(subject, queue).await,
+                None => client.subscribe(subject).await,
+            };
+            let subscriber = subscribed.map_err(|error| {
+                let text = format!("cannot subscribe to `{}`: {error}", subscription.pattern);
+                TransportError::withheld(ErrorKind::Unavailable, text)
+            })?;
+            let subscriber = Arc::new(Mutex::new(subscriber));
+            self.subscribers.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&subscriber));
+            let (pattern, wire) = (Arc::clone(&subscription.pattern), self.wire.clone());
+            streams.push(Messages(subscriber).map(move |message| delivery(&pattern, message, &wire)).boxed());
+        }
+        self.wire.caught_up().await?;
+        Ok(streams)
+    }
+
+    async fn lost(&self) -> TransportError {
+        self.wire.lost().await
+    }
+
+    async fn stop(&self) {
+        let subscribers = std::mem::take(&mut *self.subscribers.lock().unwrap_or_else(PoisonError::into_inner));
+        for subscriber in subscribers {
+            // It takes but a place in the driver's queue, and no lock is held while there is none.
+            while subscriber.lock().unwrap_or_else(PoisonError::into_inner).drain().now_or_never().is_none() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }
+    }
+
+    async fn close(&self) {
+        self.wire.close().await;
+    }
+}
+
+/// What one subscription brings.
+struct Messages(Shared);
+
+impl Stream for Messages {
+    type Item = Message;
+    fn poll_next(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<Message>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).poll_next_unpin(task)
+    }
+}
+
+fn delivery(subscribed: &Arc<str>, message: Message, wire: &Wire) -> Delivery {
+    let subject = match message.subject.as_str() {
+        same if *same == **subscribed => Arc::clone(subscribed),
+        other => Arc::from(other),
+    };
+    let headers = message.headers.as_ref().map(NatsHeaders::of).unwrap_or_default();
+    let metadata = (!headers.is_empty()).then(|| headers.metadata());
+    let replier = message.reply.map(|inbox| Box::new(Inbox { inbox, wire: wire.clone() }) as Box<dyn Replier>);
+    let context = Arc::new(NatsContext::new(Arc::clone(&subject), headers));
+    Delivery { subscribed: Arc::clone(subscribed), subject, body: message.payload, metadata, context, replier }
+}
+
+struct Inbox {
+    inbox: Subject,
+    wire: Wire,
+}
+
+#[async_trait]
+impl Replier for Inbox {
+    async fn reply(&self, body: Bytes) -> Result<(), TransportError> {
+        let (len, max) = (body.len(), self.wire.client.max_payload());
+        self.wire.client.publish(self.inbox.clone(), body).await.map_err(|error| match error.kind() {
+            PublishErrorKind::MaxPayloadExceeded => {
+                let text = format!(
+                    "reply of {len} bytes exceeds the {max} bytes that the NATS server carries (`max_payload`)"
+                );
+                TransportError::withheld(ErrorKind::TooLarge, text)
+            }
+            _ => TransportError::withheld(ErrorKind::ConnectionClosed, format!("cannot reply: {error}")),
+        })
+    }
+}
