@@ -10,6 +10,7 @@ use nestrs_core::{ErrorKind, Sent, TransportError};
 use crate::broker::{BrokerClient, CallingOptions, ClientDriver, ClientLink, Outgoing, Replies, pass_on_transport};
 use crate::client::ClientConfig;
 
+use super::dial::DialError;
 use super::failure::{lost, refused};
 use super::options::RedisTransportOptions;
 use super::reply_channel;
@@ -100,7 +101,7 @@ impl ClientDriver for Driver {
             true => replies.overflowed(),
             false => replies.take_from_shared(&message.body),
         });
-        let session = opened.await.map_err(|error| error.into_transport(&self.settings))?;
+        let session = opened.await.map_err(DialError::into_transport)?;
         let channels = ReplyChannels::new(Arc::clone(&session), self.reply_channels);
         let listened = std::mem::take(&mut *self.listened.lock().unwrap_or_else(PoisonError::into_inner));
         let link = Link {

@@ -110,8 +110,8 @@ impl fmt::Display for DialError {
 }
 
 impl DialError {
-    /// For a call, or a start, that needs the connection.
-    pub(super) fn into_transport(self, settings: &Settings) -> TransportError {
+    /// For a call, or a start, that needs the connection; those say which server it is about.
+    pub(super) fn into_transport(self) -> TransportError {
         let kind = match &self {
             Self::Redis(error) if error.kind() == redis::ErrorKind::AuthenticationFailed => ErrorKind::Unauthorized,
             Self::Redis(error) if matches!(error.code(), Some("WRONGPASS" | "NOAUTH")) => ErrorKind::Unauthorized,
@@ -119,8 +119,7 @@ impl DialError {
             Self::Io(error) if error.kind() == io::ErrorKind::InvalidInput => ErrorKind::Internal,
             _ => ErrorKind::Unavailable,
         };
-        let text = format!("cannot reach redis://{}: {self}", settings.address());
-        TransportError::withheld(kind, text).with_sent(Sent::No)
+        TransportError::withheld(kind, self.to_string()).with_sent(Sent::No)
     }
 }
 

@@ -19,6 +19,7 @@ use crate::server_handle::ServerHandle;
 use crate::shutdown::Shutdown;
 use crate::transport::{Bound, MicroserviceOptions, TransportServer};
 
+use super::dial::DialError;
 use super::failure::{lost, refused};
 use super::inbox::{Inbox, Room};
 use super::options::RedisMicroserviceOptions;
@@ -128,7 +129,7 @@ impl ServerDriver for Driver {
         let inbox = Arc::new(Inbox::default());
         let receiver = Arc::clone(&inbox);
         let opened = Session::open(&self.settings, move |message| receiver.take(message)).await;
-        let session = opened.map_err(|error| error.into_transport(&self.settings))?;
+        let session = opened.map_err(DialError::into_transport)?;
         self.current.send_replace(Arc::downgrade(&session));
         Ok(Arc::new(Link {
             session,
