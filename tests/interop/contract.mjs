@@ -70,7 +70,7 @@ export function contractOf({ common, microservices, rxjs }) {
       return new Promise(() => {});
     }
     header(_data, context) {
-      return context.getMetadata?.()?.['x-version'] ?? context.getHeaders?.()?.get('x-version') ?? null;
+      return context.getMetadata?.()?.['x-version'] ?? (context.getHeaders?.()?.get('x-version') || null);
     }
     eventsCount(name) {
       return runs.get(name) ?? 0;
