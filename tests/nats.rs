@@ -493,7 +493,7 @@ async fn br_3_both_ends_come_back_as_often_as_the_broker_does() {
 
 #[tokio::test]
 async fn br_2_a_broker_that_freezes_is_lost_when_it_does_not_answer() {
-    let mut broker = broker!(Nats::new());
+    let broker = broker!(Nats::new());
     let client = client_with(
         NatsTransportOptions::to(&broker.address())
             .ping_interval(Duration::from_millis(100))
