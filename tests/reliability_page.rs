@@ -12,6 +12,12 @@ trait Written {
     fn written(&self) -> String;
 }
 
+impl Written for bool {
+    fn written(&self) -> String {
+        if *self { "yes" } else { "no" }.to_owned()
+    }
+}
+
 impl Written for usize {
     fn written(&self) -> String {
         thousands(*self)
@@ -106,15 +112,33 @@ fn each_option_of_a_client_has_the_default_that_the_page_gives() {
     assert_eq!(rows("TcpTransportOptions"), defaults);
 }
 
+#[cfg(feature = "microservices-redis")]
+#[test]
+fn each_option_of_redis_has_the_default_that_the_page_gives() {
+    let server = defaults!(
+        nestrs::microservices::RedisMicroserviceOptions::default();
+        bytes: queue_bytes, max_message_bytes;
+        others: prefetch, queue, startup_timeout, wait_forever, connect_timeout, ping_interval, backoff.max,
+    );
+    assert_eq!(rows("RedisMicroserviceOptions"), server);
+    let client = defaults!(
+        nestrs::microservices::RedisTransportOptions::default();
+        bytes: max_message_bytes;
+        others: reply_channels, fail_unheard, ping_interval, backoff.max,
+    );
+    assert_eq!(rows("RedisTransportOptions"), client);
+}
+
 /// An option that the promises speak of is in one of the tables.
 #[test]
 fn each_option_that_a_promise_names_is_in_a_table() {
-    let known: Vec<String> = ["TcpMicroserviceOptions", "TcpTransportOptions"]
-        .map(rows)
-        .into_iter()
-        .flatten()
-        .map(|(name, _)| name)
-        .collect();
+    let known: Vec<String> =
+        ["TcpMicroserviceOptions", "TcpTransportOptions", "RedisMicroserviceOptions", "RedisTransportOptions"]
+            .map(rows)
+            .into_iter()
+            .flatten()
+            .map(|(name, _)| name)
+            .collect();
     let promises = PAGE.split_once("## 2.").unwrap().1;
     let named = promises.split('`').skip(1).step_by(2).filter(|code| {
         let word = code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_') && code.contains('_');

@@ -20,6 +20,10 @@
 //! timeouts, streams, limits, `sent`, one more try for what was surely not executed, connections (CL-1 to CL-13), status
 //! and counters. A leaf's `Transport` passes its methods on by `pass_on_transport!`.
 
+#![cfg_attr(
+    not(all(feature = "nats", feature = "redis")),
+    allow(dead_code, reason = "each leaf uses the part that its broker needs")
+)]
 // What a peer sends must not be able to make this panic.
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::string_slice))]
 
@@ -48,3 +52,5 @@ pub(crate) use consumer::{ConsumerOptions, NotJson};
 pub(crate) use message::{Delivery, Replier};
 pub(crate) use server::{BrokerServer, ServerDriver, ServerLink, StartUp};
 pub(crate) use subscription::Subscription;
+#[cfg(feature = "redis")]
+pub(crate) use writing::body_of;
