@@ -35,7 +35,7 @@ async fn cl_2_a_loss_fails_what_is_under_way_and_nothing_else() {
     let (fake, client) = client(CallingOptions::default());
     let calls: Vec<_> = (0..100).map(|_| spawn(&client)).collect();
     while fake.sent().len() < 100 {
-        tokio::task::yield_now().await;
+        tokio::time::sleep(Duration::from_millis(1)).await;
     }
     fake.lose();
     for call in calls {
@@ -104,7 +104,7 @@ async fn cl_9_above_max_pending_a_call_waits_or_is_refused() {
     let (fake, waiting) = client(CallingOptions { max_pending: 1, ..CallingOptions::default() });
     let (first, second) = (spawn(&waiting), spawn(&waiting));
     while fake.sent().is_empty() {
-        tokio::task::yield_now().await;
+        tokio::time::sleep(Duration::from_millis(1)).await;
     }
     for call in [first, second] {
         assert_eq!(call.await.unwrap().unwrap_err().kind(), ErrorKind::Timeout);
@@ -115,7 +115,7 @@ async fn cl_9_above_max_pending_a_call_waits_or_is_refused() {
     let (fake, rejecting) = client(reject);
     let first = spawn(&rejecting);
     while fake.sent().is_empty() {
-        tokio::task::yield_now().await;
+        tokio::time::sleep(Duration::from_millis(1)).await;
     }
     let error = send(&rejecting).await.unwrap_err();
     assert_eq!((error.kind(), error.sent()), (ErrorKind::Overloaded, Some(Sent::No)));
