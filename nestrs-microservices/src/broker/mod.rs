@@ -54,3 +54,6 @@ pub(crate) use server::{BrokerServer, ServerDriver, ServerLink, StartUp};
 pub(crate) use subscription::Subscription;
 #[cfg(feature = "redis")]
 pub(crate) use writing::body_of;
+
+#[cfg(test)]
+mod fake;

@@ -197,3 +197,6 @@ macro_rules! pass_on_transport {
     };
 }
 pub(crate) use pass_on_transport;
+
+#[cfg(test)]
+mod tests;
