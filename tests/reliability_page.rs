@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use nestrs::microservices::{Overflow, TcpMicroserviceOptions, TcpTransportOptions};
+use nestrs::microservices::{NatsMicroserviceOptions, Overflow, TcpMicroserviceOptions, TcpTransportOptions};
 
 const PAGE: &str = include_str!("../docs/reliability.md");
 
@@ -129,11 +129,21 @@ fn each_option_of_redis_has_the_default_that_the_page_gives() {
     assert_eq!(rows("RedisTransportOptions"), client);
 }
 
+#[test]
+fn each_option_of_a_server_over_nats_has_the_default_that_the_page_gives() {
+    let defaults = defaults!(
+        NatsMicroserviceOptions::default();
+        bytes: max_body_bytes;
+        others: startup_timeout, ping_interval, prefetch, subscription_capacity,
+    );
+    assert_eq!(rows("NatsMicroserviceOptions"), defaults);
+}
+
 /// An option that the promises speak of is in one of the tables.
 #[test]
 fn each_option_that_a_promise_names_is_in_a_table() {
     let known: Vec<String> =
-        ["TcpMicroserviceOptions", "TcpTransportOptions", "RedisMicroserviceOptions", "RedisTransportOptions"]
+        ["TcpMicroserviceOptions", "TcpTransportOptions", "NatsMicroserviceOptions", "RedisMicroserviceOptions", "RedisTransportOptions"]
             .map(rows)
             .into_iter()
             .flatten()

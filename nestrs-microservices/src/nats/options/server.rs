@@ -40,7 +40,7 @@ pub struct NatsMicroserviceOptions {
     pub queue: Option<String>,
     /// How long to try to connect at first. Default 30 s; then the application does not start. `None` tries for ever.
     pub startup_timeout: Option<Duration>,
-    /// The pauses between two tries, at first and after each loss, for ever. Default: up to 50 ms, doubling to 5 s.
+    /// The pauses between two tries, at first and after each loss, for ever. Default: up to 50 ms, doubling to 1 s, so that the first message is handled within 2 s of the return.
     pub backoff: Backoff,
     /// How long one attempt to connect to one server may take. Default 5 s.
     pub connect_timeout: Duration,
@@ -75,7 +75,7 @@ impl Default for NatsMicroserviceOptions {
             name: None,
             queue: program(),
             startup_timeout: Some(Duration::from_secs(30)),
-            backoff: Backoff { max: Duration::from_secs(5), ..Backoff::default() },
+            backoff: Backoff::default(),
             connect_timeout: Duration::from_secs(5),
             ping_interval: Duration::from_secs(10),
             prefetch: 64,
