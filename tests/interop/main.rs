@@ -1,5 +1,7 @@
 //! A real NestJS on the other end of the wire, in both directions, in both majors.
 
+#[cfg(all(feature = "microservices-nats", feature = "microservices-redis"))]
+mod brokers;
 mod nest_client;
 mod our_client;
 #[cfg(feature = "tls")]
@@ -21,6 +23,6 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
 
 use support::contract::ContractModule;
-use support::node::{Node, is_available, nest_server};
+use support::node::{MAJORS, Node, is_available, nest_server};
 use support::program::program;
 use support::{client_of, client_to, free_port, serve_with};

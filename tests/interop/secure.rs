@@ -5,7 +5,6 @@ use nestrs::microservices::{PeerIdentity, Secret, TcpTransport, TcpTransportOpti
 
 use super::our_client::{Cases, errors, patterns, slow_calls, streams, values};
 use super::support::certificates::{Authority, Directory};
-use super::support::node::MAJORS;
 use super::*;
 
 /// What one call of `tests/interop/secure.mjs` came to.

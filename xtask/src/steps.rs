@@ -48,7 +48,7 @@ const STEPS: &[Step] = &[
     },
     Step { name: "docs", about: "documentation without warnings", minutes: 10, run: docs },
     Step { name: "brokers", about: "against NATS and Redis servers", minutes: 12, run: brokers },
-    Step { name: INTEROP, about: "against NestJS 11 and 12 on Node", minutes: 12, run: interop },
+    Step { name: INTEROP, about: "against NestJS 11 and 12 on Node, by TCP and brokers", minutes: 12, run: interop },
     Step {
         name: "reliability",
         about: "a server under faults, kills, storms and load, for two minutes",
@@ -173,9 +173,13 @@ fn interop(runner: &Runner, install: bool) -> Outcome {
         Ok(path) => path,
         Err(reason) => return Outcome::could_not_run(reason),
     };
+    if let Err(reason) = install::brokers(runner, install) {
+        return Outcome::could_not_run(reason);
+    }
     // The whole workspace, as in the step before: other features of the dependencies would be another build.
     let call = Call::new("cargo test --workspace --all-features --no-fail-fast --test").arg(INTEROP);
-    tests(runner, &call.env("NESTRS_REQUIRE_NODE", "1").env("PATH", path), &[])
+    let call = call.env("NESTRS_REQUIRE_NODE", "1").env("NESTRS_REQUIRE_BROKERS", "1");
+    tests(runner, &call.env("PATH", path), &[])
 }
 
 /// A step that is one command.
