@@ -109,6 +109,27 @@ impl NestFactory {
     ) -> NestMicroservice<M> {
         Self::create_microservice(options)
     }
+
+    /// [`NestFactory::create_microservice`] over Redis. Feature `microservices-redis`.
+    ///
+    /// ```
+    /// use nestrs::microservices::RedisMicroserviceOptions;
+    /// use nestrs::prelude::*;
+    ///
+    /// #[module]
+    /// struct AppModule;
+    ///
+    /// /// In `main`: `microservice().listen().await`.
+    /// fn microservice() -> NestMicroservice<AppModule> {
+    ///     NestFactory::create_microservice_redis(RedisMicroserviceOptions::to("127.0.0.1:6379"))
+    /// }
+    /// ```
+    #[cfg(feature = "microservices-redis")]
+    pub fn create_microservice_redis<M: Module>(
+        options: nestrs_microservices::RedisMicroserviceOptions,
+    ) -> NestMicroservice<M> {
+        Self::create_microservice(options)
+    }
 }
 
 /// A microservice that does not run yet.

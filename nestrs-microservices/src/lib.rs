@@ -26,6 +26,8 @@ mod mock;
 mod nats;
 pub mod net;
 mod packet;
+#[cfg(feature = "redis")]
+mod redis;
 mod route_table;
 mod scratch;
 mod serializer;
@@ -36,6 +38,8 @@ mod tcp;
 mod time;
 mod transport;
 
+#[cfg(feature = "redis")]
+pub use self::redis::{RedisContext, RedisMicroserviceOptions, RedisServer, RedisTransport, RedisTransportOptions};
 pub use authentication::{Authenticated, ConnectionRequest};
 pub use client::{
     AsyncClientConfig, Backoff, CircuitBreaker, CircuitOpen, ClientConfig, ClientLayer, ClientProxy, ClientStats,

@@ -48,3 +48,5 @@ pub(crate) use consumer::{ConsumerOptions, NotJson};
 pub(crate) use message::{Delivery, Replier};
 pub(crate) use server::{BrokerServer, ServerDriver, ServerLink, StartUp};
 pub(crate) use subscription::Subscription;
+#[cfg(feature = "redis")]
+pub(crate) use writing::body_of;

@@ -97,12 +97,7 @@ pub(crate) struct BrokerServer<D> {
 }
 
 impl<D: ServerDriver> BrokerServer<D> {
-    #[cfg_attr(not(any(test, feature = "redis")), expect(dead_code, reason = "the driver of NATS counts"))]
-    pub(crate) fn new(transport: &'static str, driver: Arc<D>, start_up: StartUp, options: ConsumerOptions) -> Self {
-        Self::in_registry(Registry::new(transport), driver, start_up, options)
-    }
-
-    /// The same, for a driver that counts too.
+    /// The registry is the driver's too, which counts.
     pub(crate) fn in_registry(
         registry: Arc<Registry>,
         driver: Arc<D>,

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use crate::packet::Answer;
 
 /// A response packet.
-pub(super) fn body_of(answer: &Answer, id: &[u8]) -> Bytes {
+pub(crate) fn body_of(answer: &Answer, id: &[u8]) -> Bytes {
     let mut frame = Vec::new();
     answer.write_frame(&mut frame, id);
     unframed(frame)

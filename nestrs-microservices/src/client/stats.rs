@@ -34,6 +34,9 @@ pub struct ClientStats {
     /// Replies that a broker delivered faster than they were taken, and that its driver dropped for want of room. Their
     /// callers wait until their time is over.
     pub overflowed_replies: u64,
+    /// Replies to other clients, and those that came after the first of several instances had answered, on a channel that
+    /// all callers of a pattern share: Redis. They were ignored.
+    pub foreign_replies: u64,
     /// Requests and events sent once more by themselves, because the first try was surely not executed.
     pub resent: u64,
     /// Tries that a [`RetryPolicy`](crate::RetryPolicy) made, beyond the first of each call.
@@ -56,6 +59,8 @@ pub(crate) struct Counters {
     pub(crate) unknown_replies: Counter,
     #[cfg(any(feature = "nats", feature = "redis"))]
     pub(crate) overflowed_replies: Counter,
+    #[cfg(feature = "redis")]
+    pub(crate) foreign_replies: Counter,
     pub(crate) resent: Counter,
 }
 

@@ -136,7 +136,7 @@ impl Broker {
     ///
     /// # Errors
     /// When it does not run.
-    pub async fn pause(&mut self) -> io::Result<()> {
+    pub async fn pause(&self) -> io::Result<()> {
         self.running()?.signal("STOP").await
     }
 
@@ -144,7 +144,7 @@ impl Broker {
     ///
     /// # Errors
     /// When it does not run.
-    pub async fn resume(&mut self) -> io::Result<()> {
+    pub async fn resume(&self) -> io::Result<()> {
         self.running()?.signal("CONT").await
     }
 

@@ -41,7 +41,7 @@ async fn a_broker_comes_back_on_its_port_with_what_it_had() {
 
 #[tokio::test]
 async fn a_frozen_broker_is_connected_to_and_silent() {
-    let Some(mut broker) = Broker::start_or_skip(Redis::new()).await else { return };
+    let Some(broker) = Broker::start_or_skip(Redis::new()).await else { return };
     broker.pause().await.unwrap();
     assert!(timeout(Duration::from_millis(100), ask(&broker, "PING")).await.is_err());
     broker.resume().await.unwrap();

@@ -179,6 +179,8 @@ impl<D: ClientDriver> BrokerClient<D> {
             late_replies: counters.late_replies.get(),
             unknown_replies: counters.unknown_replies.get(),
             overflowed_replies: counters.overflowed_replies.get(),
+            #[cfg(feature = "redis")]
+            foreign_replies: counters.foreign_replies.get(),
             resent: counters.resent.get(),
             ..ClientStats::default()
         }

@@ -38,14 +38,15 @@ impl Replies {
         self.count(id, settled);
     }
 
-    /// The same where others' replies come too: what no call of this process asked for is nobody's business.
-    #[cfg_attr(not(feature = "redis"), expect(dead_code, reason = "NATS has an inbox for each client"))]
+    /// The same where others' replies come too: what no call of this client waits for is counted as theirs.
+    #[cfg(feature = "redis")]
     pub(crate) fn take_from_shared(&self, body: &Bytes) {
-        let Ok((Some(Some(id)), event)) = self.read(body) else { return };
-        let settled = self.pending.settle(id, event);
-        // Another client of this process may have asked.
-        if settled == Settled::Taken {
-            self.count(id, settled);
+        let settled = match self.read(body) {
+            Ok((Some(Some(id)), event)) => self.pending.settle(id, event),
+            _ => Settled::Nobody,
+        };
+        if settled == Settled::Nobody {
+            self.counters.foreign_replies.add_one();
         }
     }
 

@@ -1,0 +1,243 @@
+//! The server half: every pattern a channel, every message a delivery.
+
+use std::fmt;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::stream::BoxStream;
+use nestrs_core::{Pattern, Sent, TransportError, Wildcard, WildcardStyle};
+use tokio::sync::watch;
+
+use crate::broker::{
+    BrokerServer, ConsumerOptions, Delivery, NotJson, Replier, ServerDriver, ServerLink, StartUp, Subscription,
+};
+use crate::dispatcher::Dispatcher;
+use crate::net::registry::Registry;
+use crate::server_handle::ServerHandle;
+use crate::shutdown::Shutdown;
+use crate::transport::{Bound, MicroserviceOptions, TransportServer};
+
+use super::dial::DialError;
+use super::failure::{lost, refused};
+use super::inbox::{Inbox, Room};
+use super::options::RedisMicroserviceOptions;
+use super::reply_channel;
+use super::session::{Refusal, Session};
+use super::settings::Settings;
+
+const TRANSPORT: &str = "redis";
+
+/// How long a reply waits for the next session, where the one its request came by has ended.
+const NEXT_SESSION_WAIT: Duration = Duration::from_secs(5);
+
+/// The server half of the Redis transport; see [`RedisMicroserviceOptions`].
+pub struct RedisServer {
+    server: BrokerServer<Driver>,
+    wildcards: bool,
+}
+
+impl RedisServer {
+    /// A server with these options. Nothing is dialled yet.
+    #[must_use]
+    pub fn new(options: RedisMicroserviceOptions) -> Self {
+        let registry = Registry::new(TRANSPORT);
+        let start_up = StartUp {
+            timeout: (!options.wait_forever).then_some(options.startup_timeout),
+            backoff: options.backoff,
+            grace_period: options.grace_period,
+        };
+        let consumer = ConsumerOptions {
+            prefetch: options.prefetch,
+            max_body_bytes: options.max_message_bytes,
+            not_json: NotJson::Text,
+            handler_timeout: options.handler_timeout,
+            serializer: options.serializer.clone(),
+            deserializer: options.deserializer.clone(),
+        };
+        let driver = Driver {
+            settings: options.settings(),
+            style: options.wildcards.then_some(WildcardStyle::Redis),
+            room: Room {
+                messages: options.queue,
+                bytes: options.queue_bytes,
+                message_bytes: options.max_message_bytes,
+            },
+            registry: Arc::clone(&registry),
+            current: Arc::new(watch::Sender::new(Weak::new())),
+        };
+        let wildcards = options.wildcards;
+        Self { server: BrokerServer::in_registry(registry, Arc::new(driver), start_up, consumer), wildcards }
+    }
+}
+
+impl fmt::Debug for RedisServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisServer").field("address", &self.server.driver().address()).finish_non_exhaustive()
+    }
+}
+
+impl MicroserviceOptions for RedisMicroserviceOptions {
+    fn into_server(self) -> Box<dyn TransportServer> {
+        Box::new(RedisServer::new(self))
+    }
+}
+
+#[async_trait]
+impl TransportServer for RedisServer {
+    async fn bind(&mut self) -> Result<Bound, TransportError> {
+        self.server.bind().await
+    }
+
+    async fn prepare(&mut self, dispatcher: &Dispatcher) -> Result<(), TransportError> {
+        self.server.prepare(dispatcher).await
+    }
+
+    fn subscribes(&self) -> Option<WildcardStyle> {
+        self.wildcards.then_some(WildcardStyle::Redis)
+    }
+
+    fn grace_period(&self) -> Duration {
+        self.server.grace_period()
+    }
+
+    fn handle(&self) -> Option<ServerHandle> {
+        Some(self.server.handle())
+    }
+
+    async fn serve(self: Box<Self>, dispatcher: Dispatcher, shutdown: Shutdown) -> Result<(), TransportError> {
+        self.server.serve(dispatcher, shutdown).await
+    }
+}
+
+/// Makes sessions.
+struct Driver {
+    settings: Settings,
+    style: Option<WildcardStyle>,
+    room: Room,
+    registry: Arc<Registry>,
+    /// The session that there is, for replies to requests that came by one that has ended.
+    current: Arc<Current>,
+}
+
+type Current = watch::Sender<Weak<Session>>;
+
+#[async_trait]
+impl ServerDriver for Driver {
+    async fn connect(&self) -> Result<Arc<dyn ServerLink>, TransportError> {
+        let inbox = Arc::new(Inbox::default());
+        let receiver = Arc::clone(&inbox);
+        let opened = Session::open(&self.settings, move |message| receiver.take(message)).await;
+        let session = opened.map_err(DialError::into_transport)?;
+        self.current.send_replace(Arc::downgrade(&session));
+        Ok(Arc::new(Link {
+            session,
+            inbox,
+            style: self.style,
+            room: self.room,
+            registry: Arc::clone(&self.registry),
+            current: Arc::clone(&self.current),
+        }))
+    }
+
+    fn address(&self) -> String {
+        self.settings.address()
+    }
+}
+
+/// One session of a server.
+struct Link {
+    session: Arc<Session>,
+    inbox: Arc<Inbox>,
+    style: Option<WildcardStyle>,
+    room: Room,
+    registry: Arc<Registry>,
+    current: Arc<Current>,
+}
+
+impl Link {
+    /// The patterns that are channels, and those that are globs.
+    fn split<'a>(&self, patterns: impl Iterator<Item = &'a str>) -> (Vec<&'a str>, Vec<&'a str>) {
+        patterns.partition(|pattern| {
+            self.style.is_none_or(|style| Wildcard::new(&Pattern::from((*pattern).to_owned()), style).is_none())
+        })
+    }
+}
+
+#[async_trait]
+impl ServerLink for Link {
+    async fn subscribe(
+        &self,
+        subscriptions: &[Subscription],
+    ) -> Result<Vec<BoxStream<'static, Delivery>>, TransportError> {
+        let (session, current) = (Arc::downgrade(&self.session), Arc::clone(&self.current));
+        let repliers = Box::new(move |channel: &str| -> Box<dyn Replier> {
+            let channel = reply_channel(channel);
+            Box::new(ToChannel { session: Weak::clone(&session), current: Arc::clone(&current), channel })
+        });
+        let patterns = subscriptions.iter().map(|subscription| Arc::clone(&subscription.pattern));
+        // Before the server is told: it may deliver before it confirms.
+        let counters = Arc::clone(&self.registry.counters);
+        let streams = self.inbox.open(patterns, self.room, repliers, counters);
+        let (channels, globs) = self.split(subscriptions.iter().map(|subscription| &*subscription.pattern));
+        match self.session.subscribe(&channels, &globs).await {
+            Ok(()) => Ok(streams),
+            Err(Refusal::Lost) => Err(lost(Sent::No).with_kind(nestrs_core::ErrorKind::Unavailable)),
+            Err(Refusal::Redis(error)) => Err(refused(&error, "SUBSCRIBE")),
+        }
+    }
+
+    async fn lost(&self) -> TransportError {
+        self.session.ended().await;
+        self.inbox.close();
+        lost(Sent::Maybe)
+    }
+
+    async fn stop(&self) {
+        let patterns = self.inbox.patterns();
+        let (channels, globs) = self.split(patterns.iter().map(|pattern| &**pattern));
+        let _ = self.session.unsubscribe(&channels, &globs).await;
+        // What came before the confirmation is in the queues, and is still served.
+        self.inbox.close();
+    }
+
+    async fn close(&self) {
+        // Each reply was confirmed by the server.
+        self.session.end();
+    }
+}
+
+/// The reply channel of a request.
+struct ToChannel {
+    session: Weak<Session>,
+    current: Arc<Current>,
+    channel: String,
+}
+
+impl ToChannel {
+    /// The session that the request came by; where it has ended before a reply was begun, the next one.
+    async fn session(&self) -> Option<Arc<Session>> {
+        let usable = |session: &Weak<Session>| session.upgrade().filter(|session| !session.has_ended());
+        if let Some(session) = usable(&self.session) {
+            return Some(session);
+        }
+        let mut current = self.current.subscribe();
+        let next = current.wait_for(|session| usable(session).is_some());
+        let next = tokio::time::timeout(NEXT_SESSION_WAIT, next).await.ok()?.ok()?;
+        usable(&next)
+    }
+}
+
+#[async_trait]
+impl Replier for ToChannel {
+    async fn reply(&self, body: Bytes) -> Result<(), TransportError> {
+        let Some(session) = self.session().await else { return Err(lost(Sent::No)) };
+        match session.publish(&self.channel, &body).await {
+            // Nobody may listen any more; that is the caller's business.
+            Ok(_receivers) => Ok(()),
+            Err(Refusal::Lost) => Err(lost(Sent::Maybe)),
+            Err(Refusal::Redis(error)) => Err(refused(&error, &self.channel)),
+        }
+    }
+}
