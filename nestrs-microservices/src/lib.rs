@@ -13,6 +13,8 @@ mod authentication;
 #[cfg(any(feature = "nats", feature = "redis"))]
 mod broker;
 mod client;
+#[cfg(feature = "test-util")]
+pub mod conformance;
 mod context;
 mod deadline;
 mod dispatcher;
