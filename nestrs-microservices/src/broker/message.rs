@@ -8,6 +8,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use nestrs_core::{Metadata, TransportError};
 
+use super::settling::Acknowledger;
+
 /// One message, as a broker delivers it.
 pub(crate) struct Delivery {
     /// The pattern whose subscription it came by: a handler's, as it is declared.
@@ -22,6 +24,8 @@ pub(crate) struct Delivery {
     pub(crate) context: Arc<dyn Any + Send + Sync>,
     /// Where answers go; `None` where nobody waits for any.
     pub(crate) replier: Option<Box<dyn Replier>>,
+    /// Who is told how it ended; `None` where the broker keeps nothing.
+    pub(crate) acknowledger: Option<Box<dyn Acknowledger>>,
 }
 
 impl fmt::Debug for Delivery {

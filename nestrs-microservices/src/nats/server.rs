@@ -195,7 +195,15 @@ fn delivery(subscribed: &Arc<str>, message: Message, wire: &Wire) -> Delivery {
     let metadata = (!headers.is_empty()).then(|| headers.metadata());
     let replier = message.reply.map(|inbox| Box::new(Inbox { inbox, wire: wire.clone() }) as Box<dyn Replier>);
     let context = Arc::new(NatsContext::new(Arc::clone(&subject), headers));
-    Delivery { subscribed: Arc::clone(subscribed), subject, body: message.payload, metadata, context, replier }
+    Delivery {
+        subscribed: Arc::clone(subscribed),
+        subject,
+        body: message.payload,
+        metadata,
+        context,
+        replier,
+        acknowledger: None,
+    }
 }
 
 struct Inbox {
