@@ -211,6 +211,7 @@ impl Consumer {
     /// Sends one packet; one that cannot be sent is replaced by an error, so that its caller is not left waiting. False when
     /// that was so.
     async fn reply(&self, answer: &Answer, id: &Bytes, replier: &dyn Replier) -> bool {
+        replier.answering(answer);
         let sent = match self.write(answer, id) {
             Ok(body) => {
                 let len = body.len();

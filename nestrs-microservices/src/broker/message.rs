@@ -8,6 +8,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use nestrs_core::{Metadata, TransportError};
 
+use crate::packet::Answer;
+
 /// One message, as a broker delivers it.
 pub(crate) struct Delivery {
     /// The pattern whose subscription it came by: a handler's, as it is declared.
@@ -42,4 +44,7 @@ pub(crate) trait Replier: Send + Sync {
     /// `ErrorKind::TooLarge` when the broker would not take it: an error is sent in its place. Any other: nobody can be
     /// answered any more.
     async fn reply(&self, body: Bytes) -> Result<(), TransportError>;
+
+    /// This is about to be sent, as `reply`'s body. For those who count.
+    fn answering(&self, _answer: &Answer) {}
 }
