@@ -28,7 +28,10 @@ impl Orders {
     }
 
     #[event_pattern("seen.*", extras = { queue: "" })]
-    async fn seen(&self, _value: Value) {}
+    async fn seen(&self, value: i64) -> Result<(), TransportError> {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        if value > 0 { Ok(()) } else { Err(TransportError::new("canary-77 again")) }
+    }
 }
 
 #[module(providers = [Orders], microservices = [Orders])]
@@ -142,6 +145,9 @@ async fn se_5_stats_count_calls_and_errors_and_tell_no_text_of_an_error() {
     }
     client.send::<_, Value>("orders.fail", &1).await.unwrap_err();
     client.send::<_, Value>(pattern!({ cmd: "sum" }), &"no numbers").await.unwrap_err();
+    for value in [1, 0] {
+        client.emit("seen.now", &value).await.unwrap();
+    }
     let spy = async_nats::connect(broker.address()).await.unwrap();
     let stats = async |spy: &async_nats::Client| {
         let stats = ask(spy, "$SRV.STATS").await.remove(0);
@@ -154,7 +160,15 @@ async fn se_5_stats_count_calls_and_errors_and_tell_no_text_of_an_error() {
     let of = |stats: &Value, subject: &str| {
         stats["endpoints"].as_array().unwrap().iter().find(|one| one["subject"] == subject).unwrap().clone()
     };
-    let before = stats(&spy).await;
+    let ended = async {
+        loop {
+            match stats(&spy).await {
+                stats if of(&stats, "seen.*")["num_errors"] == 1 => return stats,
+                _ => tokio::task::yield_now().await,
+            }
+        }
+    };
+    let before = tokio::time::timeout(Duration::from_secs(10), ended).await.expect("both events have ended");
     let sum = of(&before, r#"{"cmd":"sum"}"#);
     assert_eq!(
         keys(&sum),
@@ -174,6 +188,9 @@ async fn se_5_stats_count_calls_and_errors_and_tell_no_text_of_an_error() {
     assert!(total >= 15_000_000 && mean == total / 4, "{sum}");
     let fail = of(&before, "orders.fail");
     assert_eq!((&fail["num_errors"], &fail["last_error"]), (&json!(1), &json!("the handler answered with an error")));
+    let seen = of(&before, "seen.*");
+    assert_eq!((&seen["num_requests"], &seen["num_errors"]), (&json!(2), &json!(1)));
+    assert!(seen["processing_time"].as_u64().unwrap() >= 10_000_000, "{seen}");
     assert!(!before.to_string().contains("canary-77"));
 
     // A broker that was away has not changed who the service is, nor what it has counted.

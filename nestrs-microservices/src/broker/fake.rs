@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -11,7 +12,10 @@ use nestrs_core::{ErrorKind, Sent, TransportError};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{ClientDriver, ClientLink, Delivery, Outgoing, Replier, Replies, ServerDriver, ServerLink, Subscription};
+use super::{
+    Acknowledger, ClientDriver, ClientLink, DeadLetter, Delivery, Outgoing, Replier, Replies, ServerDriver, ServerLink,
+    Subscription,
+};
 
 /// What a test has in its hand.
 #[derive(Clone, Default)]
@@ -62,9 +66,19 @@ impl Fake {
             metadata: None,
             context: Arc::new(()),
             replier: Some(Box::new(Answers(answers))),
+            acknowledger: None,
         };
         self.0.deliveries.lock().unwrap().as_ref().expect("a server is connected").send(delivery).unwrap();
         answered
+    }
+
+    /// Delivers what is kept until it is acknowledged, for the `deliveries`th time, and again when that is asked for. What is
+    /// said of it comes back.
+    pub(super) fn keep(&self, subject: &str, body: &str, deliveries: u32) -> mpsc::UnboundedReceiver<Settled> {
+        let (said, heard) = mpsc::unbounded_channel();
+        let kept = Kept { fake: self.clone(), subject: subject.into(), body: body.to_owned(), deliveries, said };
+        kept.deliver();
+        heard
     }
 
     pub(super) fn answer(&self, answers: &[&'static str]) {
@@ -87,6 +101,85 @@ impl Fake {
         let lost = CancellationToken::new();
         *self.0.lost.lock().unwrap() = lost.clone();
         Ok(lost)
+    }
+}
+
+/// What a server said of a delivery.
+#[derive(Debug, PartialEq)]
+pub(super) enum Settled {
+    Ack,
+    Retry(Duration),
+    Dead(DeadLetter),
+    Released,
+    InProgress,
+}
+
+#[derive(Clone)]
+struct Kept {
+    fake: Fake,
+    subject: Arc<str>,
+    body: String,
+    deliveries: u32,
+    said: mpsc::UnboundedSender<Settled>,
+}
+
+impl Kept {
+    fn deliver(&self) {
+        let delivery = Delivery {
+            subscribed: Arc::clone(&self.subject),
+            subject: Arc::clone(&self.subject),
+            body: Bytes::copy_from_slice(self.body.as_bytes()),
+            metadata: None,
+            context: Arc::new(self.deliveries),
+            replier: None,
+            acknowledger: Some(Box::new(self.clone())),
+        };
+        if let Some(deliveries) = &*self.fake.0.deliveries.lock().unwrap() {
+            let _ = deliveries.send(delivery);
+        }
+    }
+
+    fn say(&self, said: Settled) {
+        let _ = self.said.send(said);
+    }
+}
+
+#[async_trait]
+impl Acknowledger for Kept {
+    fn deliveries(&self) -> u32 {
+        self.deliveries
+    }
+
+    async fn ack(&self) -> Result<(), TransportError> {
+        self.say(Settled::Ack);
+        Ok(())
+    }
+
+    async fn retry_after(&self, delay: Duration) -> Result<(), TransportError> {
+        self.say(Settled::Retry(delay));
+        let again = Self { deliveries: self.deliveries + 1, ..self.clone() };
+        tokio::spawn(async move {
+            tokio::time::sleep(delay).await;
+            again.deliver();
+        });
+        Ok(())
+    }
+
+    async fn dead(&self, letter: &DeadLetter) -> Result<(), TransportError> {
+        self.say(Settled::Dead(*letter));
+        Ok(())
+    }
+
+    async fn release(&self) {
+        self.say(Settled::Released);
+    }
+
+    fn renew_every(&self) -> Option<Duration> {
+        Some(Duration::from_secs(10))
+    }
+
+    async fn in_progress(&self) {
+        self.say(Settled::InProgress);
     }
 }
 

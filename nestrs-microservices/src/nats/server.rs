@@ -211,7 +211,15 @@ fn delivery(subscribed: &Arc<str>, message: Message, wire: &Wire, endpoint: Opti
     let replier = (inbox.is_some() || underway.is_some())
         .then(|| Box::new(Inbox { inbox, wire: wire.clone(), underway }) as Box<dyn Replier>);
     let context = Arc::new(NatsContext::new(Arc::clone(&subject), headers));
-    Delivery { subscribed: Arc::clone(subscribed), subject, body: message.payload, metadata, context, replier }
+    Delivery {
+        subscribed: Arc::clone(subscribed),
+        subject,
+        body: message.payload,
+        metadata,
+        context,
+        replier,
+        acknowledger: None,
+    }
 }
 
 struct Inbox {
@@ -230,6 +238,10 @@ impl Replier for Inbox {
             (Some(underway), Answer::NoHandler) => underway.failed(ErrorKind::NotFound),
             _ => {}
         }
+    }
+
+    fn event_failed(&self, kind: ErrorKind) {
+        self.underway.iter().for_each(|underway| underway.failed(kind));
     }
 
     async fn reply(&self, body: Bytes) -> Result<(), TransportError> {

@@ -53,6 +53,7 @@ impl RedisServer {
             max_body_bytes: options.max_message_bytes,
             not_json: NotJson::Text,
             handler_timeout: options.handler_timeout,
+            redelivery: Default::default(),
             serializer: options.serializer.clone(),
             deserializer: options.deserializer.clone(),
         };

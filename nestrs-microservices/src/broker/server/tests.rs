@@ -49,7 +49,7 @@ async fn running(options: ConsumerOptions) -> Running {
     let fake = Fake::default();
     let backoff = Backoff::default();
     let start_up = StartUp { timeout: Some(Duration::from_secs(30)), backoff, grace_period: GRACE };
-    let mut server = BrokerServer::new("fake", Arc::new(fake.clone()), start_up, options);
+    let mut server = BrokerServer::in_registry(Registry::new("fake"), Arc::new(fake.clone()), start_up, options);
     server.prepare(&dispatcher()).await.unwrap();
     let (handle, shutdown) = (server.handle(), Shutdown::new(GRACE));
     let serving = tokio::spawn(server.serve(dispatcher(), shutdown.clone()));
@@ -68,7 +68,7 @@ async fn answer(answers: &mut mpsc::UnboundedReceiver<String>) -> String {
 async fn br_1_a_start_is_tried_until_its_time_is_over() {
     let start = |fake: &Fake, timeout| {
         let start_up = StartUp { timeout, backoff: Backoff::default(), grace_period: GRACE };
-        BrokerServer::new("fake", Arc::new(fake.clone()), start_up, ConsumerOptions::default())
+        BrokerServer::in_registry(Registry::new("fake"), Arc::new(fake.clone()), start_up, ConsumerOptions::default())
     };
     let fake = Fake::default();
     fake.fail(10);

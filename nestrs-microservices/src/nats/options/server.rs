@@ -230,6 +230,7 @@ impl NatsMicroserviceOptions {
             max_body_bytes: self.max_body_bytes,
             not_json: NotJson::Dropped,
             handler_timeout: self.handler_timeout,
+            redelivery: Default::default(),
             serializer: self.serializer.clone(),
             deserializer: self.deserializer.clone(),
         }
