@@ -220,7 +220,10 @@ impl Consumer {
 
     /// Answers with what a call has come to, and gives what follows.
     async fn answer(&self, progress: Progress, replier: Option<&dyn Replier>) -> Option<Call> {
-        let Progress { id, answers, rest, .. } = progress;
+        let Progress { id, answers, rest, failed } = progress;
+        if let (Some(failure), Some(replier)) = (failed, replier) {
+            replier.event_failed(failure.kind);
+        }
         let mut all_sent = true;
         if let (Some(id), Some(replier)) = (&id, replier) {
             for answer in answers.iter() {
@@ -234,6 +237,7 @@ impl Consumer {
     /// Sends one packet; one that cannot be sent is replaced by an error, so that its caller is not left waiting. False when
     /// that was so.
     async fn reply(&self, answer: &Answer, id: &Bytes, replier: &dyn Replier) -> bool {
+        replier.answering(answer);
         let sent = match self.write(answer, id) {
             Ok(body) => {
                 let len = body.len();

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use nestrs_core::{Metadata, TransportError};
+use nestrs_core::{ErrorKind, Metadata, TransportError};
+
+use crate::packet::Answer;
 
 use super::settling::Acknowledger;
 
@@ -46,4 +48,10 @@ pub(crate) trait Replier: Send + Sync {
     /// `ErrorKind::TooLarge` when the broker would not take it: an error is sent in its place. Any other: nobody can be
     /// answered any more.
     async fn reply(&self, body: Bytes) -> Result<(), TransportError>;
+
+    /// This is about to be sent, as `reply`'s body. For those who count.
+    fn answering(&self, _answer: &Answer) {}
+
+    /// It was an event, and a handler of it failed. For those who count.
+    fn event_failed(&self, _kind: ErrorKind) {}
 }
