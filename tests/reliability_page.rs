@@ -3,13 +3,19 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use nestrs::microservices::{Overflow, TcpMicroserviceOptions, TcpTransportOptions};
+use nestrs::microservices::{NatsMicroserviceOptions, Overflow, TcpMicroserviceOptions, TcpTransportOptions};
 
 const PAGE: &str = include_str!("../docs/reliability.md");
 
 /// A default, as the page writes it.
 trait Written {
     fn written(&self) -> String;
+}
+
+impl Written for bool {
+    fn written(&self) -> String {
+        if *self { "yes" } else { "no" }.to_owned()
+    }
 }
 
 impl Written for usize {
@@ -106,15 +112,43 @@ fn each_option_of_a_client_has_the_default_that_the_page_gives() {
     assert_eq!(rows("TcpTransportOptions"), defaults);
 }
 
+#[cfg(feature = "microservices-redis")]
+#[test]
+fn each_option_of_redis_has_the_default_that_the_page_gives() {
+    let server = defaults!(
+        nestrs::microservices::RedisMicroserviceOptions::default();
+        bytes: queue_bytes, max_message_bytes;
+        others: prefetch, queue, startup_timeout, wait_forever, connect_timeout, ping_interval, backoff.max,
+    );
+    assert_eq!(rows("RedisMicroserviceOptions"), server);
+    let client = defaults!(
+        nestrs::microservices::RedisTransportOptions::default();
+        bytes: max_message_bytes;
+        others: reply_channels, fail_unheard, ping_interval, backoff.max,
+    );
+    assert_eq!(rows("RedisTransportOptions"), client);
+}
+
+#[test]
+fn each_option_of_a_server_over_nats_has_the_default_that_the_page_gives() {
+    let defaults = defaults!(
+        NatsMicroserviceOptions::default();
+        bytes: max_body_bytes;
+        others: startup_timeout, ping_interval, prefetch, subscription_capacity,
+    );
+    assert_eq!(rows("NatsMicroserviceOptions"), defaults);
+}
+
 /// An option that the promises speak of is in one of the tables.
 #[test]
 fn each_option_that_a_promise_names_is_in_a_table() {
-    let known: Vec<String> = ["TcpMicroserviceOptions", "TcpTransportOptions"]
-        .map(rows)
-        .into_iter()
-        .flatten()
-        .map(|(name, _)| name)
-        .collect();
+    let known: Vec<String> =
+        ["TcpMicroserviceOptions", "TcpTransportOptions", "NatsMicroserviceOptions", "RedisMicroserviceOptions", "RedisTransportOptions"]
+            .map(rows)
+            .into_iter()
+            .flatten()
+            .map(|(name, _)| name)
+            .collect();
     let promises = PAGE.split_once("## 2.").unwrap().1;
     let named = promises.split('`').skip(1).step_by(2).filter(|code| {
         let word = code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_') && code.contains('_');

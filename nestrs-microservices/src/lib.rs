@@ -13,6 +13,8 @@ mod authentication;
 #[cfg(any(feature = "nats", feature = "redis"))]
 mod broker;
 mod client;
+#[cfg(feature = "test-util")]
+pub mod conformance;
 mod context;
 mod deadline;
 mod dispatcher;
@@ -47,7 +49,7 @@ pub use client::{
 };
 pub use context::{Cancellation, ConnectionContext, Peer};
 pub use deadline::{current_deadline, with_deadline};
-pub use dispatcher::{Answers, Call, Dispatcher, Inbound, Progress, TIMEOUT_METADATA};
+pub use dispatcher::{Answers, Call, Dispatcher, EventFailure, Inbound, Progress, TIMEOUT_METADATA};
 pub use event_bus::{
     Emitted, EventBus, EventBusModule, EventBusOptions, EventBusStats, EventOutcome, EventStream, FailureKind,
     NextEvent, Published, ReceivedEvent, SubscriberFailure, Subscription,

@@ -7,4 +7,6 @@ mod http;
 pub use app::{TestApp, TestingModule};
 #[cfg(feature = "http")]
 pub use http::{TestHttp, TestRequest, TestResponse};
+#[doc(inline)]
+pub use nestrs_microservices::conformance;
 pub use nestrs_microservices::{MockService, memory_pair};

@@ -93,3 +93,15 @@ async fn cl_9_calls_beyond_the_limit_are_refused_or_wait() {
     held.await.unwrap().unwrap();
     app.close().await;
 }
+
+/// Its caller has the same limit, as likely as not, and would wait for what it drops.
+#[tokio::test]
+async fn fr_15_a_reply_that_is_too_long_is_an_error_at_once() {
+    let Some(broker) = broker().await else { return };
+    let app = serve::<CallsModule>(server(&broker).max_message_bytes(1_000)).await;
+    let client = client(to(&broker).max_message_bytes(1_000));
+    let error = client.send::<_, String>("blob", &1_000).await.unwrap_err();
+    assert_eq!(error.to_string(), "Internal server error");
+    assert_eq!(client.send::<_, String>("blob", &100).await.unwrap().len(), 100);
+    app.close().await;
+}

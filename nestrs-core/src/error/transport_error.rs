@@ -62,6 +62,8 @@ pub(super) struct Rest {
     pub(super) remote: bool,
     /// Made from a panic.
     pub(super) panic: bool,
+    /// A guard's, or what a filter made of that.
+    pub(super) refusal: bool,
     /// The type this was converted from, should the conversion have dropped it.
     pub(super) origin: Option<&'static str>,
     pub(super) source: Option<Arc<dyn Error + Send + Sync>>,
@@ -235,6 +237,25 @@ impl TransportError {
     #[must_use]
     pub fn is_panic(&self) -> bool {
         self.rest.panic
+    }
+
+    /// True when a guard refused the call, whatever a filter has made of that since: the same call would be refused again.
+    /// An error that is withheld ([`TransportError::is_withheld`]) is no refusal: that guard could not decide.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        self.rest.refusal
+    }
+
+    /// A guard returned it.
+    pub(crate) fn of_guard(mut self) -> Self {
+        self.rest.refusal = !self.rest.withheld;
+        self
+    }
+
+    /// A filter made it of an error of which `refusal` was true.
+    pub(crate) fn instead_of(mut self, refusal: bool) -> Self {
+        self.rest.refusal = refusal;
+        self
     }
 }
 

@@ -102,10 +102,10 @@ impl<I: InterceptorList, G: GuardList, P: PipeList> Stages<I, G, P> {
         // eleven thousand bytes, copied for each call.
         let guarded = pin!(Some(async {
             if let Some(outer) = &self.outer {
-                outer.check(cx).await?;
+                outer.check(cx).await.map_err(TransportError::of_guard)?;
             }
             if !G::EMPTY {
-                self.guards.check(cx).await?;
+                self.guards.check(cx).await.map_err(TransportError::of_guard)?;
             }
             end.await
         }));
@@ -119,7 +119,11 @@ impl<I: InterceptorList, G: GuardList, P: PipeList> Stages<I, G, P> {
             outcome if self.filters.is_empty() => outcome,
             Ok(answer) => Ok(answer.filtered(&self.filters, cx)),
             // Boxed, since few calls fail.
-            Err(error) => Box::pin(self.filters.catch(cx, error)).await.and_then(T::from_reply),
+            Err(error) => {
+                let refusal = error.is_refusal();
+                let caught = Box::pin(self.filters.catch(cx, error)).await.map_err(|error| error.instead_of(refusal));
+                caught.and_then(T::from_reply)
+            }
         }
     }
 

@@ -18,7 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
-use crate::dispatcher::{Call, Dispatcher, Inbound, Progress, panicked};
+use crate::dispatcher::{Call, Dispatcher, EventFailure, Inbound, Progress, panicked};
 use crate::net::CloseReason;
 use crate::net::registry::{Counters, Meter, Registered};
 use crate::packet::{Answer, Packet};
@@ -26,6 +26,7 @@ use crate::serializer::{PacketDeserializer, PacketSerializer};
 use crate::shutdown::Shutdown;
 
 use super::message::{Delivery, Replier};
+use super::settling::Redelivery;
 use super::writing::body_of;
 
 /// What peers can have a server log, as often as they like.
@@ -54,6 +55,8 @@ pub(crate) struct ConsumerOptions {
     pub(crate) max_body_bytes: usize,
     pub(crate) not_json: NotJson,
     pub(crate) handler_timeout: Option<std::time::Duration>,
+    /// Of deliveries that are acknowledged.
+    pub(crate) redelivery: Redelivery,
     pub(crate) serializer: Option<Arc<dyn PacketSerializer>>,
     pub(crate) deserializer: Option<Arc<dyn PacketDeserializer>>,
 }
@@ -65,6 +68,7 @@ impl Default for ConsumerOptions {
             max_body_bytes: 64 * 1024 * 1024,
             not_json: NotJson::Dropped,
             handler_timeout: None,
+            redelivery: Redelivery::default(),
             serializer: None,
             deserializer: None,
         }
@@ -98,7 +102,7 @@ impl Metered {
         }
     }
 
-    fn in_flight(&self, change: isize) {
+    pub(super) fn in_flight(&self, change: isize) {
         let mut held = self.lock();
         held.1 = held.1.saturating_add_signed(change);
         if let (Some(registered), in_flight) = &*held {
@@ -152,12 +156,23 @@ impl Consumer {
     }
 
     /// Begins a call where it stands, so that events begin in the order in which they came; it moves aside if it takes time.
-    async fn begin(&self, delivery: Delivery, place: OwnedSemaphorePermit) {
+    async fn begin(&self, mut delivery: Delivery, place: OwnedSemaphorePermit) {
         self.metered.count(|meter| {
             meter.received(delivery.body.len(), Instant::now());
             meter.frame_received();
         });
-        let Some((packet, delivery)) = self.read(delivery) else { return };
+        let acknowledger = delivery.acknowledger.take();
+        if let Some(acknowledger) = &acknowledger
+            && self.shutdown.has_begun()
+        {
+            // Whoever serves on begins it, and need not wait for it until then.
+            return acknowledger.release().await;
+        }
+        let packet = self.read(&delivery);
+        if let Some(acknowledger) = acknowledger {
+            return self.begin_acknowledged(packet, delivery, acknowledger, place).await;
+        }
+        let Some(packet) = packet else { return };
         let mut call = self.dispatch(&packet, &delivery);
         let replier = delivery.replier;
         match poll_fn(|task| Poll::Ready(Pin::new(&mut call).poll(task))).await {
@@ -171,7 +186,7 @@ impl Consumer {
                     let shutdown = consumer.shutdown.clone();
                     tokio::select! {
                         biased;
-                        () = consumer.run(call, polled, replier.as_deref()) => {}
+                        _ = consumer.run(call, polled, replier.as_deref()) => {}
                         () = shutdown.expired() => consumer.tell_of_the_end(id, replier.as_deref()).await,
                     }
                     consumer.metered.in_flight(-1);
@@ -182,22 +197,33 @@ impl Consumer {
         }
     }
 
-    async fn run(&self, mut call: Call, mut polled: Poll<Progress>, replier: Option<&dyn Replier>) {
+    /// Runs a call to its end, and gives how it failed if it was an event.
+    pub(super) async fn run(
+        &self,
+        mut call: Call,
+        mut polled: Poll<Progress>,
+        replier: Option<&dyn Replier>,
+    ) -> Option<EventFailure> {
+        let mut failed = None;
         loop {
             let progress = match polled {
                 Poll::Ready(progress) => progress,
                 Poll::Pending => call.await,
             };
+            failed = failed.or(progress.failed);
             match self.answer(progress, replier).await {
                 Some(rest) => (call, polled) = (rest, Poll::Pending),
-                None => return,
+                None => return failed,
             }
         }
     }
 
     /// Answers with what a call has come to, and gives what follows.
     async fn answer(&self, progress: Progress, replier: Option<&dyn Replier>) -> Option<Call> {
-        let Progress { id, answers, rest } = progress;
+        let Progress { id, answers, rest, failed } = progress;
+        if let (Some(failure), Some(replier)) = (failed, replier) {
+            replier.event_failed(failure.kind);
+        }
         let mut all_sent = true;
         if let (Some(id), Some(replier)) = (&id, replier) {
             for answer in answers.iter() {
@@ -211,6 +237,7 @@ impl Consumer {
     /// Sends one packet; one that cannot be sent is replaced by an error, so that its caller is not left waiting. False when
     /// that was so.
     async fn reply(&self, answer: &Answer, id: &Bytes, replier: &dyn Replier) -> bool {
+        replier.answering(answer);
         let sent = match self.write(answer, id) {
             Ok(body) => {
                 let len = body.len();
@@ -248,10 +275,10 @@ impl Consumer {
     }
 
     /// The packet in a delivery; `None` when it holds none, which is counted and logged.
-    fn read(&self, delivery: Delivery) -> Option<(Packet, Delivery)> {
+    fn read(&self, delivery: &Delivery) -> Option<Packet> {
         let len = delivery.body.len();
         if len > self.options.max_body_bytes {
-            self.bad_input(&delivery, "longer than `max_body_bytes`");
+            self.bad_input(delivery, "longer than `max_body_bytes`");
             return None;
         }
         let mut body = delivery.body.clone();
@@ -260,7 +287,7 @@ impl Consumer {
             match wire.and_then(|wire| fenced(|| deserializer.deserialize(wire))) {
                 Ok(packet) => body = Bytes::from(packet.to_string()),
                 Err(_) => {
-                    self.bad_input(&delivery, "refused by the deserializer");
+                    self.bad_input(delivery, "refused by the deserializer");
                     return None;
                 }
             }
@@ -276,19 +303,16 @@ impl Consumer {
                     Packet { pattern: None, payload: Payload::from_value(text.into()), id: None, metadata: None }
                 }
                 Err(_) => {
-                    self.bad_input(&delivery, "not UTF-8");
+                    self.bad_input(delivery, "not UTF-8");
                     return None;
                 }
             },
             Err(_) => {
-                self.bad_input(
-                    &delivery,
-                    if len == 0 { "an empty body" } else { "not JSON, or no JSON that is taken" },
-                );
+                self.bad_input(delivery, if len == 0 { "an empty body" } else { "not JSON, or no JSON that is taken" });
                 return None;
             }
         };
-        Some((packet, delivery))
+        Some(packet)
     }
 
     fn bad_input(&self, delivery: &Delivery, why: &str) {
@@ -300,7 +324,7 @@ impl Consumer {
         });
     }
 
-    fn dispatch(&self, packet: &Packet, delivery: &Delivery) -> Call {
+    pub(super) fn dispatch(&self, packet: &Packet, delivery: &Delivery) -> Call {
         let inbound = Inbound {
             route: Some(Cow::Borrowed(&*delivery.subject)),
             id: packet.id.clone(),
@@ -313,7 +337,10 @@ impl Consumer {
 
     /// Answers a call that is not begun; an event is dropped, and only the counters and the log say so.
     async fn refuse(&self, delivery: Delivery) {
-        let Some((packet, delivery)) = self.read(delivery) else { return };
+        if let Some(acknowledger) = delivery.acknowledger {
+            return acknowledger.release().await;
+        }
+        let Some(packet) = self.read(&delivery) else { return };
         let transport = self.transport;
         let what = match &packet.id {
             Some(id) => {
@@ -336,7 +363,7 @@ impl Consumer {
     }
 
     /// Answers a caller whose handler was dropped. It had begun, so nothing is said of not executing.
-    async fn tell_of_the_end(&self, id: Option<Bytes>, replier: Option<&dyn Replier>) {
+    pub(super) async fn tell_of_the_end(&self, id: Option<Bytes>, replier: Option<&dyn Replier>) {
         if let (Some(id), Some(replier)) = (id, replier) {
             let error = TransportError::new(SHUTTING_DOWN).with_kind(ErrorKind::Unavailable);
             self.reply(&Answer::Error(error), &id, replier).await;

@@ -6,7 +6,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use nestrs_core::{Metadata, TransportError};
+use nestrs_core::{ErrorKind, Metadata, TransportError};
+
+use crate::packet::Answer;
+
+use super::settling::Acknowledger;
 
 /// One message, as a broker delivers it.
 pub(crate) struct Delivery {
@@ -22,6 +26,8 @@ pub(crate) struct Delivery {
     pub(crate) context: Arc<dyn Any + Send + Sync>,
     /// Where answers go; `None` where nobody waits for any.
     pub(crate) replier: Option<Box<dyn Replier>>,
+    /// Who is told how it ended; `None` where the broker keeps nothing.
+    pub(crate) acknowledger: Option<Box<dyn Acknowledger>>,
 }
 
 impl fmt::Debug for Delivery {
@@ -42,4 +48,10 @@ pub(crate) trait Replier: Send + Sync {
     /// `ErrorKind::TooLarge` when the broker would not take it: an error is sent in its place. Any other: nobody can be
     /// answered any more.
     async fn reply(&self, body: Bytes) -> Result<(), TransportError>;
+
+    /// This is about to be sent, as `reply`'s body. For those who count.
+    fn answering(&self, _answer: &Answer) {}
+
+    /// It was an event, and a handler of it failed. For those who count.
+    fn event_failed(&self, _kind: ErrorKind) {}
 }

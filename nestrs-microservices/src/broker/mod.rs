@@ -7,7 +7,8 @@
 //! lost, stop, close), and turns what its driver delivers into [`Delivery`]s, each with a [`Replier`] where the sender
 //! waits for an answer. [`BrokerServer`] does the rest: it connects at start for `startup_timeout` (BR-1), runs at most
 //! `prefetch` deliveries of each subscription at a time (BR-4), reads packets, counts and logs what is none (BR-5),
-//! dispatches by the subscribed pattern, answers, connects and subscribes anew after a loss (BR-2, BR-3), and drains at
+//! dispatches by the subscribed pattern, answers, or settles with the delivery's [`Acknowledger`] where the broker keeps
+//! messages until it is told how they ended (BR-6, BR-7), connects and subscribes anew after a loss (BR-2, BR-3), and drains at
 //! shutdown (BR-8). A leaf's `TransportServer` passes its methods on.
 //!
 //! Connections are disposable: a driver that connects anew by itself is told not to. What was given to one connection is
@@ -20,6 +21,10 @@
 //! timeouts, streams, limits, `sent`, one more try for what was surely not executed, connections (CL-1 to CL-13), status
 //! and counters. A leaf's `Transport` passes its methods on by `pass_on_transport!`.
 
+#![cfg_attr(
+    not(all(feature = "nats", feature = "redis")),
+    allow(dead_code, reason = "each leaf uses the part that its broker needs")
+)]
 // What a peer sends must not be able to make this panic.
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::string_slice))]
 
@@ -40,6 +45,7 @@ mod client;
 mod consumer;
 mod message;
 mod server;
+mod settling;
 mod subscription;
 mod writing;
 
@@ -47,6 +53,11 @@ pub(crate) use client::{BrokerClient, CallingOptions, ClientDriver, ClientLink, 
 pub(crate) use consumer::{ConsumerOptions, NotJson};
 pub(crate) use message::{Delivery, Replier};
 pub(crate) use server::{BrokerServer, ServerDriver, ServerLink, StartUp};
+#[allow(unused_imports, reason = "for leaves whose brokers keep messages")]
+pub(crate) use settling::{Acknowledger, DeadLetter, Redelivery};
 pub(crate) use subscription::Subscription;
 #[cfg(feature = "redis")]
 pub(crate) use writing::body_of;
+
+#[cfg(test)]
+mod fake;

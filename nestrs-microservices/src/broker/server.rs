@@ -273,3 +273,6 @@ impl<D: ServerDriver> BrokerServer<D> {
         consumer.metered.close(CloseReason::Shutdown);
     }
 }
+
+#[cfg(test)]
+mod tests;

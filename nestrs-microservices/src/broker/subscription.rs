@@ -22,6 +22,12 @@ impl Subscription {
         Self { pattern: Arc::clone(&entry.pattern), extras }
     }
 
+    /// The names of its handlers, in the order of declaration.
+    #[cfg(feature = "nats")]
+    pub(crate) fn handlers(&self) -> impl Iterator<Item = &'static str> {
+        self.extras.iter().map(|(handler, _)| *handler)
+    }
+
     /// The extra of that name that its handlers have; `None` where none has it.
     ///
     /// # Errors

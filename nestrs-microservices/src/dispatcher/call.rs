@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use nestrs_core::BoxFuture;
+use nestrs_core::{BoxFuture, ErrorKind, TransportError};
 
 use super::answers::Answers;
 use super::place::{Beginning, Placed};
@@ -34,7 +34,7 @@ impl Call {
     pub(super) fn running_on(unfinished: BoxFuture<'static, ()>) -> Self {
         let progress = async {
             unfinished.await;
-            Progress { id: None, answers: Answers::none(), rest: None }
+            Progress { id: None, answers: Answers::none(), rest: None, failed: None }
         };
         Self { runs_on: true, ..Self::new(progress) }
     }
@@ -72,4 +72,38 @@ pub struct Progress {
     pub answers: Answers,
     /// What follows them, for a streaming reply.
     pub rest: Option<Call>,
+    /// How an event has failed; `None` for requests, whose failures are answers, and while something follows that has not
+    /// failed yet.
+    pub failed: Option<EventFailure>,
+}
+
+/// How an event has failed, for transports that can deliver it again.
+///
+/// Where several handlers get one event it is the failure after which to try again, if one of them has such a failure.
+///
+/// ```
+/// use nestrs_microservices::Progress;
+///
+/// /// Whether a broker should deliver this event once more.
+/// fn again(progress: &Progress) -> bool {
+///     progress.failed.is_some_and(|failure| !failure.is_final)
+/// }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EventFailure {
+    /// What sort of failure it was; a panic is [`ErrorKind::Internal`].
+    pub kind: ErrorKind,
+    /// Whether it would fail in the same way again: nobody handles it ([`ErrorKind::NotFound`]), a guard refused it, or its
+    /// payload does not fit ([`ErrorKind::InvalidPayload`]).
+    pub is_final: bool,
+}
+
+impl EventFailure {
+    pub(super) const UNHANDLED: Self = Self { kind: ErrorKind::NotFound, is_final: true };
+
+    pub(super) fn of(error: &TransportError) -> Self {
+        let is_final = error.is_refusal() || (error.kind() == ErrorKind::InvalidPayload && !error.is_withheld());
+        Self { kind: error.kind(), is_final }
+    }
 }

@@ -19,7 +19,7 @@ mod several;
 mod stream;
 
 pub use answers::Answers;
-pub use call::{Call, Progress};
+pub use call::{Call, EventFailure, Progress};
 pub(crate) use failure::{log_failure, panicked};
 pub use inbound::{Inbound, TIMEOUT_METADATA};
 pub use table::Dispatcher;

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use nestrs_core::{BoxFuture, HandlerResult, Reply, Route, TransportError};
+use nestrs_core::{BoxFuture, ErrorKind, HandlerResult, Reply, Route, TransportError};
 
 use super::answers::Answers;
 use super::bounded::bounded;
-use super::call::{Call, Progress};
+use super::call::{Call, EventFailure, Progress};
 use super::failure::log_failure;
 use super::place::Beginning;
 use super::several::several;
@@ -28,7 +28,8 @@ pub(super) fn run(beginning: Beginning) -> impl Future<Output = Progress> + Send
         if deadline.is_some_and(deadline::has_passed) {
             tracing::debug!(target: "nestrs::call", pattern = &*entry.pattern, is_request, "too late when it came; not started");
             let answers = if is_request { Answers::one(Answer::Error(timed_out())) } else { Answers::none() };
-            return Progress { id, answers, rest: None };
+            let failed = (!is_request).then_some(EventFailure { kind: ErrorKind::Timeout, is_final: false });
+            return Progress { id, answers, rest: None, failed };
         }
         // What panics inside its stages is answered for there; this is for what panics when it is dropped half-way.
         let ran = match only(&entry, is_request) {
@@ -47,12 +48,15 @@ pub(super) fn run(beginning: Beginning) -> impl Future<Output = Progress> + Send
                 return Stream { items, pattern: Arc::clone(&entry.pattern), deadline }.next(None, id).await;
             }
             // What failed has been logged where it failed.
-            _ if !is_request => return Progress { id, answers: Answers::none(), rest },
+            outcome if !is_request => {
+                let failed = outcome.err().as_ref().map(EventFailure::of);
+                return Progress { id, answers: Answers::none(), rest, failed };
+            }
             Ok(Reply::Value(payload)) => Answer::Value { payload, last: true },
             Ok(Reply::Empty) => Answer::End,
             Err(error) => Answer::Error(error),
         };
-        Progress { id, answers: Answers::one(answer), rest }
+        Progress { id, answers: Answers::one(answer), rest, failed: None }
     }
 }
 

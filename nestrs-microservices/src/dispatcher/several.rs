@@ -11,6 +11,7 @@ use nestrs_core::{BoxFuture, ExecutionContext, HandlerResult, Payload, Reply, Ro
 use serde_json::{Value, json};
 
 use super::bounded::bounded;
+use super::call::EventFailure;
 use super::failure::log_failure;
 use super::run::Ran;
 use super::stream::{STREAM_BUFFER, fenced_next};
@@ -37,7 +38,7 @@ pub(super) async fn several(
         }
     });
     let (outcomes, unfinished) = together(calls).await;
-    let outcome = if id.is_some() { join(outcomes) } else { Ok(Reply::Empty) };
+    let outcome = if id.is_some() { join(outcomes) } else { worst(outcomes) };
     Ran { outcome, deadline: None, unfinished }
 }
 
@@ -89,6 +90,13 @@ async fn last_value(outcome: HandlerResult, pattern: &str) -> LastValue {
         }
     }
     Ok(last)
+}
+
+/// What an event has come to: the first failure after which to try again, or else the first.
+fn worst(outcomes: Vec<LastValue>) -> HandlerResult {
+    let mut failures: Vec<TransportError> = outcomes.into_iter().filter_map(Result::err).collect();
+    let again = failures.iter().position(|error| !EventFailure::of(error).is_final).unwrap_or(0);
+    if failures.is_empty() { Ok(Reply::Empty) } else { Err(failures.swap_remove(again)) }
 }
 
 /// What NestJS answers to a request that several event handlers take: their last values, nested two by two, after all

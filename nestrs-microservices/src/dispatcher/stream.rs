@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt};
 use nestrs_core::{BoxFuture, Payload, ReplyStream, TransportError};
 
-use super::call::{Call, Progress};
+use super::call::{Call, EventFailure, Progress};
 use super::failure::{log_failure, panicked};
 use crate::deadline::{self, timed_out};
 use crate::packet::Answer;
@@ -44,27 +44,28 @@ impl Stream {
                 // Taken one too early, to see whether the one before it was the last.
                 Some(item) if answers.len() + 1 == STREAM_BUFFER => {
                     let rest = Some(Call::new(self.next(Some(item), id.clone())));
-                    return Progress { id, answers: answers.into(), rest };
+                    return Progress { id, answers: answers.into(), rest, failed: None };
                 }
                 Some(Ok(payload)) => answers.push(Answer::Value { payload, last: false }),
                 Some(Err(error)) => {
                     log_failure(&error, "(stream)", &self.pattern, id.is_some());
+                    let failed = id.is_none().then(|| EventFailure::of(&error));
                     answers.push(Answer::Error(error));
-                    return Progress { id, answers: answers.into(), rest: None };
+                    return Progress { id, answers: answers.into(), rest: None, failed };
                 }
                 None => {
                     match answers.last_mut() {
                         Some(Answer::Value { last, .. }) => *last = true,
                         _ => answers.push(Answer::End),
                     }
-                    return Progress { id, answers: answers.into(), rest: None };
+                    return Progress { id, answers: answers.into(), rest: None, failed: None };
                 }
             }
             match self.in_time().now_or_never() {
                 Some(ready) => next = ready,
                 None => {
                     let rest = Some(Call::new(self.next(None, id.clone())));
-                    return Progress { id, answers: answers.into(), rest };
+                    return Progress { id, answers: answers.into(), rest, failed: None };
                 }
             }
         }

@@ -8,7 +8,7 @@ use nestrs_core::log_limit::LogLimit;
 use nestrs_core::{Application, HandlerKind, Pattern, Route, spans::PeerText};
 
 use super::answers::Answers;
-use super::call::{Call, Progress};
+use super::call::{Call, EventFailure, Progress};
 use super::inbound::{Inbound, deadline_of};
 use super::place::Beginning;
 use super::spare::OwnContext;
@@ -168,5 +168,6 @@ fn unhandled(inbound: Inbound<'_>) -> Progress {
         });
         Answers::none()
     };
-    Progress { id: inbound.id, answers, rest: None }
+    let failed = inbound.id.is_none().then_some(EventFailure::UNHANDLED);
+    Progress { id: inbound.id, answers, rest: None, failed }
 }

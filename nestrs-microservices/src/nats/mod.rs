@@ -1,7 +1,7 @@
 //! NestJS's NATS transport, both ends, by async-nats (NestJS fact sheet, section 8).
 //!
 //! In reading order: what can be set (`options/`), how a connection is made (`connecting`), what a subject may be
-//! (`subject`), the server, the client, and what handlers and callers see of NATS (`context`, `headers`, `record`).
+//! (`subject`), the server, what tools may ask of it (`service/`), the client, and what handlers and callers see of NATS (`context`, `headers`, `record`).
 
 // What a peer sends must not be able to make this panic.
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::string_slice))]
@@ -14,6 +14,7 @@ mod headers;
 mod options;
 mod record;
 mod server;
+mod service;
 mod subject;
 
 pub use client::NatsTransport;

@@ -16,6 +16,7 @@ use nestrs_core::{ErrorKind, ExtraKind, TransportError, WildcardStyle};
 use crate::broker::{BrokerServer, Delivery, Replier, ServerDriver, ServerLink, Subscription};
 use crate::dispatcher::Dispatcher;
 use crate::net::registry::{Counters, Registry};
+use crate::packet::Answer;
 use crate::server_handle::ServerHandle;
 use crate::shutdown::Shutdown;
 use crate::transport::{Bound, MicroserviceOptions, TransportServer};
@@ -24,6 +25,7 @@ use super::connecting::{Connecting, Wire};
 use super::context::NatsContext;
 use super::headers::NatsHeaders;
 use super::options::NatsMicroserviceOptions;
+use super::service::{Endpoint, Service, Serving, Underway};
 use super::subject::{check_queue, check_subscribed};
 
 /// The server half of the NATS transport.
@@ -37,6 +39,7 @@ impl NatsServer {
         let driver = Arc::new(Driver {
             connecting: options.connecting(),
             queue: options.queue.clone(),
+            service: options.service(),
             counters: Arc::clone(&registry.counters),
         });
         Self(BrokerServer::in_registry(registry, driver, options.start_up(), options.consuming()))
@@ -90,29 +93,31 @@ struct Driver {
     connecting: Connecting,
     /// Of subscriptions whose handlers do not name their own.
     queue: Option<String>,
+    /// `None` where nobody is to find it.
+    service: Option<Arc<Service>>,
     counters: Arc<Counters>,
 }
 
-impl Driver {
-    /// The queue group of a subscription. A handler's empty one is none.
-    fn queue(&self, subscription: &Subscription) -> Result<Option<String>, TransportError> {
-        let own = subscription.text("queue")?.map(str::to_owned);
-        Ok(own.or_else(|| self.queue.clone()).filter(|queue| !queue.is_empty()))
-    }
+/// The queue group of a subscription. A handler's empty one is none.
+fn queue_of(subscription: &Subscription, all: Option<&str>) -> Result<Option<String>, TransportError> {
+    let own = subscription.text("queue")?;
+    Ok(own.or(all).filter(|queue| !queue.is_empty()).map(str::to_owned))
 }
 
 #[async_trait]
 impl ServerDriver for Driver {
     async fn connect(&self) -> Result<Arc<dyn ServerLink>, TransportError> {
+        self.service.as_ref().map_or(Ok(()), |service| service.check())?;
         let counters = Arc::clone(&self.counters);
         let wire = self.connecting.connect(move || counters.overflowed_messages.add(1)).await?;
-        let link = Link { wire, queue: self.queue.clone(), subscribers: Mutex::default() };
+        let (queue, service) = (self.queue.clone(), self.service.clone());
+        let link = Link { wire, queue, service, serving: Serving::default(), subscribers: Mutex::default() };
         Ok(Arc::new(link))
     }
 
     fn check(&self, subscription: &Subscription) -> Result<(), TransportError> {
         check_subscribed(&subscription.pattern)?;
-        self.queue(subscription)?.map_or(Ok(()), |queue| check_queue(&queue))
+        queue_of(subscription, self.queue.as_deref())?.map_or(Ok(()), |queue| check_queue(&queue))
     }
 
     fn address(&self) -> String {
@@ -123,6 +128,8 @@ impl ServerDriver for Driver {
 struct Link {
     wire: Wire,
     queue: Option<String>,
+    service: Option<Arc<Service>>,
+    serving: Serving,
     /// Read by the streams that were given out, and stopped from here.
     subscribers: Mutex<Vec<Shared>>,
 }
@@ -136,12 +143,13 @@ impl ServerLink for Link {
         subscriptions: &[Subscription],
     ) -> Result<Vec<BoxStream<'static, Delivery>>, TransportError> {
         let mut streams = Vec::with_capacity(subscriptions.len());
-        for subscription in subscriptions {
-            let own = subscription.text("queue")?.map(str::to_owned);
-            let queue = own.or_else(|| self.queue.clone()).filter(|queue| !queue.is_empty());
+        let queues = subscriptions.iter().map(|subscription| queue_of(subscription, self.queue.as_deref()));
+        let queues: Vec<_> = queues.collect::<Result<_, _>>()?;
+        let endpoints = self.service.as_ref().map(|service| service.endpoints(subscriptions, &queues));
+        for (at, (subscription, queue)) in subscriptions.iter().zip(&queues).enumerate() {
             let (client, subject) = (&self.wire.client, subscription.pattern.to_string());
             let subscribed = match queue {
-                Some(queue) => client.queue_subscribe(subject, queue).await,
+                Some(queue) => client.queue_subscribe(subject, queue.clone()).await,
                 None => client.subscribe(subject).await,
             };
             let subscriber = subscribed.map_err(|error| {
@@ -151,7 +159,12 @@ impl ServerLink for Link {
             let subscriber = Arc::new(Mutex::new(subscriber));
             self.subscribers.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&subscriber));
             let (pattern, wire) = (Arc::clone(&subscription.pattern), self.wire.clone());
-            streams.push(Messages(subscriber).map(move |message| delivery(&pattern, message, &wire)).boxed());
+            let endpoint = endpoints.and_then(|endpoints| endpoints.get(at)).cloned();
+            let deliver = move |message| delivery(&pattern, message, &wire, endpoint.as_ref());
+            streams.push(Messages(subscriber).map(deliver).boxed());
+        }
+        if let Some(service) = &self.service {
+            service.serve(&self.wire, &self.serving).await?;
         }
         self.wire.caught_up().await?;
         Ok(streams)
@@ -162,6 +175,7 @@ impl ServerLink for Link {
     }
 
     async fn stop(&self) {
+        self.serving.stop();
         let subscribers = std::mem::take(&mut *self.subscribers.lock().unwrap_or_else(PoisonError::into_inner));
         for subscriber in subscribers {
             // It takes but a place in the driver's queue, and no lock is held while there is none.
@@ -186,28 +200,54 @@ impl Stream for Messages {
     }
 }
 
-fn delivery(subscribed: &Arc<str>, message: Message, wire: &Wire) -> Delivery {
+fn delivery(subscribed: &Arc<str>, message: Message, wire: &Wire, endpoint: Option<&Arc<Endpoint>>) -> Delivery {
     let subject = match message.subject.as_str() {
         same if *same == **subscribed => Arc::clone(subscribed),
         other => Arc::from(other),
     };
     let headers = message.headers.as_ref().map(NatsHeaders::of).unwrap_or_default();
     let metadata = (!headers.is_empty()).then(|| headers.metadata());
-    let replier = message.reply.map(|inbox| Box::new(Inbox { inbox, wire: wire.clone() }) as Box<dyn Replier>);
+    let (underway, inbox) = (endpoint.map(Endpoint::begin), message.reply);
+    let replier = (inbox.is_some() || underway.is_some())
+        .then(|| Box::new(Inbox { inbox, wire: wire.clone(), underway }) as Box<dyn Replier>);
     let context = Arc::new(NatsContext::new(Arc::clone(&subject), headers));
-    Delivery { subscribed: Arc::clone(subscribed), subject, body: message.payload, metadata, context, replier }
+    Delivery {
+        subscribed: Arc::clone(subscribed),
+        subject,
+        body: message.payload,
+        metadata,
+        context,
+        replier,
+        acknowledger: None,
+    }
 }
 
 struct Inbox {
-    inbox: Subject,
+    /// `None` where nobody waits for an answer.
+    inbox: Option<Subject>,
     wire: Wire,
+    /// Until the last answer, or the end of an event's handlers.
+    underway: Option<Underway>,
 }
 
 #[async_trait]
 impl Replier for Inbox {
+    fn answering(&self, answer: &Answer) {
+        match (&self.underway, answer) {
+            (Some(underway), Answer::Error(error)) => underway.failed(error.kind()),
+            (Some(underway), Answer::NoHandler) => underway.failed(ErrorKind::NotFound),
+            _ => {}
+        }
+    }
+
+    fn event_failed(&self, kind: ErrorKind) {
+        self.underway.iter().for_each(|underway| underway.failed(kind));
+    }
+
     async fn reply(&self, body: Bytes) -> Result<(), TransportError> {
+        let Some(inbox) = &self.inbox else { return Ok(()) };
         let (len, max) = (body.len(), self.wire.client.max_payload());
-        self.wire.client.publish(self.inbox.clone(), body).await.map_err(|error| match error.kind() {
+        self.wire.client.publish(inbox.clone(), body).await.map_err(|error| match error.kind() {
             PublishErrorKind::MaxPayloadExceeded => {
                 let text = format!(
                     "reply of {len} bytes exceeds the {max} bytes that the NATS server carries (`max_payload`)"

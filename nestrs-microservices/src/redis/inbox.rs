@@ -115,6 +115,7 @@ impl Queues {
             subject,
             body,
             metadata: None,
+            acknowledger: None,
         };
         let before = self.waiting.fetch_add(len, Ordering::Relaxed);
         let refused = if before > 0 && before + len > self.room.bytes {

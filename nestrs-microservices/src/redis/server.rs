@@ -53,6 +53,7 @@ impl RedisServer {
             max_body_bytes: options.max_message_bytes,
             not_json: NotJson::Text,
             handler_timeout: options.handler_timeout,
+            redelivery: Default::default(),
             serializer: options.serializer.clone(),
             deserializer: options.deserializer.clone(),
         };
@@ -172,9 +173,10 @@ impl ServerLink for Link {
         subscriptions: &[Subscription],
     ) -> Result<Vec<BoxStream<'static, Delivery>>, TransportError> {
         let (session, current) = (Arc::downgrade(&self.session), Arc::clone(&self.current));
+        let limit = self.room.message_bytes;
         let repliers = Box::new(move |channel: &str| -> Box<dyn Replier> {
             let channel = reply_channel(channel);
-            Box::new(ToChannel { session: Weak::clone(&session), current: Arc::clone(&current), channel })
+            Box::new(ToChannel { session: Weak::clone(&session), current: Arc::clone(&current), channel, limit })
         });
         let patterns = subscriptions.iter().map(|subscription| Arc::clone(&subscription.pattern));
         // Before the server is told: it may deliver before it confirms.
@@ -213,6 +215,8 @@ struct ToChannel {
     session: Weak<Session>,
     current: Arc<Current>,
     channel: String,
+    /// Bytes of one reply: a longer one would be dropped by its caller, who would go on waiting.
+    limit: usize,
 }
 
 impl ToChannel {
@@ -232,6 +236,14 @@ impl ToChannel {
 #[async_trait]
 impl Replier for ToChannel {
     async fn reply(&self, body: Bytes) -> Result<(), TransportError> {
+        if body.len() > self.limit {
+            let text = format!(
+                "reply of {} bytes exceeds the limit of {} bytes (`max_message_bytes`)",
+                body.len(),
+                self.limit
+            );
+            return Err(TransportError::withheld(nestrs_core::ErrorKind::TooLarge, text));
+        }
         let Some(session) = self.session().await else { return Err(lost(Sent::No)) };
         match session.publish(&self.channel, &body).await {
             // Nobody may listen any more; that is the caller's business.

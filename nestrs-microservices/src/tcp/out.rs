@@ -27,10 +27,8 @@ thread_local! {
 /// Bytes on their way to the socket.
 #[derive(Default)]
 pub(super) struct Out {
-    /// What goes before `bytes`: long texts as they are, and what was appended before them. Empty without storage.
-    pieces: VecDeque<Bytes>,
-    /// How many bytes those are.
-    ahead: usize,
+    /// What goes before `bytes`, where anything does; in a box, since few connections ever have a long reply.
+    ahead: Option<Box<Pieces>>,
     pub(super) bytes: Vec<u8>,
     /// Of the first piece, or of `bytes` if there is none.
     written: usize,
@@ -38,6 +36,13 @@ pub(super) struct Out {
     taken: u64,
     /// The stream may hold back what it was given, as TLS does.
     flushed: bool,
+}
+
+/// Long texts as they are, and what was appended before them. Never empty.
+#[derive(Default)]
+struct Pieces {
+    pieces: VecDeque<Bytes>,
+    len: usize,
 }
 
 impl Out {
@@ -56,9 +61,10 @@ impl Out {
     /// Appends a frame without a copy of its value.
     pub(super) fn push(&mut self, frame: LongFrame) {
         self.bytes.extend_from_slice(&frame.head);
+        let ahead = self.ahead.get_or_insert_default();
         for piece in [Bytes::from(std::mem::replace(&mut self.bytes, frame.tail)), frame.text] {
-            self.ahead += piece.len();
-            self.pieces.push_back(piece);
+            ahead.len += piece.len();
+            ahead.pieces.push_back(piece);
         }
     }
 
@@ -74,7 +80,7 @@ impl Out {
 
     /// The bytes in memory: those queued, and those written that have not made way yet.
     pub(super) fn held(&self) -> usize {
-        self.ahead + self.bytes.len()
+        self.ahead.as_ref().map_or(0, |ahead| ahead.len) + self.bytes.len()
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -108,32 +114,33 @@ impl Out {
 
     fn poll_write_some(&self, io: &mut BoxIo, task: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let io = Pin::new(io);
-        if self.pieces.is_empty() {
+        let Some(ahead) = &self.ahead else {
             return io.poll_write(task, self.bytes.get(self.written..).unwrap_or_default());
-        }
+        };
         let mut slices = [IoSlice::new(&[]); SLICES_MAX];
         let mut skipped = self.written;
-        for (slice, piece) in slices.iter_mut().zip(self.pieces.iter().map(|piece| &**piece).chain([&*self.bytes])) {
+        for (slice, piece) in slices.iter_mut().zip(ahead.pieces.iter().map(|piece| &**piece).chain([&*self.bytes])) {
             *slice = IoSlice::new(piece.get(std::mem::take(&mut skipped)..).unwrap_or_default());
         }
         io.poll_write_vectored(task, &slices)
     }
 
     fn drop_written(&mut self) {
-        while let Some(first) = self.pieces.front().filter(|first| first.len() <= self.written) {
+        let Some(ahead) = &mut self.ahead else { return };
+        while let Some(first) = ahead.pieces.front().filter(|first| first.len() <= self.written) {
             self.written -= first.len();
-            self.ahead -= first.len();
-            self.pieces.pop_front();
-            if self.pieces.is_empty() {
-                self.pieces = VecDeque::new();
-            }
+            ahead.len -= first.len();
+            ahead.pieces.pop_front();
+        }
+        if ahead.pieces.is_empty() {
+            self.ahead = None;
         }
     }
 
     /// Gives back what has been written: a queue that is never empty must not keep all it ever held. Moves at most as
     /// many bytes as it frees.
     fn compact(&mut self) {
-        if self.pieces.is_empty() && self.written >= COMPACT_MIN && self.written >= self.queued() {
+        if self.ahead.is_none() && self.written >= COMPACT_MIN && self.written >= self.queued() {
             self.bytes.drain(..self.written);
             self.written = 0;
             if self.bytes.capacity() / 4 > self.bytes.len() {

@@ -184,6 +184,13 @@ pub fn cl_4_nothing_is_executed_twice(report: &mut Report, journal: &Journal) {
 #[derive(Debug, Default)]
 pub struct Journal(HashMap<u64, u32>);
 
+/// Of a service in this process: nonces, and how often each was executed.
+impl FromIterator<(u64, u32)> for Journal {
+    fn from_iter<I: IntoIterator<Item = (u64, u32)>>(executed: I) -> Self {
+        Self(executed.into_iter().collect())
+    }
+}
+
 impl Journal {
     /// Reads what the server has written.
     ///

@@ -107,7 +107,7 @@ impl Default for CallingOptions {
         Self {
             request_timeout: Some(Duration::from_secs(30)),
             connect_wait: Duration::from_secs(1),
-            backoff: Backoff { max: Duration::from_secs(5), ..Backoff::default() },
+            backoff: Backoff::default(),
             max_reconnects: None,
             max_pending: 4096,
             overflow: Overflow::Wait,
@@ -197,3 +197,6 @@ macro_rules! pass_on_transport {
     };
 }
 pub(crate) use pass_on_transport;
+
+#[cfg(test)]
+mod tests;

@@ -39,7 +39,7 @@ pub struct NatsTransportOptions {
     pub connect_timeout: Duration,
     /// How long a call without a connection waits for one before it fails. Default 1 s, and never longer than its own timeout.
     pub connect_wait: Duration,
-    /// The pauses before each try to connect again after a loss. Default: up to 50 ms, doubling to 5 s.
+    /// The pauses before each try to connect again after a loss. Default: up to 50 ms, doubling to 1 s, so that the first message is handled within 2 s of the return.
     pub backoff: Backoff,
     /// Tries in a row after a loss; then it is left to the next call to connect. Default `None`: for ever.
     pub max_reconnects: Option<u32>,

@@ -1,5 +1,6 @@
 //! How a NATS microservice is reached.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,6 +9,7 @@ use crate::broker::{ConsumerOptions, NotJson, StartUp, setters};
 use crate::client::Backoff;
 use crate::nats::connecting::Connecting;
 use crate::nats::credentials::Credentials;
+use crate::nats::service::{Identity, Service};
 use crate::serializer::{PacketDeserializer, PacketSerializer};
 
 use super::default_servers;
@@ -40,7 +42,7 @@ pub struct NatsMicroserviceOptions {
     pub queue: Option<String>,
     /// How long to try to connect at first. Default 30 s; then the application does not start. `None` tries for ever.
     pub startup_timeout: Option<Duration>,
-    /// The pauses between two tries, at first and after each loss, for ever. Default: up to 50 ms, doubling to 5 s.
+    /// The pauses between two tries, at first and after each loss, for ever. Default: up to 50 ms, doubling to 1 s, so that the first message is handled within 2 s of the return.
     pub backoff: Backoff,
     /// How long one attempt to connect to one server may take. Default 5 s.
     pub connect_timeout: Duration,
@@ -61,6 +63,19 @@ pub struct NatsMicroserviceOptions {
     pub handler_timeout: Option<Duration>,
     /// How long calls under way may take to finish once the server is told to stop. Default 10 s, as in NestJS.
     pub grace_period: Duration,
+    /// Whether it answers the services API of NATS, so that `nats micro` and other tools find it: `$SRV.PING`, `$SRV.INFO` and
+    /// `$SRV.STATS`, each also with the service's name and its id behind it. Default true. Whoever may send to `$SRV.>` can then
+    /// read the names and subjects of handlers, how often they were called, how long they took, and what sort of error was
+    /// the last. A service is named after [`queue`](Self::queue), or after [`name`](Self::name) where there is none; what a name
+    /// may not have is `_` there.
+    pub service_api: bool,
+    /// The version that it tells there. Default `0.0.0`. One that is no semantic version, or longer than 128 bytes, ends the
+    /// start.
+    pub service_version: String,
+    /// What it tells there of itself. Default: nothing. More than 4 096 bytes end the start.
+    pub service_description: String,
+    /// What else it tells there. Default: nothing. More than 64 entries, or one of more than 1 024 bytes, end the start.
+    pub service_metadata: BTreeMap<String, String>,
     credentials: Credentials,
     serializer: Option<Arc<dyn PacketSerializer>>,
     deserializer: Option<Arc<dyn PacketDeserializer>>,
@@ -75,7 +90,7 @@ impl Default for NatsMicroserviceOptions {
             name: None,
             queue: program(),
             startup_timeout: Some(Duration::from_secs(30)),
-            backoff: Backoff { max: Duration::from_secs(5), ..Backoff::default() },
+            backoff: Backoff::default(),
             connect_timeout: Duration::from_secs(5),
             ping_interval: Duration::from_secs(10),
             prefetch: 64,
@@ -83,6 +98,10 @@ impl Default for NatsMicroserviceOptions {
             max_body_bytes: 64 * 1024 * 1024,
             handler_timeout: None,
             grace_period: Duration::from_secs(10),
+            service_api: true,
+            service_version: "0.0.0".to_owned(),
+            service_description: String::new(),
+            service_metadata: BTreeMap::new(),
             credentials: Credentials::None,
             serializer: None,
             deserializer: None,
@@ -119,6 +138,27 @@ impl NatsMicroserviceOptions {
         self.startup_timeout(None)
     }
 
+    /// Sets the version that the services API tells.
+    #[must_use]
+    pub fn service_version(mut self, version: impl Into<String>) -> Self {
+        self.service_version = version.into();
+        self
+    }
+
+    /// Sets what the services API tells of this service.
+    #[must_use]
+    pub fn service_description(mut self, description: impl Into<String>) -> Self {
+        self.service_description = description.into();
+        self
+    }
+
+    /// Adds to what else the services API tells of this service.
+    #[must_use]
+    pub fn service_metadata(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.service_metadata.insert(key.into(), value.into());
+        self
+    }
+
     reach!();
 
     setters! {
@@ -140,6 +180,8 @@ impl NatsMicroserviceOptions {
         handler_timeout: Option<Duration>,
         /// Sets how long calls under way may take to finish.
         grace_period: Duration,
+        /// Sets whether tools can find this service by the services API.
+        service_api: bool,
     }
 
     /// Writes responses through `serializer`.
@@ -171,6 +213,13 @@ impl NatsMicroserviceOptions {
         }
     }
 
+    pub(in crate::nats) fn service(&self) -> Option<Arc<Service>> {
+        let (queue, name) = (self.queue.as_deref(), self.name.as_deref());
+        let identity =
+            || Identity::new(queue, name, &self.service_version, &self.service_description, &self.service_metadata);
+        self.service_api.then(|| Service::new(identity()))
+    }
+
     pub(in crate::nats) fn start_up(&self) -> StartUp {
         StartUp { timeout: self.startup_timeout, backoff: self.backoff, grace_period: self.grace_period }
     }
@@ -181,6 +230,7 @@ impl NatsMicroserviceOptions {
             max_body_bytes: self.max_body_bytes,
             not_json: NotJson::Dropped,
             handler_timeout: self.handler_timeout,
+            redelivery: Default::default(),
             serializer: self.serializer.clone(),
             deserializer: self.deserializer.clone(),
         }

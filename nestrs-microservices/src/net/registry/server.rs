@@ -222,6 +222,9 @@ impl Registry {
         stats.abandoned_calls = counters.abandoned_calls.get();
         stats.refused_calls = counters.refused_calls.get();
         stats.dropped_events = counters.dropped_events.get();
+        stats.acknowledged_events = counters.acknowledged_events.get();
+        stats.retried_events = counters.retried_events.get();
+        stats.dead_events = counters.dead_events.get();
         stats.overflowed_messages = counters.overflowed_messages.get();
         stats.missed_events = self.feed.missed.get();
         stats

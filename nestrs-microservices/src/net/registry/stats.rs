@@ -61,6 +61,12 @@ pub struct ServerStats {
     pub refused_calls: u64,
     /// Events that were not begun for the same reasons.
     pub dropped_events: u64,
+    /// Events that a broker was told are handled (JetStream, Redis Streams).
+    pub acknowledged_events: u64,
+    /// Events that a broker was told to deliver again, since their handlers failed.
+    pub retried_events: u64,
+    /// Events that were put where dead letters are kept: no try would be different, or the last one failed.
+    pub dead_events: u64,
     /// Calls and events that a broker delivered faster than they were taken, and that its driver dropped for want of room
     /// (`subscription_capacity` on NATS).
     pub overflowed_messages: u64,
@@ -127,6 +133,9 @@ pub(crate) struct Counters {
     pub(crate) abandoned_calls: Counter,
     pub(crate) refused_calls: Counter,
     pub(crate) dropped_events: Counter,
+    pub(crate) acknowledged_events: Counter,
+    pub(crate) retried_events: Counter,
+    pub(crate) dead_events: Counter,
     pub(crate) overflowed_messages: Counter,
 }
 

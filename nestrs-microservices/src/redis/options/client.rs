@@ -45,7 +45,7 @@ pub struct RedisTransportOptions {
     /// How long a call waits for a connection. Default 1 s; then it fails with
     /// [`ErrorKind::Unavailable`](nestrs_core::ErrorKind::Unavailable), and nothing of it was sent.
     pub connect_wait: Duration,
-    /// The pauses before each try to connect again after a loss. Default up to 50 ms, doubling, never above 5 s.
+    /// The pauses before each try to connect again after a loss. Default up to 50 ms, doubling to 1 s: BR-3 leaves two.
     pub backoff: Backoff,
     /// How often the server is asked whether it is there; one that has not answered after as long again is lost, and calls
     /// under way fail. Default 10 s.
@@ -92,7 +92,7 @@ impl Default for RedisTransportOptions {
             request_timeout: Some(Duration::from_secs(30)),
             connect_timeout: Duration::from_secs(5),
             connect_wait: Duration::from_secs(1),
-            backoff: Backoff { max: Duration::from_secs(5), ..Backoff::default() },
+            backoff: Backoff::default(),
             ping_interval: Duration::from_secs(10),
             max_pending: 4096,
             overflow: Overflow::Wait,

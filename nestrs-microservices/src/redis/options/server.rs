@@ -71,7 +71,7 @@ pub struct RedisMicroserviceOptions {
     /// How often the server is asked whether it is there; one that has not answered after as long again is lost. Default
     /// 10 s.
     pub ping_interval: Duration,
-    /// The pauses between attempts to connect. Default up to 50 ms, doubling, never above 5 s.
+    /// The pauses between attempts to connect. Default up to 50 ms, doubling to 1 s: BR-3 leaves two.
     pub backoff: Backoff,
     /// How a machine that is gone is found. Default: within 30 s.
     pub keepalive: Keepalive,
@@ -102,7 +102,7 @@ impl Default for RedisMicroserviceOptions {
             wait_forever: false,
             connect_timeout: Duration::from_secs(5),
             ping_interval: Duration::from_secs(10),
-            backoff: Backoff { max: Duration::from_secs(5), ..Backoff::default() },
+            backoff: Backoff::default(),
             keepalive: Keepalive::default(),
             secure: false,
             malformed: None,

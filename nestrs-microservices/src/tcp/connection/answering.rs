@@ -61,7 +61,7 @@ impl Connection {
 
     /// Queues what a call has come to, and keeps it going if more follows.
     pub(super) fn answer(&mut self, progress: Progress, place: Option<Place>) {
-        let Progress { id, answers, rest } = progress;
+        let Progress { id, answers, rest, .. } = progress;
         let all_queued = match &id {
             None => true,
             Some(id) => answers.iter().all(|answer| self.queue(answer, id)),

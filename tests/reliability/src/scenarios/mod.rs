@@ -1,5 +1,6 @@
 //! What is tried, each a story of its own.
 
+mod brokers;
 mod connections;
 mod faults;
 mod halfopen;
@@ -60,6 +61,11 @@ pub const SCENARIOS: &[Scenario] = &[
         name: "halfopen",
         about: "a cable pulled, between two network namespaces",
         run: |settings| tell(halfopen::run(settings)),
+    },
+    Scenario {
+        name: "brokers",
+        about: "brokers stopped, killed, frozen and not there yet, under load",
+        run: |settings| tell(brokers::run(settings)),
     },
     Scenario { name: "soak", about: "all of it for a long time", run: |settings| tell(soak::run(settings)) },
 ];
