@@ -2,11 +2,13 @@
 //
 //   node broker-client.mjs VERSION_DIR nats|redis ADDRESS SERVER
 //
-// SERVER is who answers: `v11`, `v12` or `ours`. Prints what client.mjs prints.
+// SERVER is who answers: `v11`, `v12` or `ours`. Prints what client.mjs prints; and, for `ours`, {"ready":"close"} when a
+// call of 400 ms is under way: the caller then has 10 s to close the service, but not at once.
 
+import { isDeepStrictEqual } from 'node:util';
 import * as contract from './contract-cases.mjs';
 import { brokerOf } from './broker.mjs';
-import { loadNest, sleep } from './lib.mjs';
+import { loadNest, report, sleep } from './lib.mjs';
 import { runOf, settled, upTo } from './machinery.mjs';
 
 const [dir, kind, address, server] = process.argv.slice(2);
@@ -195,6 +197,25 @@ if (nats || dir !== 'v11') {
     await sleep(100);
     return [before, await ask('echo', 'after')];
   });
+}
+
+// ---- a service that is closed -------------------------------------------------------------------
+
+if (server === 'ours') {
+  const patient = { timeout: 10_000 };
+  await check('a call under way when the service is closed', { value: 400 }, async () => {
+    const slow = settled(ask('slow', 400));
+    await ask('echo', 'the one before this is there');
+    report({ ready: 'close' });
+    return slow;
+  }, patient);
+  await check('after that nobody listens', nobody('echo'), async () => {
+    let told;
+    for (let tries = 0; tries < 50 && !isDeepStrictEqual(told, nobody('echo')); tries += 1) {
+      told = await silence('echo');
+    }
+    return told;
+  }, patient);
 }
 
 await bare.close();

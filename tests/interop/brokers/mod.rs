@@ -99,11 +99,11 @@ impl Kind {
 }
 
 fn nats(broker: &Broker) -> NatsMicroserviceOptions {
-    NatsMicroserviceOptions::to(&broker.address()).grace_period(Duration::from_millis(100))
+    NatsMicroserviceOptions::to(&broker.address()).grace_period(Duration::from_secs(2))
 }
 
 fn redis(broker: &Broker) -> RedisMicroserviceOptions {
-    RedisMicroserviceOptions::to(&broker.address()).grace_period(Duration::from_millis(100))
+    RedisMicroserviceOptions::to(&broker.address()).grace_period(Duration::from_secs(2))
 }
 
 /// A NestJS process with the same services, once it has subscribed to everything.
