@@ -1,6 +1,7 @@
 //! Transports over a broker: each run's own, killed to cut the way.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use nestrs::microservices::{
     MicroserviceOptions, NatsMicroserviceOptions, NatsTransport, NatsTransportOptions, RedisMicroserviceOptions,
@@ -11,7 +12,7 @@ use nestrs::testing::conformance::{ConformanceTarget, Offer, Promise};
 use nestrs_brokers::Broker;
 use tokio::sync::Mutex;
 
-use super::local::{GRACE, WAIT, soon};
+use super::local::{GRACE, PATIENCE, WAIT, soon};
 
 const A_BROKER_BETWEEN: &str = "the broker does not say when a caller goes";
 
@@ -47,6 +48,10 @@ impl ConformanceTarget for Nats {
 
     fn offer(&self, promise: Promise) -> Offer {
         if promise == Promise::CallerGone { Offer::no(A_BROKER_BETWEEN) } else { Offer::Yes }
+    }
+
+    fn patience(&self) -> Duration {
+        PATIENCE
     }
 
     async fn server(&self) -> Result<Box<dyn TransportServer>, TransportError> {
@@ -88,6 +93,10 @@ impl ConformanceTarget for Redis {
             Promise::Replicas => Offer::no("publish and subscribe gives every instance every message (RD-2)"),
             _ => Offer::Yes,
         }
+    }
+
+    fn patience(&self) -> Duration {
+        PATIENCE
     }
 
     async fn server(&self) -> Result<Box<dyn TransportServer>, TransportError> {

@@ -25,6 +25,8 @@ pub(crate) fn soon() -> Backoff {
 }
 
 pub(crate) const GRACE: Duration = Duration::from_secs(1);
+/// Nothing takes a tenth of it, but on a machine that does much else.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
 pub(crate) const WAIT: Duration = Duration::from_millis(100);
 
 /// The memory transport.
@@ -43,6 +45,10 @@ impl ConformanceTarget for Memory {
             Promise::Replicas => Offer::no(ONE_PROCESS),
             _ => Offer::Yes,
         }
+    }
+
+    fn patience(&self) -> Duration {
+        PATIENCE
     }
 
     async fn server(&self) -> Result<Box<dyn TransportServer>, TransportError> {
@@ -76,6 +82,10 @@ impl ConformanceTarget for Tcp {
 
     fn offer(&self, promise: Promise) -> Offer {
         if promise == Promise::Replicas { Offer::no(ONE_PROCESS) } else { Offer::Yes }
+    }
+
+    fn patience(&self) -> Duration {
+        PATIENCE
     }
 
     async fn server(&self) -> Result<Box<dyn TransportServer>, TransportError> {

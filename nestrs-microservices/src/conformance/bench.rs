@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use nestrs_core::{Pattern, Sent, TransportError};
+use nestrs_core::{ErrorKind, Pattern, Sent, TransportError};
 use serde::Serialize;
 use serde_json::Value;
 use tokio::task::JoinHandle;
@@ -122,11 +122,21 @@ impl<'a> Bench<'a> {
         Ok(instance)
     }
 
-    /// Another client of the instance.
+    /// Another client of the instance, connected: how long that takes is not what is checked.
     pub(super) async fn client(&self, instance: &Instance) -> Result<ClientProxy, Broken> {
         let client =
             ClientProxy::new(self.target.client(&instance.address).await?).with_timeout(self.target.patience());
         lock(&self.clients).push(client.clone());
+        let connecting = async {
+            while let Err(error) = client.connect().await {
+                if error.kind() != ErrorKind::Unavailable {
+                    return Err(error);
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            Ok(())
+        };
+        self.soon("a client to connect", connecting).await??;
         Ok(client)
     }
 

@@ -18,6 +18,9 @@ use crate::settings::{Profile, Settings};
 /// How long handlers may go on at the end.
 pub(super) const GRACE: Duration = Duration::from_secs(1);
 
+/// How long calls and events wait for a connection: less than the broker is away, so that some end meanwhile.
+const WAIT: Duration = Duration::from_millis(100);
+
 /// Pauses of a second at most between two tries to connect: with the five seconds of the defaults, the two seconds of BR-3 are
 /// kept after outages that are over before the pauses are so long.
 fn soon() -> Backoff {
@@ -82,14 +85,14 @@ impl Ends {
     pub(super) fn client(&self) -> ClientProxy {
         let transport: Arc<dyn Transport> = match self.kind {
             Kind::Nats => {
-                let mut options = NatsTransportOptions::to(&self.address).backoff(soon());
+                let mut options = NatsTransportOptions::to(&self.address).backoff(soon()).connect_wait(WAIT);
                 if let Some((ping, dial)) = self.impatient {
                     options = options.ping_interval(ping).connect_timeout(dial);
                 }
                 Arc::new(NatsTransport::new(options))
             }
             Kind::Redis => {
-                let mut options = RedisTransportOptions::to(&self.address).backoff(soon());
+                let mut options = RedisTransportOptions::to(&self.address).backoff(soon()).connect_wait(WAIT);
                 if let Some((ping, dial)) = self.impatient {
                     options = options.ping_interval(ping).connect_timeout(dial);
                 }
