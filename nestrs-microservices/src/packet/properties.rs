@@ -54,7 +54,7 @@ fn is_truthy(value: &Value) -> bool {
 }
 
 /// What values are made of, whole and broken: most strings of these are no JSON.
-const PIECES: [&str; 46] = [
+const PIECES: [&str; 51] = [
     "{",
     "}",
     "[",
@@ -74,6 +74,11 @@ const PIECES: [&str; 46] = [
     "{ }",
     "[1,2]",
     "[1,]",
+    "[1,20,03]",
+    "[1,2.5e1,-60,7]",
+    "[10,2,.5]",
+    "{\"a\":1,2:3}",
+    "[1 ,2, 3 ]",
     "{\"a\":1}",
     "{\"a\":[{\"b\" : null}] }",
     "\"a\":",
