@@ -101,13 +101,14 @@ impl Dispatcher {
     /// [`Dispatcher::dispatch_received`] for a pattern as its JSON text, in place of the route in `inbound`.
     pub(crate) fn dispatch_text<'a>(
         &self,
-        pattern: Option<&'a str>,
+        pattern: Option<&'a [u8]>,
         mut inbound: Inbound<'a>,
         received: Option<Instant>,
     ) -> Call {
         let mut entry = pattern.and_then(|json| self.table.find_text(json)).cloned();
         if entry.is_none() {
-            inbound.route = pattern.and_then(Pattern::route_of);
+            // A declared text is found as bytes; only another one is looked at as text.
+            inbound.route = pattern.and_then(|json| std::str::from_utf8(json).ok()).and_then(Pattern::route_of);
             entry = inbound.route.as_deref().and_then(|subject| self.table.find(subject));
         }
         self.start(entry, inbound, received)

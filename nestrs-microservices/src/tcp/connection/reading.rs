@@ -240,8 +240,7 @@ impl Connection {
 
     /// Takes all out of the packet but its pattern, and its id, which is needed once more where the call moves aside.
     fn dispatch(&self, packet: &mut Packet) -> Call {
-        // The frame was checked to be UTF-8, and its members are slices of it.
-        let pattern = packet.pattern.as_deref().and_then(|json| std::str::from_utf8(json).ok());
+        let pattern = packet.pattern.as_deref();
         let inbound = Inbound {
             route: None,
             id: packet.id.clone(),
