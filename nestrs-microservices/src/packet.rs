@@ -15,7 +15,7 @@ use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::json_bounds::{has_number_out_of_range, nests_too_deep};
-use crate::net::codec::{utf16_len, write_frame_header};
+use crate::net::codec::{is_ascii, utf16_len, write_frame_header};
 
 /// What NestJS answers when nobody handles a pattern. A plain string, unlike every other error.
 pub(crate) const NO_HANDLER: &str = "There is no matching message handler defined in the remote service.";
@@ -250,27 +250,26 @@ impl Answer {
     /// Appends the packet to `out` as a NestJS frame. Never a key more than NestJS knows: its clients take a response
     /// with a foreign key for something else. Returns the length of the body in bytes.
     pub(crate) fn write_frame(&self, out: &mut Vec<u8>, id: &[u8]) -> usize {
-        let err;
-        let value;
-        let pieces: [&[u8]; 5] = match self {
+        // Each with as many pieces as it has: how long most of them are is known here, and not asked for.
+        match self {
             // An absent payload is NestJS's `undefined`, which JSON leaves out.
-            Self::Value { payload, last: true } if payload.is_absent() => {
-                [b"{\"isDisposed\":true,\"id\":", id, b"}", b"", b""]
-            }
-            Self::Value { payload, last: false } if payload.is_absent() => [b"{\"id\":", id, b"}", b"", b""],
+            Self::Value { payload, last: false } if payload.is_absent() => write_body(out, [b"{\"id\":", id, b"}"]),
+            Self::Value { payload, .. } if payload.is_absent() => Self::End.write_frame(out, id),
             Self::Value { payload, last } => {
-                value = payload.json();
+                let value = payload.json();
                 let (before, after) = Self::around_value(*last);
-                [before, &value, after, id, b"}"]
+                write_body(out, [before, &value, after, id, b"}"])
             }
-            Self::End => [b"{\"isDisposed\":true,\"id\":", id, b"}", b"", b""],
+            Self::End => write_body(out, [b"{\"isDisposed\":true,\"id\":", id, b"}"]),
             Self::Error(error) => {
-                err = error.to_wire_json();
-                [b"{\"err\":", err.as_bytes(), b",\"isDisposed\":true,\"id\":", id, b"}"]
+                let err = error.to_wire_json();
+                write_body(out, [b"{\"err\":", err.as_bytes(), b",\"isDisposed\":true,\"id\":", id, b"}"])
             }
-            Self::NoHandler => [b"{\"id\":", id, b",\"status\":\"error\",\"err\":\"", NO_HANDLER.as_bytes(), b"\"}"],
-        };
-        write_body(out, &pieces)
+            Self::NoHandler => {
+                let err = NO_HANDLER.as_bytes();
+                write_body(out, [b"{\"id\":", id, b",\"status\":\"error\",\"err\":\"", err, b"\"}"])
+            }
+        }
     }
 
     /// The packet around a text that is too long to be copied once more; `None` where nothing is.
@@ -280,7 +279,7 @@ impl Answer {
         let (before, after) = Self::around_value(*last);
         let pieces = [before, &text, after, id, b"}"];
         let mut head = Vec::with_capacity(HEADER_LEN_MAX + before.len());
-        let units = |piece: &&[u8]| if piece.is_ascii() { piece.len() } else { utf16_len(piece) };
+        let units = |piece: &&[u8]| if is_ascii(piece) { piece.len() } else { utf16_len(piece) };
         write_frame_header(&mut head, pieces.iter().map(units).sum());
         head.extend_from_slice(before);
         let len = pieces.iter().map(|piece| piece.len()).sum();
@@ -356,7 +355,8 @@ pub(crate) fn write_request(
 }
 
 /// Appends a frame whose body is in pieces, and returns the length of the body in bytes.
-fn write_body(out: &mut Vec<u8>, pieces: &[&[u8]]) -> usize {
+#[inline]
+fn write_body<const N: usize>(out: &mut Vec<u8>, pieces: [&[u8]; N]) -> usize {
     let len = pieces.iter().map(|piece| piece.len()).sum();
     out.reserve(HEADER_LEN_MAX + len);
     let start = out.len();
@@ -372,9 +372,7 @@ fn write_body(out: &mut Vec<u8>, pieces: &[&[u8]]) -> usize {
 
 /// Writes the header at `start` again, if it counts bytes of a body that is not ASCII.
 fn mend_header(out: &mut Vec<u8>, start: usize, body: usize) {
-    // All bits of all bytes: of bodies as short as most, `is_ascii` looks at the bytes one by one.
-    let bits = |text: &[u8]| text.iter().fold(0, |bits, byte| bits | byte);
-    if let Some(text) = out.get(body..).filter(|text| bits(text) > 0x7f) {
+    if let Some(text) = out.get(body..).filter(|text| !is_ascii(text)) {
         let mut header = Vec::with_capacity(HEADER_LEN_MAX);
         write_frame_header(&mut header, utf16_len(text));
         out.splice(start..body, header);
