@@ -8,7 +8,7 @@ mod usual;
 use std::borrow::Cow;
 use std::fmt;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use nestrs_core::{Metadata, Payload, TransportError};
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
@@ -64,15 +64,21 @@ impl Packet {
     /// # Errors
     /// [`PacketError`] when the body is not JSON, is nested deeper than 127, or has a number out of range, wherever that is.
     pub fn read(frame: &Bytes) -> Result<Self, PacketError> {
-        if std::str::from_utf8(frame).is_ok() { Self::read_text(frame) } else { Self::read_any(frame) }
+        if std::str::from_utf8(frame).is_ok() { Self::read_text(frame.clone()) } else { Self::read_any(frame) }
     }
 
     /// [`Packet::read`] of what is known to be UTF-8, as the decoder's frames are.
-    pub(crate) fn read_text(frame: &Bytes) -> Result<Self, PacketError> {
-        match usual::members(frame) {
-            Some(members) => Self::of(frame, &members),
-            None => Self::read_any(frame),
+    pub(crate) fn read_text(mut frame: Bytes) -> Result<Self, PacketError> {
+        let Some(mut members) = usual::members(&frame) else { return Self::read_any(&frame) };
+        let id = members.id.take_if(|id| id.len() <= ID_LEN_MAX).map(<[u8]>::len);
+        let mut packet = Self::of(&frame, &members)?;
+        if let Some(len) = id {
+            // The last member, with a bracket behind it: it has the frame itself, and not one more reference to it.
+            frame.truncate(frame.len() - 1);
+            frame.advance(frame.len() - len);
+            packet.id = Some(frame);
         }
+        Ok(packet)
     }
 
     /// Whatever it is, and wherever its members are.

@@ -223,7 +223,7 @@ impl Connection {
                 }
             }
         };
-        Packet::read_text(&frame).map(Some).map_err(Fault::Packet)
+        Packet::read_text(frame).map(Some).map_err(Fault::Packet)
     }
 
     /// Begins a call, and answers it if it is done at once; otherwise it moves aside.
