@@ -29,6 +29,7 @@ impl Call {
         Self { running: Running::Boxed(Box::pin(progress)), runs_on: false, instead: false }
     }
 
+    #[inline]
     pub(super) fn begin(beginning: Beginning) -> Self {
         Self { running: Running::Placed(Placed::begin(beginning)), runs_on: false, instead: false }
     }

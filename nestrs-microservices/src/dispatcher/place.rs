@@ -79,6 +79,7 @@ impl<F: Future<Output = Progress> + Send> Place for Room<F> {
 }
 
 impl Placed {
+    #[inline]
     pub(super) fn begin(beginning: Beginning) -> Self {
         let size = if beginning.is_simple() { Size::Small } else { Size::Large };
         let free = FREE.try_with(|free| free.borrow_mut()[size as usize].pop()).ok().flatten();
