@@ -111,16 +111,21 @@ impl<I: InterceptorList, G: GuardList, P: PipeList> Stages<I, G, P> {
         }));
         let inner = pin!(Some(self.interceptors.wrap(cx, InPlace::new(guarded))));
         let inner = InPlace::new(inner);
-        let outcome = match &self.outer {
-            Some(outer) if outer.intercepts() => outer.wrap(cx, inner).await,
-            _ => inner.await,
+        // In a block of its own, so that the future has no room for an outcome while a filter looks at it.
+        let catching = {
+            let outcome = match &self.outer {
+                // Boxed, as each of those interceptors is: not all routes are to be as large as the few that have any.
+                Some(outer) if outer.intercepts() => Box::pin(outer.wrap(cx, inner)).await,
+                _ => inner.await,
+            };
+            match outcome {
+                outcome if self.filters.is_empty() => return outcome,
+                Ok(answer) => return Ok(answer.filtered(&self.filters, cx)),
+                // Boxed, since few calls fail.
+                Err(error) => Box::pin(self.filters.catch(cx, error)),
+            }
         };
-        match outcome {
-            outcome if self.filters.is_empty() => outcome,
-            Ok(answer) => Ok(answer.filtered(&self.filters, cx)),
-            // Boxed, since few calls fail.
-            Err(error) => Box::pin(self.filters.catch(cx, error)).await.and_then(T::from_reply),
-        }
+        catching.await.and_then(T::from_reply)
     }
 
     /// Whether there is any pipe.
