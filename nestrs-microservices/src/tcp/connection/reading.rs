@@ -1,6 +1,6 @@
 //! From bytes to calls.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -39,8 +39,13 @@ const READ_MORE: usize = 16 * 1024;
 /// With less room than this a buffer grows. It keeps what a frame may have stored below twice what has come and 64 KiB.
 const ROOM_MIN: usize = 8 * 1024;
 
+/// Storage of reads up to this size is used again. Whoever keeps a frame of one keeps little more than the frame.
+const SPARE_MAX: usize = 1024;
+
 thread_local! {
     static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_MAX].into_boxed_slice());
+    /// What the last small read was stored in. It is written again only when nothing of that is held any more.
+    static SPARE: Cell<BytesMut> = Cell::new(BytesMut::new());
 }
 
 impl Connection {
@@ -66,6 +71,8 @@ impl Connection {
             let chunk = chunk.filled();
             if chunk.len() == READ_MAX && self.buffer.is_empty() {
                 self.buffer = BytesMut::with_capacity(READ_MAX + READ_MORE);
+            } else if chunk.len() <= SPARE_MAX && self.buffer.capacity() == 0 {
+                self.buffer = SPARE.take();
             }
             self.buffer.extend_from_slice(chunk);
             Poll::Ready(Ok(chunk.len()))
@@ -120,7 +127,7 @@ impl Connection {
             };
             let Some(frame) = self.decoder.decode(&mut self.buffer).map_err(Fault::Frame)? else {
                 self.more = false;
-                return self.keep_unfinished(decoded);
+                return self.keep_unfinished(decoded, batch_len);
             };
             // Every frame passes here.
             self.meter.frame_received();
@@ -165,9 +172,12 @@ impl Connection {
     }
 
     /// Sees to what is left when there is no further whole frame.
-    fn keep_unfinished(&mut self, decoded: bool) -> Result<(), Fault> {
+    fn keep_unfinished(&mut self, decoded: bool, batch_len: usize) -> Result<(), Fault> {
         if self.buffer.is_empty() {
-            self.buffer = BytesMut::new();
+            let storage = std::mem::take(&mut self.buffer);
+            if decoded && batch_len <= SPARE_MAX {
+                SPARE.set(storage);
+            }
         } else if decoded {
             // Not in the storage of the frames before it.
             self.buffer = BytesMut::from(&self.buffer[..]);
