@@ -104,6 +104,7 @@ impl ExecutionContext {
 
     /// Makes another call of one that was [cleared](Self::clear), in its place.
     #[doc(hidden)]
+    #[inline]
     pub fn renew(
         &mut self,
         pattern: Arc<str>,

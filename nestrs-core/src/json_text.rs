@@ -2,6 +2,8 @@
 
 /// Bytes that are looked at together while a text is long.
 const BLOCK: usize = 64;
+/// As far as words are looked at one by one first, since most texts are short.
+const SHORT_MAX: usize = 32;
 
 /// How many bytes at the start of `text` stand for themselves in a JSON text: those before the first quote, backslash or
 /// control character. Bytes of characters outside ASCII do.
@@ -13,11 +15,31 @@ const BLOCK: usize = 64;
 #[must_use]
 pub fn plain_len(text: &[u8]) -> usize {
     let mut plain = 0;
-    if text.len() >= BLOCK {
-        // Without a way out inside a block: that is what the compiler turns into vector instructions.
-        let is_plain = |block: &&[u8]| !block.iter().fold(false, |any, byte| any | is_special(*byte));
-        plain = BLOCK * text.chunks_exact(BLOCK).take_while(is_plain).count();
+    while let Some(word) = text.get(plain..).and_then(<[u8]>::first_chunk) {
+        let marks = special_marks(u64::from_le_bytes(*word));
+        if marks != 0 {
+            return plain + marks.trailing_zeros() as usize / 8;
+        }
+        plain += 8;
+        if plain == SHORT_MAX {
+            return plain + plain_len_in_blocks(text.get(plain..).unwrap_or_default());
+        }
     }
+    // What is left of the last word, with zeros behind it, of which the first is special.
+    let rest = text.len() - plain;
+    match text.last_chunk() {
+        Some(word) => {
+            let word = u64::from_le_bytes(*word) >> 8 >> (8 * (7 - rest));
+            plain + special_marks(word).trailing_zeros() as usize / 8
+        }
+        None => text.iter().take_while(|byte| !is_special(**byte)).count(),
+    }
+}
+
+fn plain_len_in_blocks(text: &[u8]) -> usize {
+    // Without a way out inside a block: that is what the compiler turns into vector instructions.
+    let is_plain = |block: &&[u8]| !block.iter().fold(false, |any, byte| any | is_special(*byte));
+    let mut plain = BLOCK * text.chunks_exact(BLOCK).take_while(is_plain).count();
     let mut rest = text.get(plain..).unwrap_or_default();
     while let Some((word, after)) = rest.split_first_chunk() {
         let marks = special_marks(u64::from_le_bytes(*word));

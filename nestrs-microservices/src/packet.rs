@@ -8,14 +8,14 @@ mod usual;
 use std::borrow::Cow;
 use std::fmt;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use nestrs_core::{Metadata, Payload, TransportError};
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::json_bounds::{has_number_out_of_range, nests_too_deep};
-use crate::net::codec::{utf16_len, write_frame_header};
+use crate::net::codec::{is_ascii, utf16_len, write_frame_header};
 
 /// What NestJS answers when nobody handles a pattern. A plain string, unlike every other error.
 pub(crate) const NO_HANDLER: &str = "There is no matching message handler defined in the remote service.";
@@ -64,15 +64,21 @@ impl Packet {
     /// # Errors
     /// [`PacketError`] when the body is not JSON, is nested deeper than 127, or has a number out of range, wherever that is.
     pub fn read(frame: &Bytes) -> Result<Self, PacketError> {
-        if std::str::from_utf8(frame).is_ok() { Self::read_text(frame) } else { Self::read_any(frame) }
+        if std::str::from_utf8(frame).is_ok() { Self::read_text(frame.clone()) } else { Self::read_any(frame) }
     }
 
     /// [`Packet::read`] of what is known to be UTF-8, as the decoder's frames are.
-    pub(crate) fn read_text(frame: &Bytes) -> Result<Self, PacketError> {
-        match usual::members(frame) {
-            Some(members) => Self::of(frame, &members),
-            None => Self::read_any(frame),
+    pub(crate) fn read_text(mut frame: Bytes) -> Result<Self, PacketError> {
+        let Some(mut members) = usual::members(&frame) else { return Self::read_any(&frame) };
+        let id = members.id.take_if(|id| id.len() <= ID_LEN_MAX).map(<[u8]>::len);
+        let mut packet = Self::of(&frame, &members)?;
+        if let Some(len) = id {
+            // The last member, with a bracket behind it: it has the frame itself, and not one more reference to it.
+            frame.truncate(frame.len() - 1);
+            frame.advance(frame.len() - len);
+            packet.id = Some(frame);
         }
+        Ok(packet)
     }
 
     /// Whatever it is, and wherever its members are.
@@ -250,27 +256,26 @@ impl Answer {
     /// Appends the packet to `out` as a NestJS frame. Never a key more than NestJS knows: its clients take a response
     /// with a foreign key for something else. Returns the length of the body in bytes.
     pub(crate) fn write_frame(&self, out: &mut Vec<u8>, id: &[u8]) -> usize {
-        let err;
-        let value;
-        let pieces: [&[u8]; 5] = match self {
+        // Each with as many pieces as it has: how long most of them are is known here, and not asked for.
+        match self {
             // An absent payload is NestJS's `undefined`, which JSON leaves out.
-            Self::Value { payload, last: true } if payload.is_absent() => {
-                [b"{\"isDisposed\":true,\"id\":", id, b"}", b"", b""]
-            }
-            Self::Value { payload, last: false } if payload.is_absent() => [b"{\"id\":", id, b"}", b"", b""],
+            Self::Value { payload, last: false } if payload.is_absent() => write_body(out, [b"{\"id\":", id, b"}"]),
+            Self::Value { payload, .. } if payload.is_absent() => Self::End.write_frame(out, id),
             Self::Value { payload, last } => {
-                value = payload.json();
+                let value = payload.json();
                 let (before, after) = Self::around_value(*last);
-                [before, &value, after, id, b"}"]
+                write_body(out, [before, &value, after, id, b"}"])
             }
-            Self::End => [b"{\"isDisposed\":true,\"id\":", id, b"}", b"", b""],
+            Self::End => write_body(out, [b"{\"isDisposed\":true,\"id\":", id, b"}"]),
             Self::Error(error) => {
-                err = error.to_wire_json();
-                [b"{\"err\":", err.as_bytes(), b",\"isDisposed\":true,\"id\":", id, b"}"]
+                let err = error.to_wire_json();
+                write_body(out, [b"{\"err\":", err.as_bytes(), b",\"isDisposed\":true,\"id\":", id, b"}"])
             }
-            Self::NoHandler => [b"{\"id\":", id, b",\"status\":\"error\",\"err\":\"", NO_HANDLER.as_bytes(), b"\"}"],
-        };
-        write_body(out, &pieces)
+            Self::NoHandler => {
+                let err = NO_HANDLER.as_bytes();
+                write_body(out, [b"{\"id\":", id, b",\"status\":\"error\",\"err\":\"", err, b"\"}"])
+            }
+        }
     }
 
     /// The packet around a text that is too long to be copied once more; `None` where nothing is.
@@ -280,7 +285,7 @@ impl Answer {
         let (before, after) = Self::around_value(*last);
         let pieces = [before, &text, after, id, b"}"];
         let mut head = Vec::with_capacity(HEADER_LEN_MAX + before.len());
-        let units = |piece: &&[u8]| if piece.is_ascii() { piece.len() } else { utf16_len(piece) };
+        let units = |piece: &&[u8]| if is_ascii(piece) { piece.len() } else { utf16_len(piece) };
         write_frame_header(&mut head, pieces.iter().map(units).sum());
         head.extend_from_slice(before);
         let len = pieces.iter().map(|piece| piece.len()).sum();
@@ -356,7 +361,8 @@ pub(crate) fn write_request(
 }
 
 /// Appends a frame whose body is in pieces, and returns the length of the body in bytes.
-fn write_body(out: &mut Vec<u8>, pieces: &[&[u8]]) -> usize {
+#[inline]
+fn write_body<const N: usize>(out: &mut Vec<u8>, pieces: [&[u8]; N]) -> usize {
     let len = pieces.iter().map(|piece| piece.len()).sum();
     out.reserve(HEADER_LEN_MAX + len);
     let start = out.len();
@@ -372,9 +378,7 @@ fn write_body(out: &mut Vec<u8>, pieces: &[&[u8]]) -> usize {
 
 /// Writes the header at `start` again, if it counts bytes of a body that is not ASCII.
 fn mend_header(out: &mut Vec<u8>, start: usize, body: usize) {
-    // All bits of all bytes: of bodies as short as most, `is_ascii` looks at the bytes one by one.
-    let bits = |text: &[u8]| text.iter().fold(0, |bits, byte| bits | byte);
-    if let Some(text) = out.get(body..).filter(|text| bits(text) > 0x7f) {
+    if let Some(text) = out.get(body..).filter(|text| !is_ascii(text)) {
         let mut header = Vec::with_capacity(HEADER_LEN_MAX);
         write_frame_header(&mut header, utf16_len(text));
         out.splice(start..body, header);

@@ -111,20 +111,21 @@ impl<I: InterceptorList, G: GuardList, P: PipeList> Stages<I, G, P> {
         }));
         let inner = pin!(Some(self.interceptors.wrap(cx, InPlace::new(guarded))));
         let inner = InPlace::new(inner);
-        let outcome = match &self.outer {
-            Some(outer) if outer.intercepts() => outer.wrap(cx, inner).await,
-            _ => inner.await,
-        };
-        match outcome {
-            outcome if self.filters.is_empty() => outcome,
-            Ok(answer) => Ok(answer.filtered(&self.filters, cx)),
-            // Boxed, since few calls fail.
-            Err(error) => {
-                let refusal = error.is_refusal();
-                let caught = Box::pin(self.filters.catch(cx, error)).await.map_err(|error| error.instead_of(refusal));
-                caught.and_then(T::from_reply)
+        // In a block of its own, so that the future has no room for an outcome while a filter looks at it.
+        let (refusal, catching) = {
+            let outcome = match &self.outer {
+                // Boxed, as each of those interceptors is: not all routes are to be as large as the few that have any.
+                Some(outer) if outer.intercepts() => Box::pin(outer.wrap(cx, inner)).await,
+                _ => inner.await,
+            };
+            match outcome {
+                outcome if self.filters.is_empty() => return outcome,
+                Ok(answer) => return Ok(answer.filtered(&self.filters, cx)),
+                // Boxed, since few calls fail.
+                Err(error) => (error.is_refusal(), Box::pin(self.filters.catch(cx, error))),
             }
-        }
+        };
+        catching.await.map_err(|error| error.instead_of(refusal)).and_then(T::from_reply)
     }
 
     /// Whether there is any pipe.

@@ -23,12 +23,7 @@ pub(super) async fn bounded(
     id: Option<&Bytes>,
     handler_timeout: Option<Duration>,
 ) -> Ran {
-    cx.set_route(route);
-    if let Some(own) = route.limits.timeout.or(handler_timeout).and_then(|timeout| deadline::now().checked_add(timeout))
-    {
-        let end = cx.deadline().map_or(own, |deadline| deadline.min(own));
-        cx.set_deadline(end);
-    }
+    set_end(route, cx, handler_timeout);
     let deadline = cx.deadline();
     let mut unfinished = None;
     let outcome = match (route.limits.ending, deadline) {
@@ -55,6 +50,17 @@ pub(super) async fn bounded(
         }
     };
     Ran { outcome, deadline, unfinished }
+}
+
+/// Gives the context the handler, and its end if that is earlier than its caller's.
+#[inline]
+pub(super) fn set_end(route: &Route, cx: &mut ExecutionContext, handler_timeout: Option<Duration>) {
+    cx.set_route(route);
+    if let Some(own) = route.limits.timeout.or(handler_timeout).and_then(|timeout| deadline::now().checked_add(timeout))
+    {
+        let end = cx.deadline().map_or(own, |deadline| deadline.min(own));
+        cx.set_deadline(end);
+    }
 }
 
 /// A handler that runs to its end: the future it still is when its caller's time is over.
@@ -121,7 +127,7 @@ async fn with_caller(route: &Route, cx: &ExecutionContext, id: Option<&Bytes>) -
 }
 
 /// What a handler called ends when it does itself, and may be the first to say so: that is the same failure.
-fn in_time(outcome: HandlerResult, deadline: Instant) -> HandlerResult {
+pub(super) fn in_time(outcome: HandlerResult, deadline: Instant) -> HandlerResult {
     match outcome {
         Err(error) if is_late(&error, deadline) => Err(timed_out().with_source(error)),
         outcome => outcome,

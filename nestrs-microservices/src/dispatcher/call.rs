@@ -15,6 +15,8 @@ use super::place::{Beginning, Placed};
 pub struct Call {
     running: Running,
     runs_on: bool,
+    /// It goes on in place of the one whose progress it is the rest of.
+    instead: bool,
 }
 
 enum Running {
@@ -24,11 +26,12 @@ enum Running {
 
 impl Call {
     pub(super) fn new(progress: impl Future<Output = Progress> + Send + 'static) -> Self {
-        Self { running: Running::Boxed(Box::pin(progress)), runs_on: false }
+        Self { running: Running::Boxed(Box::pin(progress)), runs_on: false, instead: false }
     }
 
+    #[inline]
     pub(super) fn begin(beginning: Beginning) -> Self {
-        Self { running: Running::Placed(Placed::begin(beginning)), runs_on: false }
+        Self { running: Running::Placed(Placed::begin(beginning)), runs_on: false, instead: false }
     }
 
     pub(super) fn running_on(unfinished: BoxFuture<'static, ()>) -> Self {
@@ -47,6 +50,14 @@ impl Call {
     }
 }
 
+impl Progress {
+    /// None yet: the call goes on as another future, which says what it has come to.
+    pub(super) fn instead(progress: BoxFuture<'static, Self>) -> Self {
+        let call = Call { running: Running::Boxed(progress), runs_on: false, instead: true };
+        Self { id: None, answers: Answers::none(), rest: Some(call) }
+    }
+}
+
 impl fmt::Debug for Call {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Call")
@@ -57,7 +68,16 @@ impl Future for Call {
     type Output = Progress;
     fn poll(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Progress> {
         match &mut self.running {
-            Running::Placed(placed) => placed.poll(task),
+            Running::Placed(placed) => {
+                let mut progress = placed.poll(task);
+                let Poll::Ready(Progress { rest: rest @ Some(Self { instead: true, .. }), .. }) = &mut progress else {
+                    return progress;
+                };
+                let Some(mut call) = rest.take() else { return progress };
+                call.instead = false;
+                *self = call;
+                self.poll(task)
+            }
             Running::Boxed(boxed) => boxed.as_mut().poll(task),
         }
     }

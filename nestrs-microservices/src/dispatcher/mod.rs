@@ -8,6 +8,7 @@ mod table;
 mod answers;
 mod bounded;
 mod call;
+mod direct;
 mod failure;
 mod handler;
 mod place;

@@ -9,16 +9,17 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::call::Progress;
+use super::direct::direct;
 use super::run::run;
 use super::spare::OwnContext;
 use crate::route_table::RouteEntry;
 
-/// The most free places that a thread keeps, of half a KiB each; more are given back to the allocator. Calls of one batch
+/// The most free places of a size that a thread keeps, of half a KiB and less; more are given back to the allocator. Calls of one batch
 /// begin and end one after another, so this many at once are those that wait for something.
 const FREE_MAX: usize = 64;
 
 thread_local! {
-    static FREE: RefCell<Vec<Box<dyn Place>>> = const { RefCell::new(Vec::new()) };
+    static FREE: RefCell<[Vec<Box<dyn Place>>; 2]> = const { RefCell::new([Vec::new(), Vec::new()]) };
 }
 
 /// A call that can begin.
@@ -32,7 +33,16 @@ pub(super) struct Beginning {
 /// A call under way in a place of its own, which goes back to the free ones with it.
 ///
 /// Invariant: `Some` up to the drop.
-pub(super) struct Placed(Option<Box<dyn Place>>);
+pub(super) struct Placed(Option<Box<dyn Place>>, Size);
+
+/// Which of the free places it is one of.
+#[derive(Clone, Copy)]
+enum Size {
+    /// For [`direct`].
+    Small,
+    /// For [`run`].
+    Large,
+}
 
 /// Room for the future of a call, whose type has no name.
 trait Place: Send {
@@ -69,11 +79,16 @@ impl<F: Future<Output = Progress> + Send> Place for Room<F> {
 }
 
 impl Placed {
+    #[inline]
     pub(super) fn begin(beginning: Beginning) -> Self {
-        let free = FREE.try_with(|free| free.borrow_mut().pop()).ok().flatten();
-        let mut place = free.unwrap_or_else(|| Room::boxed(run));
+        let size = if beginning.is_simple() { Size::Small } else { Size::Large };
+        let free = FREE.try_with(|free| free.borrow_mut()[size as usize].pop()).ok().flatten();
+        let mut place = free.unwrap_or_else(|| match size {
+            Size::Small => Room::boxed(direct),
+            Size::Large => Room::boxed(run),
+        });
         place.begin(beginning);
-        Self(Some(place))
+        Self(Some(place), size)
     }
 
     pub(super) fn poll(&mut self, task: &mut Context<'_>) -> Poll<Progress> {
@@ -89,7 +104,7 @@ impl Drop for Placed {
         // nothing is borrowed meanwhile. Where the drop panics, the place goes with it.
         place.clear();
         let _ = FREE.try_with(|free| {
-            let mut free = free.borrow_mut();
+            let free = &mut free.borrow_mut()[self.1 as usize];
             if free.len() < FREE_MAX {
                 free.push(place);
             }
@@ -110,13 +125,13 @@ mod tests {
 
     #[test]
     fn the_future_of_a_call_stays_small() {
-        let size = size_of_val(&run(beginning()));
-        assert!(size <= 512, "{size} bytes");
+        let (short, long) = (size_of_val(&direct(beginning())), size_of_val(&run(beginning())));
+        assert!(short <= 320 && long <= 512, "{short} and {long} bytes");
     }
 
     #[test]
     fn places_are_used_again_and_no_more_are_kept_than_the_limit() {
-        let free = || FREE.with(|free| free.borrow().len());
+        let free = || FREE.with(|free| free.borrow()[Size::Large as usize].len());
         let many: Vec<_> = (0..2 * FREE_MAX).map(|_| Placed::begin(beginning())).collect();
         assert_eq!(free(), 0);
         drop(many);

@@ -1,5 +1,7 @@
-//! A message that has handlers: runs those that answer to it, and makes packets of what they give.
+//! A message that has handlers: runs those that answer to it, and makes packets of what they give. For all that do not go
+//! the short way, `direct`.
 
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -37,8 +39,7 @@ pub(super) fn run(beginning: Beginning) -> impl Future<Output = Progress> + Send
             None => Fenced(pin!(Box::pin(several(&entry.events, &cx, id.as_ref(), handler_timeout)))).await,
         };
         let Ran { outcome, deadline, unfinished } = ran.unwrap_or_else(|panic| {
-            let error = TransportError::panicked(&*panic);
-            log_failure(&error, "(dropped)", &entry.pattern, is_request);
+            let error = dropped_with_panic(&*panic, &entry.pattern, is_request);
             Ran { outcome: Err(error), deadline: None, unfinished: None }
         });
         let rest = unfinished.map(Call::running_on);
@@ -60,6 +61,14 @@ pub(super) fn run(beginning: Beginning) -> impl Future<Output = Progress> + Send
     }
 }
 
+/// For a handler that has panicked when it was dropped half-way.
+#[cold]
+pub(super) fn dropped_with_panic(panic: &(dyn Any + Send), pattern: &str, is_request: bool) -> TransportError {
+    let error = TransportError::panicked(panic);
+    log_failure(&error, "(dropped)", pattern, is_request);
+    error
+}
+
 /// What running handlers has come to.
 pub(super) struct Ran {
     pub(super) outcome: HandlerResult,
@@ -70,7 +79,8 @@ pub(super) struct Ran {
 }
 
 /// The one handler that runs; `None` where it is every one of several for events.
-fn only(entry: &RouteEntry, is_request: bool) -> Option<&Route> {
+#[inline]
+pub(super) fn only(entry: &RouteEntry, is_request: bool) -> Option<&Route> {
     match (&entry.message, entry.events.as_slice()) {
         (Some(route), []) => Some(route),
         (Some(route), _) if is_request => Some(route),

@@ -1,5 +1,6 @@
 //! The handlers of an application, or of one of its servers, and which of them a message is for.
 
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,7 +14,7 @@ use super::inbound::{Inbound, deadline_of};
 use super::place::Beginning;
 use super::spare::OwnContext;
 use crate::net::registry::Counters;
-use crate::packet::Answer;
+use crate::packet::{Answer, Packet};
 use crate::route_table::{RouteEntry, RouteTable};
 use crate::serving::Serving;
 
@@ -98,19 +99,32 @@ impl Dispatcher {
         self.start(entry, inbound, received)
     }
 
-    /// [`Dispatcher::dispatch_received`] for a pattern as its JSON text, in place of the route in `inbound`.
-    pub(crate) fn dispatch_text<'a>(
+    /// [`Dispatcher::dispatch_received`] for a packet as it was read, of which it takes all but the pattern and the id.
+    pub(crate) fn dispatch_packet(
         &self,
-        pattern: Option<&'a str>,
-        mut inbound: Inbound<'a>,
-        received: Option<Instant>,
+        packet: &mut Packet,
+        transport: Arc<dyn Any + Send + Sync>,
+        received: Instant,
     ) -> Call {
-        let mut entry = pattern.and_then(|json| self.table.find_text(json)).cloned();
-        if entry.is_none() {
-            inbound.route = pattern.and_then(Pattern::route_of);
-            entry = inbound.route.as_deref().and_then(|subject| self.table.find(subject));
-        }
-        self.start(entry, inbound, received)
+        let pattern = packet.pattern.as_deref();
+        let Some(entry) = pattern.and_then(|json| self.table.find_text(json)) else {
+            let inbound = Inbound {
+                // A declared text is found as bytes; only another one is looked at as text.
+                route: pattern.and_then(|json| std::str::from_utf8(json).ok()).and_then(Pattern::route_of),
+                id: packet.id.clone(),
+                payload: std::mem::take(&mut packet.payload),
+                metadata: packet.metadata.take(),
+                transport,
+            };
+            return self.dispatch_received(inbound, Some(received));
+        };
+        // As `start` does, without the moves from a packet to what is inbound, and on to a context.
+        let deadline = packet.metadata.as_ref().and_then(|metadata| deadline_of(metadata, Some(received)));
+        let (payload, metadata) = (std::mem::take(&mut packet.payload), packet.metadata.take());
+        let mut cx = OwnContext::blank();
+        cx.renew(Arc::clone(&entry.pattern), payload, metadata, deadline, transport);
+        let (entry, id) = (Arc::clone(entry), packet.id.clone());
+        Call::begin(Beginning { entry, cx, id, handler_timeout: self.handler_timeout })
     }
 
     /// Runs a request or an event that a broker has matched itself: `declared` is the pattern it was subscribed to by,

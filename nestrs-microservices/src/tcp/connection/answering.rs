@@ -60,19 +60,19 @@ impl Connection {
     }
 
     /// Queues what a call has come to, and keeps it going if more follows.
-    pub(super) fn answer(&mut self, progress: Progress, place: Option<Place>) {
-        let Progress { id, answers, rest, .. } = progress;
-        let all_queued = match &id {
+    pub(super) fn answer(&mut self, mut progress: Progress, place: Option<Place>) {
+        // Used where it is: it is large, and this is done for every call.
+        let all_queued = match &progress.id {
             None => true,
-            Some(id) => answers.iter().all(|answer| self.queue(answer, id)),
+            Some(id) => progress.answers.iter().all(|answer| self.queue(answer, id)),
         };
         self.touch();
         self.linger_after_answer();
         // An answer that was replaced by an error is the last one.
-        let Some(call) = rest.filter(|rest| all_queued || rest.runs_on()) else { return };
+        let Some(call) = progress.rest.take().filter(|rest| all_queued || rest.runs_on()) else { return };
         let place = Some(place.unwrap_or_else(|| self.limits.in_flight.enter()));
         // One that runs on has been answered, and is not answered again when it is dropped.
-        let id = id.filter(|_| !call.runs_on());
+        let id = progress.id.take().filter(|_| !call.runs_on());
         let flight = Flight { call, id, place };
         // It is asked for more when the socket has taken what it gave.
         if self.out.queued() > 0 && flight.id.is_some() {

@@ -1,6 +1,6 @@
 //! From bytes to calls.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -13,7 +13,6 @@ use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 use tokio::time::Instant;
 use tracing::field::display;
 
-use crate::dispatcher::{Call, Inbound};
 use crate::net::codec::FrameError;
 use crate::packet::Packet;
 use crate::tcp::fault::Fault;
@@ -40,8 +39,13 @@ const READ_MORE: usize = 16 * 1024;
 /// With less room than this a buffer grows. It keeps what a frame may have stored below twice what has come and 64 KiB.
 const ROOM_MIN: usize = 8 * 1024;
 
+/// Storage of reads up to this size is used again. Whoever keeps a frame of one keeps little more than the frame.
+const SPARE_MAX: usize = 1024;
+
 thread_local! {
     static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_MAX].into_boxed_slice());
+    /// What the last small read was stored in. It is written again only when nothing of that is held any more.
+    static SPARE: Cell<BytesMut> = Cell::new(BytesMut::new());
 }
 
 impl Connection {
@@ -67,6 +71,8 @@ impl Connection {
             let chunk = chunk.filled();
             if chunk.len() == READ_MAX && self.buffer.is_empty() {
                 self.buffer = BytesMut::with_capacity(READ_MAX + READ_MORE);
+            } else if chunk.len() <= SPARE_MAX && self.buffer.capacity() == 0 {
+                self.buffer = SPARE.take();
             }
             self.buffer.extend_from_slice(chunk);
             Poll::Ready(Ok(chunk.len()))
@@ -121,20 +127,25 @@ impl Connection {
             };
             let Some(frame) = self.decoder.decode(&mut self.buffer).map_err(Fault::Frame)? else {
                 self.more = false;
-                return self.keep_unfinished(decoded);
+                return self.keep_unfinished(decoded, batch_len);
             };
             // Every frame passes here.
             self.meter.frame_received();
             decoded = true;
             let frame = self.take_frame(frame, batch_len, &mut copies);
-            let Some(mut packet) = self.read_packet(frame)? else { continue };
+            let Some(frame) = self.deserialized(frame)? else { continue };
+            // Used where it was made: a packet is large, and this is done for every frame.
+            let mut read = Packet::read_text(frame);
+            let Ok(packet) = &mut read else {
+                return read.map(|_| ()).map_err(Fault::Packet);
+            };
             match refusal {
                 _ if packet.pattern.is_none() && packet.id.is_none() => {
                     self.meter.ignored_packet();
                     self.limits.tally.dropped(None, "JSON that is no packet");
                 }
-                None => self.begin(&mut packet, task),
-                Some(refusal) => self.refuse(&packet, refusal),
+                None => self.begin(packet, task),
+                Some(refusal) => self.refuse(packet, refusal),
             }
         }
         Ok(())
@@ -161,9 +172,12 @@ impl Connection {
     }
 
     /// Sees to what is left when there is no further whole frame.
-    fn keep_unfinished(&mut self, decoded: bool) -> Result<(), Fault> {
+    fn keep_unfinished(&mut self, decoded: bool, batch_len: usize) -> Result<(), Fault> {
         if self.buffer.is_empty() {
-            self.buffer = BytesMut::new();
+            let storage = std::mem::take(&mut self.buffer);
+            if decoded && batch_len <= SPARE_MAX {
+                SPARE.set(storage);
+            }
         } else if decoded {
             // Not in the storage of the frames before it.
             self.buffer = BytesMut::from(&self.buffer[..]);
@@ -198,37 +212,32 @@ impl Connection {
         self.frame_clock.holds_share(self.buffer.len());
     }
 
-    /// The packet in a frame; `None` when a deserializer of the user's refuses it.
-    fn read_packet(&self, frame: Bytes) -> Result<Option<Packet>, Fault> {
-        let frame = match &self.limits.options.deserializer {
-            None => frame,
-            Some(deserializer) => {
-                let wire = Payload::from_json(frame).into_value().map_err(|_| Fault::Json)?;
-                let deserialized = fenced(|| deserializer.deserialize(wire));
-                match deserialized {
-                    Ok(packet) => Bytes::from(packet.to_string()),
-                    Err(error) => {
-                        static REFUSED: LogLimit = LogLimit::per_second(10);
-                        REFUSED.pass(|suppressed| {
-                            let (peer_addr, suppressed) =
-                                (self.meter.peer_addr.map(display), (suppressed > 0).then_some(suppressed));
-                            tracing::warn!(
-                                target: "nestrs::tcp", peer_addr, %error, suppressed,
-                                "the deserializer refused a packet; dropped"
-                            );
-                        });
-                        self.meter.ignored_packet();
-                        return Ok(None);
-                    }
-                }
+    /// A frame as a deserializer of the user's leaves it; `None` when that refuses it.
+    fn deserialized(&self, frame: Bytes) -> Result<Option<Bytes>, Fault> {
+        let Some(deserializer) = &self.limits.options.deserializer else { return Ok(Some(frame)) };
+        let wire = Payload::from_json(frame).into_value().map_err(|_| Fault::Json)?;
+        match fenced(|| deserializer.deserialize(wire)) {
+            Ok(packet) => Ok(Some(Bytes::from(packet.to_string()))),
+            Err(error) => {
+                static REFUSED: LogLimit = LogLimit::per_second(10);
+                REFUSED.pass(|suppressed| {
+                    let (peer_addr, suppressed) =
+                        (self.meter.peer_addr.map(display), (suppressed > 0).then_some(suppressed));
+                    tracing::warn!(
+                        target: "nestrs::tcp", peer_addr, %error, suppressed,
+                        "the deserializer refused a packet; dropped"
+                    );
+                });
+                self.meter.ignored_packet();
+                Ok(None)
             }
-        };
-        Packet::read_text(&frame).map(Some).map_err(Fault::Packet)
+        }
     }
 
     /// Begins a call, and answers it if it is done at once; otherwise it moves aside.
     fn begin(&mut self, packet: &mut Packet, task: &mut Context<'_>) {
-        let mut call = self.dispatch(packet);
+        let (transport, received) = (Arc::clone(&self.context) as _, self.received.into_std());
+        let mut call = self.limits.dispatcher.dispatch_packet(packet, transport, received);
         match Pin::new(&mut call).poll(task) {
             Poll::Ready(progress) => self.answer(progress, None),
             Poll::Pending => {
@@ -236,19 +245,5 @@ impl Connection {
                 self.flights.push(Flight { call, id: packet.id.take(), place });
             }
         }
-    }
-
-    /// Takes all out of the packet but its pattern, and its id, which is needed once more where the call moves aside.
-    fn dispatch(&self, packet: &mut Packet) -> Call {
-        // The frame was checked to be UTF-8, and its members are slices of it.
-        let pattern = packet.pattern.as_deref().and_then(|json| std::str::from_utf8(json).ok());
-        let inbound = Inbound {
-            route: None,
-            id: packet.id.clone(),
-            payload: std::mem::take(&mut packet.payload),
-            metadata: packet.metadata.take(),
-            transport: Arc::clone(&self.context) as _,
-        };
-        self.limits.dispatcher.dispatch_text(pattern, inbound, Some(self.received.into_std()))
     }
 }

@@ -45,6 +45,30 @@ async fn sl_11_between_messages_a_connection_holds_no_buffer() {
     assert!(connection.buffer.capacity() < 64, "{}", connection.buffer.capacity());
 }
 
+/// Two allocations less for each call that comes alone.
+#[tokio::test]
+async fn small_frames_are_stored_where_those_before_them_were_unless_somebody_holds_these() {
+    let (mut connection, mut peer) = connection();
+    let mut places = Vec::new();
+    let mut held = None;
+    for number in 0..5 {
+        // All are equally long, and the fourth read has two.
+        let count = if number == 3 { 2 } else { 1 };
+        peer.write_all(NOBODY.replace('x', &number.to_string()).repeat(count).as_bytes()).await.unwrap();
+        assert_ne!(poll_fn(|task| connection.poll_read(task)).await.unwrap(), 0);
+        places.push(connection.buffer.as_ptr());
+        if number == 3 {
+            held = connection.decoder.decode(&mut connection.buffer).unwrap();
+        }
+        poll_fn(|task| Poll::Ready(connection.serve_buffered(task))).await.unwrap();
+        assert_eq!(connection.buffer.capacity(), 0);
+    }
+    assert_eq!((places[1], places[2]), (places[0], places[0]));
+    let held = held.unwrap();
+    assert!(!held.as_ptr_range().contains(&places[4]), "somebody reads there");
+    assert_eq!(held, NOBODY.replace('x', "3")[3..]);
+}
+
 #[tokio::test]
 async fn sl_11_what_is_unfinished_keeps_its_own_bytes_and_not_those_it_came_with() {
     let (mut connection, mut peer) = connection();
