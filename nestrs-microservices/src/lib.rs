@@ -39,7 +39,9 @@ mod time;
 mod transport;
 
 #[cfg(feature = "redis")]
-pub use self::redis::{RedisContext, RedisMicroserviceOptions, RedisServer, RedisTransport, RedisTransportOptions};
+pub use self::redis::{
+    RedisContext, RedisMicroserviceOptions, RedisServer, RedisStreamsOptions, RedisTransport, RedisTransportOptions,
+};
 pub use authentication::{Authenticated, ConnectionRequest};
 pub use client::{
     AsyncClientConfig, Backoff, CircuitBreaker, CircuitOpen, ClientConfig, ClientLayer, ClientProxy, ClientStats,

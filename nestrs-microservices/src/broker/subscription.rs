@@ -13,13 +13,26 @@ pub(crate) struct Subscription {
     pub(crate) pattern: Arc<str>,
     /// Of each of its handlers, with the handler's name, in the order of declaration.
     extras: Vec<(&'static str, Extras)>,
+    message: bool,
+    events: bool,
 }
 
 impl Subscription {
     pub(super) fn of(entry: &RouteEntry) -> Self {
         let handlers = entry.message.iter().chain(&entry.events);
         let extras = handlers.map(|route: &Route| (route.handler, route.extras)).collect();
-        Self { pattern: Arc::clone(&entry.pattern), extras }
+        let (message, events) = (entry.message.is_some(), !entry.events.is_empty());
+        Self { pattern: Arc::clone(&entry.pattern), extras, message, events }
+    }
+
+    /// Whether somebody answers requests to it.
+    pub(crate) fn has_message(&self) -> bool {
+        self.message
+    }
+
+    /// Whether somebody handles events of that name.
+    pub(crate) fn has_events(&self) -> bool {
+        self.events
     }
 
     /// The names of its handlers, in the order of declaration.
