@@ -12,6 +12,7 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::stream::{BoxStream, Stream, StreamExt};
 use nestrs_core::{ErrorKind, ExtraKind, TransportError, WildcardStyle};
+use tokio_util::sync::CancellationToken;
 
 use crate::broker::{BrokerServer, Delivery, Replier, ServerDriver, ServerLink, Subscription};
 use crate::dispatcher::Dispatcher;
@@ -23,8 +24,12 @@ use crate::transport::{Bound, MicroserviceOptions, TransportServer};
 use super::connecting::{Connecting, Wire};
 use super::context::NatsContext;
 use super::headers::NatsHeaders;
+use super::jetstream::{Broken, Current, Durable, JetStreamOptions, Topology};
 use super::options::NatsMicroserviceOptions;
 use super::subject::{check_queue, check_subscribed};
+
+/// Consumers that are made at a time, each of which is a question to the NATS server.
+const CONSUMERS_AT_ONCE: usize = 16;
 
 /// The server half of the NATS transport.
 pub struct NatsServer(BrokerServer<Driver>);
@@ -37,6 +42,11 @@ impl NatsServer {
         let driver = Arc::new(Driver {
             connecting: options.connecting(),
             queue: options.queue.clone(),
+            kept: options.jetstream.clone().map(|stream| Kept {
+                stream,
+                prefetch: options.prefetch,
+                current: Current::default(),
+            }),
             counters: Arc::clone(&registry.counters),
         });
         Self(BrokerServer::in_registry(registry, driver, options.start_up(), options.consuming()))
@@ -90,15 +100,22 @@ struct Driver {
     connecting: Connecting,
     /// Of subscriptions whose handlers do not name their own.
     queue: Option<String>,
+    kept: Option<Kept>,
     counters: Arc<Counters>,
 }
 
-impl Driver {
-    /// The queue group of a subscription. A handler's empty one is none.
-    fn queue(&self, subscription: &Subscription) -> Result<Option<String>, TransportError> {
-        let own = subscription.text("queue")?.map(str::to_owned);
-        Ok(own.or_else(|| self.queue.clone()).filter(|queue| !queue.is_empty()))
-    }
+/// What events that a stream keeps are consumed with.
+#[derive(Clone)]
+struct Kept {
+    stream: JetStreamOptions,
+    prefetch: usize,
+    current: Current,
+}
+
+/// The queue group of a subscription. A handler's empty one is none.
+fn queue_of(subscription: &Subscription, default: Option<&str>) -> Result<Option<String>, TransportError> {
+    let own = subscription.text("queue")?;
+    Ok(own.or(default).filter(|queue| !queue.is_empty()).map(str::to_owned))
 }
 
 #[async_trait]
@@ -106,13 +123,15 @@ impl ServerDriver for Driver {
     async fn connect(&self) -> Result<Arc<dyn ServerLink>, TransportError> {
         let counters = Arc::clone(&self.counters);
         let wire = self.connecting.connect(move || counters.overflowed_messages.add(1)).await?;
-        let link = Link { wire, queue: self.queue.clone(), subscribers: Mutex::default() };
+        let (queue, kept) = (self.queue.clone(), self.kept.clone());
+        let (stopped, broken) = (CancellationToken::new(), Arc::default());
+        let link = Link { wire, queue, kept, subscribers: Mutex::default(), stopped, broken };
         Ok(Arc::new(link))
     }
 
     fn check(&self, subscription: &Subscription) -> Result<(), TransportError> {
         check_subscribed(&subscription.pattern)?;
-        self.queue(subscription)?.map_or(Ok(()), |queue| check_queue(&queue))
+        queue_of(subscription, self.queue.as_deref())?.map_or(Ok(()), |queue| check_queue(&queue))
     }
 
     fn address(&self) -> String {
@@ -123,6 +142,10 @@ impl ServerDriver for Driver {
 struct Link {
     wire: Wire,
     queue: Option<String>,
+    kept: Option<Kept>,
+    /// Of what is taken from a stream: that it should end, and why it has to.
+    stopped: CancellationToken,
+    broken: Arc<Broken>,
     /// Read by the streams that were given out, and stopped from here.
     subscribers: Mutex<Vec<Shared>>,
 }
@@ -136,9 +159,20 @@ impl ServerLink for Link {
         subscriptions: &[Subscription],
     ) -> Result<Vec<BoxStream<'static, Delivery>>, TransportError> {
         let mut streams = Vec::with_capacity(subscriptions.len());
+        let topology = match &self.kept {
+            Some(kept) => Some(Topology::find(&self.wire.client, &kept.stream).await?),
+            None => None,
+        };
+        let mut durable = Vec::new();
         for subscription in subscriptions {
-            let own = subscription.text("queue")?.map(str::to_owned);
-            let queue = own.or_else(|| self.queue.clone()).filter(|queue| !queue.is_empty());
+            let queue = queue_of(subscription, self.queue.as_deref())?;
+            let Subscription { pattern, calls, events, .. } = subscription;
+            if let (Some(kept), Some(topology)) = (&self.kept, &topology)
+                && topology.holds(pattern, *calls, *events)?
+            {
+                durable.push(self.durable(kept, topology, pattern, queue));
+                continue;
+            }
             let (client, subject) = (&self.wire.client, subscription.pattern.to_string());
             let subscribed = match queue {
                 Some(queue) => client.queue_subscribe(subject, queue).await,
@@ -153,15 +187,27 @@ impl ServerLink for Link {
             let (pattern, wire) = (Arc::clone(&subscription.pattern), self.wire.clone());
             streams.push(Messages(subscriber).map(move |message| delivery(&pattern, message, &wire)).boxed());
         }
+        let mut durable = futures_util::stream::iter(durable).buffered(CONSUMERS_AT_ONCE);
+        while let Some(stream) = durable.next().await {
+            streams.push(stream?);
+        }
         self.wire.caught_up().await?;
+        if let Some(kept) = &self.kept {
+            // From now on what came by the last connection can be settled by this one.
+            kept.current.set(&self.wire);
+        }
         Ok(streams)
     }
 
     async fn lost(&self) -> TransportError {
-        self.wire.lost().await
+        tokio::select! {
+            error = self.wire.lost() => error,
+            error = self.broken.happened() => error,
+        }
     }
 
     async fn stop(&self) {
+        self.stopped.cancel();
         let subscribers = std::mem::take(&mut *self.subscribers.lock().unwrap_or_else(PoisonError::into_inner));
         for subscriber in subscribers {
             // It takes but a place in the driver's queue, and no lock is held while there is none.
@@ -173,6 +219,36 @@ impl ServerLink for Link {
 
     async fn close(&self) {
         self.wire.close().await;
+    }
+}
+
+impl Link {
+    /// Takes the events of a pattern from the stream that keeps them.
+    async fn durable(
+        &self,
+        kept: &Kept,
+        topology: &Topology,
+        pattern: &Arc<str>,
+        queue: Option<String>,
+    ) -> Result<BoxStream<'static, Delivery>, TransportError> {
+        let Some(service) = kept.stream.durable.clone().or(queue) else {
+            return Err(TransportError::internal(format!(
+                "events of `{pattern}` are kept for a service, which has no name: set `queue`, or `durable` of the stream"
+            )));
+        };
+        let consumer = topology.consumer(&kept.stream, &service, pattern, kept.prefetch).await?;
+        let durable = Durable {
+            pattern: Arc::clone(pattern),
+            stream: kept.stream.stream.clone(),
+            consumer,
+            prefetch: kept.prefetch,
+            ack_wait: kept.stream.ack_wait_or_least(),
+            dead_prefix: topology.dead_prefix(),
+            current: kept.current.clone(),
+            stopped: self.stopped.clone(),
+            broken: Arc::clone(&self.broken),
+        };
+        durable.deliveries(&self.wire).await
     }
 }
 

@@ -8,6 +8,7 @@ use crate::broker::{ConsumerOptions, NotJson, StartUp, setters};
 use crate::client::Backoff;
 use crate::nats::connecting::Connecting;
 use crate::nats::credentials::Credentials;
+use crate::nats::jetstream::JetStreamOptions;
 use crate::serializer::{PacketDeserializer, PacketSerializer};
 
 use super::default_servers;
@@ -61,6 +62,8 @@ pub struct NatsMicroserviceOptions {
     pub handler_timeout: Option<Duration>,
     /// How long calls under way may take to finish once the server is told to stop. Default 10 s, as in NestJS.
     pub grace_period: Duration,
+    /// A stream that keeps events until they are handled. Default `None`: events are delivered at most once.
+    pub jetstream: Option<JetStreamOptions>,
     credentials: Credentials,
     serializer: Option<Arc<dyn PacketSerializer>>,
     deserializer: Option<Arc<dyn PacketDeserializer>>,
@@ -83,6 +86,7 @@ impl Default for NatsMicroserviceOptions {
             max_body_bytes: 64 * 1024 * 1024,
             handler_timeout: None,
             grace_period: Duration::from_secs(10),
+            jetstream: None,
             credentials: Credentials::None,
             serializer: None,
             deserializer: None,
@@ -110,6 +114,13 @@ impl NatsMicroserviceOptions {
     #[must_use]
     pub fn queue<'a>(mut self, queue: impl Into<Option<&'a str>>) -> Self {
         self.queue = queue.into().map(str::to_owned);
+        self
+    }
+
+    /// Has events that lie in this stream from it, where they are kept until they are handled.
+    #[must_use]
+    pub fn jetstream(mut self, stream: JetStreamOptions) -> Self {
+        self.jetstream = Some(stream);
         self
     }
 
@@ -181,7 +192,7 @@ impl NatsMicroserviceOptions {
             max_body_bytes: self.max_body_bytes,
             not_json: NotJson::Dropped,
             handler_timeout: self.handler_timeout,
-            redelivery: Default::default(),
+            redelivery: self.jetstream.as_ref().map(JetStreamOptions::redelivery).unwrap_or_default(),
             serializer: self.serializer.clone(),
             deserializer: self.deserializer.clone(),
         }
