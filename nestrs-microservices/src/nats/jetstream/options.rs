@@ -64,7 +64,7 @@ pub struct JetStreamOptions {
     pub max_age: Duration,
     /// How large a stream that is declared may grow, in bytes. Default 1 GiB. Then events are refused, and `emit` fails where it
     /// waits for the stream ([`JetStreamEmitOptions`]); of dead letters the oldest are dropped.
-    pub max_bytes: u64,
+    pub max_bytes: usize,
     /// On how many servers of a cluster a stream that is declared is kept. Default 1.
     pub replicas: usize,
 }
@@ -130,7 +130,7 @@ impl JetStreamOptions {
         /// Sets how long a stream that is declared keeps events.
         max_age: Duration,
         /// Sets how large a stream that is declared may grow, in bytes.
-        max_bytes: u64,
+        max_bytes: usize,
         /// Sets on how many servers a stream that is declared is kept.
         replicas: usize,
     }
