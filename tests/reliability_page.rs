@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use nestrs::microservices::{NatsMicroserviceOptions, Overflow, TcpMicroserviceOptions, TcpTransportOptions};
+use nestrs::microservices::{
+    JetStreamOptions, NatsMicroserviceOptions, Overflow, TcpMicroserviceOptions, TcpTransportOptions,
+};
 
 const PAGE: &str = include_str!("../docs/reliability.md");
 
@@ -43,6 +45,12 @@ impl Written for u32 {
 impl Written for Duration {
     fn written(&self) -> String {
         format!("{} s", self.as_secs_f64())
+    }
+}
+
+impl Written for Vec<Duration> {
+    fn written(&self) -> String {
+        self.iter().map(Written::written).collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -143,6 +151,12 @@ fn each_option_of_a_server_over_nats_has_the_default_that_the_page_gives() {
         others: startup_timeout, ping_interval, prefetch, subscription_capacity,
     );
     assert_eq!(rows("NatsMicroserviceOptions"), defaults);
+    let kept = defaults!(
+        JetStreamOptions::stream("ORDERS");
+        bytes: max_bytes;
+        others: max_deliveries, retry_delays, ack_wait, max_ack_pending, max_age,
+    );
+    assert_eq!(rows("JetStreamOptions"), kept);
 }
 
 /// An option that the promises speak of is in one of the tables.
@@ -152,6 +166,7 @@ fn each_option_that_a_promise_names_is_in_a_table() {
         "TcpMicroserviceOptions",
         "TcpTransportOptions",
         "NatsMicroserviceOptions",
+        "JetStreamOptions",
         "RedisMicroserviceOptions",
         "RedisTransportOptions",
         "RedisStreamsOptions",

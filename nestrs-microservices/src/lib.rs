@@ -60,8 +60,8 @@ pub use memory::{memory_pair, memory_pair_as};
 pub use mock::{Expectation, MockCall, MockService};
 #[cfg(feature = "nats")]
 pub use nats::{
-    NatsContext, NatsHeaders, NatsMicroserviceOptions, NatsRecord, NatsRecordBuilder, NatsServer, NatsTransport,
-    NatsTransportOptions,
+    JetStreamEmitOptions, JetStreamOptions, NatsContext, NatsHeaders, NatsMicroserviceOptions, NatsRecord,
+    NatsRecordBuilder, NatsServer, NatsTransport, NatsTransportOptions,
 };
 #[doc(inline)]
 pub use net::registry::{

@@ -11,28 +11,19 @@ use crate::route_table::RouteEntry;
 pub(crate) struct Subscription {
     /// As it is declared; what [`Delivery::subscribed`](super::Delivery::subscribed) says.
     pub(crate) pattern: Arc<str>,
+    /// Whether anybody answers calls of it, and whether anybody handles its events.
+    pub(crate) calls: bool,
+    pub(crate) events: bool,
     /// Of each of its handlers, with the handler's name, in the order of declaration.
     extras: Vec<(&'static str, Extras)>,
-    message: bool,
-    events: bool,
 }
 
 impl Subscription {
     pub(super) fn of(entry: &RouteEntry) -> Self {
         let handlers = entry.message.iter().chain(&entry.events);
         let extras = handlers.map(|route: &Route| (route.handler, route.extras)).collect();
-        let (message, events) = (entry.message.is_some(), !entry.events.is_empty());
-        Self { pattern: Arc::clone(&entry.pattern), extras, message, events }
-    }
-
-    /// Whether somebody answers requests to it.
-    pub(crate) fn has_message(&self) -> bool {
-        self.message
-    }
-
-    /// Whether somebody handles events of that name.
-    pub(crate) fn has_events(&self) -> bool {
-        self.events
+        let (calls, events) = (entry.message.is_some(), !entry.events.is_empty());
+        Self { pattern: Arc::clone(&entry.pattern), calls, events, extras }
     }
 
     /// The names of its handlers, in the order of declaration.

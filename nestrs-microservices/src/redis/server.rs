@@ -159,7 +159,7 @@ impl ServerDriver for Driver {
 
     fn check(&self, subscription: &Subscription) -> Result<(), TransportError> {
         let wild = |style| Wildcard::new(&Pattern::from(subscription.pattern.to_string()), style).is_some();
-        match self.style.is_some_and(wild) && self.streams.is_some() && subscription.has_events() {
+        match self.style.is_some_and(wild) && self.streams.is_some() && subscription.events {
             true => Err(TransportError::internal(format!(
                 "`{}` is a wildcard, and streams have none: handle each event by its name, or leave `streams` out",
                 subscription.pattern
@@ -208,7 +208,7 @@ impl ServerLink for Link {
             Box::new(ToChannel { way: to_reply.clone(), channel })
         });
         // What has handlers of events only is not published where streams are read.
-        let heard = subscriptions.iter().filter(|one| self.streams.is_none() || one.has_message());
+        let heard = subscriptions.iter().filter(|one| self.streams.is_none() || one.calls);
         let heard: Vec<_> = heard.map(|subscription| Arc::clone(&subscription.pattern)).collect();
         // Before the server is told: it may deliver before it confirms.
         let counters = Arc::clone(&self.registry.counters);
@@ -222,7 +222,7 @@ impl ServerLink for Link {
         let wire = |wire: &Mutex<Option<Wire>>| wire.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some((of, Some(wire))) = self.streams.as_ref().map(|(of, kept)| (of, wire(kept))) {
             let groups: Vec<_> =
-                subscriptions.iter().filter(|one| one.has_events()).map(|one| Group::of(&one.pattern, of)).collect();
+                subscriptions.iter().filter(|one| one.events).map(|one| Group::of(&one.pattern, of)).collect();
             if !groups.is_empty() {
                 let (reading, events) = Reading::begin(of, groups, &self.session, wire, way).await?;
                 let _ = self.reading.set(reading);
