@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use nestrs::microservices::{NatsMicroserviceOptions, Overflow, TcpMicroserviceOptions, TcpTransportOptions};
+use nestrs::microservices::{
+    JetStreamOptions, NatsMicroserviceOptions, Overflow, TcpMicroserviceOptions, TcpTransportOptions,
+};
 
 const PAGE: &str = include_str!("../docs/reliability.md");
 
@@ -46,6 +48,12 @@ impl Written for Duration {
     }
 }
 
+impl Written for Vec<Duration> {
+    fn written(&self) -> String {
+        self.iter().map(Written::written).collect::<Vec<_>>().join(", ")
+    }
+}
+
 impl<T: Written> Written for Option<T> {
     fn written(&self) -> String {
         self.as_ref().map_or("off".to_owned(), T::written)
@@ -71,10 +79,10 @@ fn thousands(number: usize) -> String {
 
 /// `(name, default)` of each of these fields; a field that goes or is renamed does not compile here.
 macro_rules! defaults {
-    ($options:expr; bytes: $($bytes:ident),+; others: $($($other:ident).+),+ $(,)?) => {{
+    ($options:expr; bytes: $($bytes:ident),*; others: $($($other:ident).+),+ $(,)?) => {{
         let options = $options;
         BTreeMap::from([
-            $((stringify!($bytes).to_owned(), Bytes(options.$bytes).written()),)+
+            $((stringify!($bytes).to_owned(), Bytes(options.$bytes).written()),)*
             $((stringify!($($other).+).replace(' ', ""), options.$($other).+.written()),)+
         ])
     }};
@@ -124,9 +132,15 @@ fn each_option_of_redis_has_the_default_that_the_page_gives() {
     let client = defaults!(
         nestrs::microservices::RedisTransportOptions::default();
         bytes: max_message_bytes;
-        others: reply_channels, fail_unheard, ping_interval, backoff.max,
+        others: stream_max_len, reply_channels, fail_unheard, ping_interval, backoff.max,
     );
     assert_eq!(rows("RedisTransportOptions"), client);
+    let streams = defaults!(
+        nestrs::microservices::RedisStreamsOptions::default();
+        bytes: ;
+        others: max_deliveries, claim_after, dead_max_len,
+    );
+    assert_eq!(rows("RedisStreamsOptions"), streams);
 }
 
 #[test]
@@ -137,18 +151,31 @@ fn each_option_of_a_server_over_nats_has_the_default_that_the_page_gives() {
         others: startup_timeout, ping_interval, prefetch, subscription_capacity,
     );
     assert_eq!(rows("NatsMicroserviceOptions"), defaults);
+    let kept = defaults!(
+        JetStreamOptions::stream("ORDERS");
+        bytes: max_bytes;
+        others: max_deliveries, retry_delays, ack_wait, max_ack_pending, max_age,
+    );
+    assert_eq!(rows("JetStreamOptions"), kept);
 }
 
 /// An option that the promises speak of is in one of the tables.
 #[test]
 fn each_option_that_a_promise_names_is_in_a_table() {
-    let known: Vec<String> =
-        ["TcpMicroserviceOptions", "TcpTransportOptions", "NatsMicroserviceOptions", "RedisMicroserviceOptions", "RedisTransportOptions"]
-            .map(rows)
-            .into_iter()
-            .flatten()
-            .map(|(name, _)| name)
-            .collect();
+    let known: Vec<String> = [
+        "TcpMicroserviceOptions",
+        "TcpTransportOptions",
+        "NatsMicroserviceOptions",
+        "JetStreamOptions",
+        "RedisMicroserviceOptions",
+        "RedisTransportOptions",
+        "RedisStreamsOptions",
+    ]
+    .map(rows)
+    .into_iter()
+    .flatten()
+    .map(|(name, _)| name)
+    .collect();
     let promises = PAGE.split_once("## 2.").unwrap().1;
     let named = promises.split('`').skip(1).step_by(2).filter(|code| {
         let word = code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_') && code.contains('_');

@@ -41,7 +41,9 @@ mod time;
 mod transport;
 
 #[cfg(feature = "redis")]
-pub use self::redis::{RedisContext, RedisMicroserviceOptions, RedisServer, RedisTransport, RedisTransportOptions};
+pub use self::redis::{
+    RedisContext, RedisMicroserviceOptions, RedisServer, RedisStreamsOptions, RedisTransport, RedisTransportOptions,
+};
 pub use authentication::{Authenticated, ConnectionRequest};
 pub use client::{
     AsyncClientConfig, Backoff, CircuitBreaker, CircuitOpen, ClientConfig, ClientLayer, ClientProxy, ClientStats,
@@ -60,8 +62,8 @@ pub use memory::{memory_pair, memory_pair_as};
 pub use mock::{Expectation, MockCall, MockService};
 #[cfg(feature = "nats")]
 pub use nats::{
-    NatsContext, NatsHeaders, NatsMicroserviceOptions, NatsRecord, NatsRecordBuilder, NatsServer, NatsTransport,
-    NatsTransportOptions,
+    JetStreamEmitOptions, JetStreamOptions, NatsContext, NatsHeaders, NatsMicroserviceOptions, NatsRecord,
+    NatsRecordBuilder, NatsServer, NatsTransport, NatsTransportOptions,
 };
 #[doc(inline)]
 pub use net::registry::{

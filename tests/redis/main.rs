@@ -8,6 +8,7 @@ mod calls;
 mod channels;
 mod losses;
 mod raw;
+mod streams;
 mod wire;
 
 #[path = "../support/mod.rs"]

@@ -43,6 +43,8 @@ impl Raw {
             let line = self.line().await;
             let (kind, rest) = line.split_at(1);
             match kind {
+                // Nothing.
+                "*" | "$" if rest == "-1" => parts.push(String::new()),
                 "*" => missing += rest.parse::<usize>().unwrap(),
                 "$" => {
                     let mut body = vec![0; rest.parse::<usize>().unwrap() + 2];

@@ -53,6 +53,8 @@ pub(crate) use client::{BrokerClient, CallingOptions, ClientDriver, ClientLink, 
 pub(crate) use consumer::{ConsumerOptions, NotJson};
 pub(crate) use message::{Delivery, Replier};
 pub(crate) use server::{BrokerServer, ServerDriver, ServerLink, StartUp};
+#[cfg(feature = "redis")]
+pub(crate) use settling::DeadReason;
 #[allow(unused_imports, reason = "for leaves whose brokers keep messages")]
 pub(crate) use settling::{Acknowledger, DeadLetter, Redelivery};
 pub(crate) use subscription::Subscription;

@@ -164,15 +164,28 @@ impl<D: ServerDriver> BrokerServer<D> {
         for subscription in &self.subscriptions {
             self.driver.check(subscription)?;
         }
-        self.bind().await?;
-        let Some(link) = &self.link else { unreachable!("`bind` leaves a connection or an error") };
-        match link.subscribe(&self.subscriptions).await {
-            Ok(streams) => *self.streams() = streams,
-            // Lost again so soon: `serve` sees to that.
-            Err(error) if error.kind() == ErrorKind::Unavailable => self.link = None,
-            Err(error) => return Err(error),
+        let deadline = self.start_up.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let mut failures = 0;
+        loop {
+            self.bind().await?;
+            let Some(link) = &self.link else { unreachable!("`bind` leaves a connection or an error") };
+            let error = match link.subscribe(&self.subscriptions).await {
+                Ok(streams) => {
+                    *self.streams() = streams;
+                    return Ok(());
+                }
+                Err(error) => error,
+            };
+            // Lost again so soon, or not quite there yet.
+            self.link = None;
+            failures = u32::saturating_add(failures, 1);
+            let pause = self.start_up.backoff.pause(failures).max(PAUSE_MIN);
+            let over = deadline.is_some_and(|deadline| Instant::now() + pause >= deadline);
+            if error.kind() != ErrorKind::Unavailable || over {
+                return Err(error);
+            }
+            tokio::time::sleep(pause).await;
         }
-        Ok(())
     }
 
     /// Serves until `shutdown`, over as many connections as it takes.

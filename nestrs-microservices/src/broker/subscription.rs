@@ -11,6 +11,9 @@ use crate::route_table::RouteEntry;
 pub(crate) struct Subscription {
     /// As it is declared; what [`Delivery::subscribed`](super::Delivery::subscribed) says.
     pub(crate) pattern: Arc<str>,
+    /// Whether anybody answers calls of it, and whether anybody handles its events.
+    pub(crate) calls: bool,
+    pub(crate) events: bool,
     /// Of each of its handlers, with the handler's name, in the order of declaration.
     extras: Vec<(&'static str, Extras)>,
 }
@@ -19,7 +22,8 @@ impl Subscription {
     pub(super) fn of(entry: &RouteEntry) -> Self {
         let handlers = entry.message.iter().chain(&entry.events);
         let extras = handlers.map(|route: &Route| (route.handler, route.extras)).collect();
-        Self { pattern: Arc::clone(&entry.pattern), extras }
+        let (calls, events) = (entry.message.is_some(), !entry.events.is_empty());
+        Self { pattern: Arc::clone(&entry.pattern), calls, events, extras }
     }
 
     /// The names of its handlers, in the order of declaration.

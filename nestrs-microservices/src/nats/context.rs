@@ -35,11 +35,37 @@ pub struct NatsContext(Arc<Message>);
 struct Message {
     subject: Arc<str>,
     headers: NatsHeaders,
+    /// How often it has been delivered, and its place in its stream, where that keeps it.
+    kept: Option<(u32, u64)>,
 }
 
 impl NatsContext {
     pub(super) fn new(subject: Arc<str>, headers: NatsHeaders) -> Self {
-        Self(Arc::new(Message { subject, headers }))
+        Self(Arc::new(Message { subject, headers, kept: None }))
+    }
+
+    /// The same, for a message that a stream keeps.
+    pub(super) fn kept(subject: Arc<str>, headers: NatsHeaders, deliveries: u32, sequence: u64) -> Self {
+        Self(Arc::new(Message { subject, headers, kept: Some((deliveries, sequence)) }))
+    }
+
+    /// How often this event has been delivered, this time included; 1 for everything that no stream keeps. It counts
+    /// deliveries to any replica, those that ended with their server among them.
+    #[must_use]
+    pub fn deliveries(&self) -> u32 {
+        self.0.kept.map_or(1, |(deliveries, _)| deliveries)
+    }
+
+    /// Whether this event has been delivered before: part of the work may have been done.
+    #[must_use]
+    pub fn redelivered(&self) -> bool {
+        self.deliveries() > 1
+    }
+
+    /// The number that the stream gave this event, the same at each delivery; `None` where no stream keeps it.
+    #[must_use]
+    pub fn stream_sequence(&self) -> Option<u64> {
+        self.0.kept.map(|(_, sequence)| sequence)
     }
 
     /// The subject that was sent to: `orders.created`, also where the handler is declared under `orders.*`.

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::stream::{BoxStream, Stream, StreamExt};
 use nestrs_core::{ErrorKind, ExtraKind, TransportError, WildcardStyle};
+use tokio_util::sync::CancellationToken;
 
 use crate::broker::{BrokerServer, Delivery, Replier, ServerDriver, ServerLink, Subscription};
 use crate::dispatcher::Dispatcher;
@@ -24,9 +25,13 @@ use crate::transport::{Bound, MicroserviceOptions, TransportServer};
 use super::connecting::{Connecting, Wire};
 use super::context::NatsContext;
 use super::headers::NatsHeaders;
+use super::jetstream::{Broken, Current, Durable, JetStreamOptions, Topology};
 use super::options::NatsMicroserviceOptions;
 use super::service::{Endpoint, Service, Serving, Underway};
 use super::subject::{check_queue, check_subscribed};
+
+/// Consumers that are made at a time, each of which is a question to the NATS server.
+const CONSUMERS_AT_ONCE: usize = 16;
 
 /// The server half of the NATS transport.
 pub struct NatsServer(BrokerServer<Driver>);
@@ -40,6 +45,11 @@ impl NatsServer {
             connecting: options.connecting(),
             queue: options.queue.clone(),
             service: options.service(),
+            kept: options.jetstream.clone().map(|stream| Kept {
+                stream,
+                prefetch: options.prefetch,
+                current: Current::default(),
+            }),
             counters: Arc::clone(&registry.counters),
         });
         Self(BrokerServer::in_registry(registry, driver, options.start_up(), options.consuming()))
@@ -95,13 +105,22 @@ struct Driver {
     queue: Option<String>,
     /// `None` where nobody is to find it.
     service: Option<Arc<Service>>,
+    kept: Option<Kept>,
     counters: Arc<Counters>,
 }
 
+/// What events that a stream keeps are consumed with.
+#[derive(Clone)]
+struct Kept {
+    stream: JetStreamOptions,
+    prefetch: usize,
+    current: Current,
+}
+
 /// The queue group of a subscription. A handler's empty one is none.
-fn queue_of(subscription: &Subscription, all: Option<&str>) -> Result<Option<String>, TransportError> {
+fn queue_of(subscription: &Subscription, default: Option<&str>) -> Result<Option<String>, TransportError> {
     let own = subscription.text("queue")?;
-    Ok(own.or(all).filter(|queue| !queue.is_empty()).map(str::to_owned))
+    Ok(own.or(default).filter(|queue| !queue.is_empty()).map(str::to_owned))
 }
 
 #[async_trait]
@@ -110,8 +129,10 @@ impl ServerDriver for Driver {
         self.service.as_ref().map_or(Ok(()), |service| service.check())?;
         let counters = Arc::clone(&self.counters);
         let wire = self.connecting.connect(move || counters.overflowed_messages.add(1)).await?;
-        let (queue, service) = (self.queue.clone(), self.service.clone());
-        let link = Link { wire, queue, service, serving: Serving::default(), subscribers: Mutex::default() };
+        let (queue, kept, service) = (self.queue.clone(), self.kept.clone(), self.service.clone());
+        let (serving, subscribers) = (Serving::default(), Mutex::default());
+        let (stopped, broken) = (CancellationToken::new(), Arc::default());
+        let link = Link { wire, queue, service, serving, kept, subscribers, stopped, broken };
         Ok(Arc::new(link))
     }
 
@@ -130,6 +151,10 @@ struct Link {
     queue: Option<String>,
     service: Option<Arc<Service>>,
     serving: Serving,
+    kept: Option<Kept>,
+    /// Of what is taken from a stream: that it should end, and why it has to.
+    stopped: CancellationToken,
+    broken: Arc<Broken>,
     /// Read by the streams that were given out, and stopped from here.
     subscribers: Mutex<Vec<Shared>>,
 }
@@ -146,7 +171,25 @@ impl ServerLink for Link {
         let queues = subscriptions.iter().map(|subscription| queue_of(subscription, self.queue.as_deref()));
         let queues: Vec<_> = queues.collect::<Result<_, _>>()?;
         let endpoints = self.service.as_ref().map(|service| service.endpoints(subscriptions, &queues));
+        let topology = match &self.kept {
+            Some(kept) => Some(Topology::find(&self.wire.client, &kept.stream).await?),
+            None => None,
+        };
+        let mut durable = Vec::new();
         for (at, (subscription, queue)) in subscriptions.iter().zip(&queues).enumerate() {
+            let endpoint = endpoints.and_then(|endpoints| endpoints.get(at)).cloned();
+            let Subscription { pattern, calls, events, .. } = subscription;
+            if let (Some(kept), Some(topology)) = (&self.kept, &topology)
+                && topology.holds(pattern, *calls, *events)?
+            {
+                let (deliveries, wire) = (self.durable(kept, topology, pattern, queue.clone()), self.wire.clone());
+                durable.push(async move {
+                    let counted =
+                        move |delivery| Delivery { replier: replier(None, &wire, endpoint.as_ref()), ..delivery };
+                    Ok::<_, TransportError>(deliveries.await?.map(counted).boxed())
+                });
+                continue;
+            }
             let (client, subject) = (&self.wire.client, subscription.pattern.to_string());
             let subscribed = match queue {
                 Some(queue) => client.queue_subscribe(subject, queue.clone()).await,
@@ -159,23 +202,34 @@ impl ServerLink for Link {
             let subscriber = Arc::new(Mutex::new(subscriber));
             self.subscribers.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&subscriber));
             let (pattern, wire) = (Arc::clone(&subscription.pattern), self.wire.clone());
-            let endpoint = endpoints.and_then(|endpoints| endpoints.get(at)).cloned();
             let deliver = move |message| delivery(&pattern, message, &wire, endpoint.as_ref());
             streams.push(Messages(subscriber).map(deliver).boxed());
         }
         if let Some(service) = &self.service {
             service.serve(&self.wire, &self.serving).await?;
         }
+        let mut durable = futures_util::stream::iter(durable).buffered(CONSUMERS_AT_ONCE);
+        while let Some(stream) = durable.next().await {
+            streams.push(stream?);
+        }
         self.wire.caught_up().await?;
+        if let Some(kept) = &self.kept {
+            // From now on what came by the last connection can be settled by this one.
+            kept.current.set(&self.wire);
+        }
         Ok(streams)
     }
 
     async fn lost(&self) -> TransportError {
-        self.wire.lost().await
+        tokio::select! {
+            error = self.wire.lost() => error,
+            error = self.broken.happened() => error,
+        }
     }
 
     async fn stop(&self) {
         self.serving.stop();
+        self.stopped.cancel();
         let subscribers = std::mem::take(&mut *self.subscribers.lock().unwrap_or_else(PoisonError::into_inner));
         for subscriber in subscribers {
             // It takes but a place in the driver's queue, and no lock is held while there is none.
@@ -187,6 +241,36 @@ impl ServerLink for Link {
 
     async fn close(&self) {
         self.wire.close().await;
+    }
+}
+
+impl Link {
+    /// Takes the events of a pattern from the stream that keeps them.
+    async fn durable(
+        &self,
+        kept: &Kept,
+        topology: &Topology,
+        pattern: &Arc<str>,
+        queue: Option<String>,
+    ) -> Result<BoxStream<'static, Delivery>, TransportError> {
+        let Some(service) = kept.stream.durable.clone().or(queue) else {
+            return Err(TransportError::internal(format!(
+                "events of `{pattern}` are kept for a service, which has no name: set `queue`, or `durable` of the stream"
+            )));
+        };
+        let consumer = topology.consumer(&kept.stream, &service, pattern, kept.prefetch).await?;
+        let durable = Durable {
+            pattern: Arc::clone(pattern),
+            stream: kept.stream.stream.clone(),
+            consumer,
+            prefetch: kept.prefetch,
+            ack_wait: kept.stream.ack_wait_or_least(),
+            dead_prefix: topology.dead_prefix(),
+            current: kept.current.clone(),
+            stopped: self.stopped.clone(),
+            broken: Arc::clone(&self.broken),
+        };
+        durable.deliveries(&self.wire).await
     }
 }
 
@@ -207,9 +291,7 @@ fn delivery(subscribed: &Arc<str>, message: Message, wire: &Wire, endpoint: Opti
     };
     let headers = message.headers.as_ref().map(NatsHeaders::of).unwrap_or_default();
     let metadata = (!headers.is_empty()).then(|| headers.metadata());
-    let (underway, inbox) = (endpoint.map(Endpoint::begin), message.reply);
-    let replier = (inbox.is_some() || underway.is_some())
-        .then(|| Box::new(Inbox { inbox, wire: wire.clone(), underway }) as Box<dyn Replier>);
+    let replier = replier(message.reply, wire, endpoint);
     let context = Arc::new(NatsContext::new(Arc::clone(&subject), headers));
     Delivery {
         subscribed: Arc::clone(subscribed),
@@ -220,6 +302,12 @@ fn delivery(subscribed: &Arc<str>, message: Message, wire: &Wire, endpoint: Opti
         replier,
         acknowledger: None,
     }
+}
+
+/// The way back, and what counts until it is dropped.
+fn replier(inbox: Option<Subject>, wire: &Wire, endpoint: Option<&Arc<Endpoint>>) -> Option<Box<dyn Replier>> {
+    let underway = endpoint.map(Endpoint::begin);
+    (inbox.is_some() || underway.is_some()).then(|| Box::new(Inbox { inbox, wire: wire.clone(), underway }) as _)
 }
 
 struct Inbox {

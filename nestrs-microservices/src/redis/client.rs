@@ -17,6 +17,7 @@ use super::reply_channel;
 use super::reply_channels::{Hold, ReplyChannels};
 use super::session::{Refusal, Session};
 use super::settings::Settings;
+use super::streams::PACKET;
 
 /// The client half of the Redis transport; see [`RedisTransportOptions`].
 ///
@@ -28,7 +29,8 @@ use super::settings::Settings;
 /// the calls that follow ([`RedisTransportOptions::reply_channels`]). All callers of a pattern share it: replies to others
 /// are ignored and counted, and where several instances of a service answer, the first answer is taken.
 ///
-/// An event has been emitted when Redis has published it: at most once, to whoever listens at that moment, be it nobody.
+/// An event has been emitted when Redis has published it: at most once, to whoever listens at that moment, be it nobody. With
+/// [`RedisTransportOptions::streams`] it is stored instead, and handled at least once.
 pub struct RedisTransport(BrokerClient<Driver>);
 
 impl RedisTransport {
@@ -50,6 +52,7 @@ impl RedisTransport {
         let driver = Driver {
             settings: options.settings(),
             reply_channels: options.reply_channels,
+            events: options.streams.then(|| (options.stream_prefix.clone(), options.stream_max_len)).map(Arc::new),
             limits: Limits { fail_unheard: options.fail_unheard, message_bytes: options.max_message_bytes },
             listened: Arc::default(),
         };
@@ -85,6 +88,7 @@ struct Driver {
     settings: Settings,
     reply_channels: usize,
     limits: Limits,
+    events: Option<Arc<(String, usize)>>,
     /// The reply channels of the session that was lost last: the next one begins with them.
     listened: Arc<Mutex<Vec<Arc<str>>>>,
 }
@@ -108,6 +112,7 @@ impl ClientDriver for Driver {
             session,
             channels,
             limits: self.limits,
+            events: self.events.clone(),
             holds: Mutex::default(),
             listened: Arc::clone(&self.listened),
         };
@@ -129,6 +134,8 @@ struct Link {
     session: Arc<Session>,
     channels: Arc<ReplyChannels>,
     limits: Limits,
+    /// Where events are written to streams: what stands before their keys, and how long they are.
+    events: Option<Arc<(String, usize)>>,
     /// By the calls under way.
     holds: Mutex<HashMap<u64, Hold>>,
     listened: Arc<Mutex<Vec<Arc<str>>>>,
@@ -144,7 +151,24 @@ impl Link {
     }
 
     async fn publish(&self, message: &Outgoing<'_>) -> Result<u64, TransportError> {
-        let (route, len) = (message.pattern.route(), message.body.len());
+        self.check(message)?;
+        let route = message.pattern.route();
+        self.session.publish(route, &message.body).await.map_err(|refusal| failed(refusal, route))
+    }
+
+    /// Returns once the server has it.
+    async fn append(&self, message: &Outgoing<'_>, prefix: &str, max_len: usize) -> Result<(), TransportError> {
+        self.check(message)?;
+        let route = message.pattern.route();
+        let mut command = redis::cmd("XADD");
+        command.arg(format!("{prefix}{route}")).arg("MAXLEN").arg("~").arg(max_len).arg("*");
+        command.arg(PACKET).arg(&message.body[..]);
+        self.session.run(&command).await.map(drop).map_err(|refusal| failed(refusal, route))
+    }
+
+    /// Whether it can be sent at all.
+    fn check(&self, message: &Outgoing<'_>) -> Result<(), TransportError> {
+        let len = message.body.len();
         if len > self.limits.message_bytes {
             let limit = self.limits.message_bytes;
             let text = format!("message of {len} bytes exceeds the limit of {limit} bytes (`max_message_bytes`)");
@@ -153,10 +177,14 @@ impl Link {
         if self.session.has_ended() {
             return Err(lost(Sent::No));
         }
-        self.session.publish(route, &message.body).await.map_err(|refusal| match refusal {
-            Refusal::Lost => lost(Sent::Maybe),
-            Refusal::Redis(error) => refused(&error, route).with_sent(Sent::No),
-        })
+        Ok(())
+    }
+}
+
+fn failed(refusal: Refusal, route: &str) -> TransportError {
+    match refusal {
+        Refusal::Lost => lost(Sent::Maybe),
+        Refusal::Redis(error) => refused(&error, route).with_sent(Sent::No),
     }
 }
 
@@ -175,7 +203,10 @@ impl ClientLink for Link {
     }
 
     async fn emit(&self, message: Outgoing<'_>) -> Result<(), TransportError> {
-        self.publish(&message).await.map(drop)
+        match self.events.as_deref() {
+            Some((prefix, max_len)) => self.append(&message, prefix, *max_len).await,
+            None => self.publish(&message).await.map(drop),
+        }
     }
 
     fn forget(&self, id: u64) {

@@ -29,17 +29,41 @@ use nestrs_core::{ErrorKind, ExecutionContext, FromContext, TransportError};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RedisContext {
     channel: Arc<str>,
+    /// Of an event that came by a stream: its id there, and how often it came.
+    entry: Option<(Arc<str>, u32)>,
 }
 
 impl RedisContext {
     pub(super) fn new(channel: Arc<str>) -> Self {
-        Self { channel }
+        Self { channel, entry: None }
+    }
+
+    pub(super) fn of_stream(channel: Arc<str>, id: Arc<str>, deliveries: u32) -> Self {
+        Self { channel, entry: Some((id, deliveries)) }
     }
 
     /// The channel that was published to, also where the handler's pattern has wildcards: NestJS's `getChannel()`.
     #[must_use]
     pub fn channel(&self) -> &str {
         &self.channel
+    }
+
+    /// The event's id in its stream, the same at each delivery; `None` for what was published.
+    #[must_use]
+    pub fn stream_id(&self) -> Option<&str> {
+        self.entry.as_ref().map(|(id, _)| &**id)
+    }
+
+    /// How often this event was delivered, this time included; 1 for what was published.
+    #[must_use]
+    pub fn deliveries(&self) -> u32 {
+        self.entry.as_ref().map_or(1, |(_, deliveries)| *deliveries)
+    }
+
+    /// Whether it was delivered before, so that it may have been handled in part.
+    #[must_use]
+    pub fn redelivered(&self) -> bool {
+        self.deliveries() > 1
     }
 }
 

@@ -1,7 +1,7 @@
 //! The server half: every pattern a channel, every message a delivery.
 
 use std::fmt;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -19,13 +19,14 @@ use crate::server_handle::ServerHandle;
 use crate::shutdown::Shutdown;
 use crate::transport::{Bound, MicroserviceOptions, TransportServer};
 
-use super::dial::DialError;
+use super::dial::{DialError, Wire};
 use super::failure::{lost, refused};
 use super::inbox::{Inbox, Room};
-use super::options::RedisMicroserviceOptions;
+use super::options::{RedisMicroserviceOptions, RedisStreamsOptions};
 use super::reply_channel;
 use super::session::{Refusal, Session};
 use super::settings::Settings;
+use super::streams::{Group, Reading, Streams};
 
 const TRANSPORT: &str = "redis";
 
@@ -53,7 +54,7 @@ impl RedisServer {
             max_body_bytes: options.max_message_bytes,
             not_json: NotJson::Text,
             handler_timeout: options.handler_timeout,
-            redelivery: Default::default(),
+            redelivery: options.streams.as_ref().map(RedisStreamsOptions::redelivery).unwrap_or_default(),
             serializer: options.serializer.clone(),
             deserializer: options.deserializer.clone(),
         };
@@ -65,6 +66,10 @@ impl RedisServer {
                 bytes: options.queue_bytes,
                 message_bytes: options.max_message_bytes,
             },
+            streams: options
+                .streams
+                .clone()
+                .map(|one| Streams::new(one, options.prefetch, Arc::clone(&registry.counters))),
             registry: Arc::clone(&registry),
             current: Arc::new(watch::Sender::new(Weak::new())),
         };
@@ -117,6 +122,7 @@ struct Driver {
     settings: Settings,
     style: Option<WildcardStyle>,
     room: Room,
+    streams: Option<Arc<Streams>>,
     registry: Arc<Registry>,
     /// The session that there is, for replies to requests that came by one that has ended.
     current: Arc<Current>,
@@ -132,14 +138,34 @@ impl ServerDriver for Driver {
         let opened = Session::open(&self.settings, move |message| receiver.take(message)).await;
         let session = opened.map_err(DialError::into_transport)?;
         self.current.send_replace(Arc::downgrade(&session));
+        let streams = match &self.streams {
+            Some(streams) => {
+                let wire = session.one_more(&self.settings).await.map_err(DialError::into_transport)?;
+                Some((Arc::clone(streams), Mutex::new(Some(wire))))
+            }
+            None => None,
+        };
         Ok(Arc::new(Link {
             session,
             inbox,
             style: self.style,
             room: self.room,
+            streams,
+            reading: OnceLock::new(),
             registry: Arc::clone(&self.registry),
             current: Arc::clone(&self.current),
         }))
+    }
+
+    fn check(&self, subscription: &Subscription) -> Result<(), TransportError> {
+        let wild = |style| Wildcard::new(&Pattern::from(subscription.pattern.to_string()), style).is_some();
+        match self.style.is_some_and(wild) && self.streams.is_some() && subscription.events {
+            true => Err(TransportError::internal(format!(
+                "`{}` is a wildcard, and streams have none: handle each event by its name, or leave `streams` out",
+                subscription.pattern
+            ))),
+            false => Ok(()),
+        }
     }
 
     fn address(&self) -> String {
@@ -153,6 +179,9 @@ struct Link {
     inbox: Arc<Inbox>,
     style: Option<WildcardStyle>,
     room: Room,
+    /// Until it reads: the connection to do so.
+    streams: Option<(Arc<Streams>, Mutex<Option<Wire>>)>,
+    reading: OnceLock<Reading>,
     registry: Arc<Registry>,
     current: Arc<Current>,
 }
@@ -172,27 +201,44 @@ impl ServerLink for Link {
         &self,
         subscriptions: &[Subscription],
     ) -> Result<Vec<BoxStream<'static, Delivery>>, TransportError> {
-        let (session, current) = (Arc::downgrade(&self.session), Arc::clone(&self.current));
         let limit = self.room.message_bytes;
+        let way = Way { session: Arc::downgrade(&self.session), current: Arc::clone(&self.current) };
+        let to_reply = way.clone();
         let repliers = Box::new(move |channel: &str| -> Box<dyn Replier> {
             let channel = reply_channel(channel);
-            Box::new(ToChannel { session: Weak::clone(&session), current: Arc::clone(&current), channel, limit })
+            Box::new(ToChannel { way: to_reply.clone(), channel, limit })
         });
-        let patterns = subscriptions.iter().map(|subscription| Arc::clone(&subscription.pattern));
+        // What has handlers of events only is not published where streams are read.
+        let heard = subscriptions.iter().filter(|one| self.streams.is_none() || one.calls);
+        let heard: Vec<_> = heard.map(|subscription| Arc::clone(&subscription.pattern)).collect();
         // Before the server is told: it may deliver before it confirms.
         let counters = Arc::clone(&self.registry.counters);
-        let streams = self.inbox.open(patterns, self.room, repliers, counters);
-        let (channels, globs) = self.split(subscriptions.iter().map(|subscription| &*subscription.pattern));
+        let mut streams = self.inbox.open(heard.iter().cloned(), self.room, repliers, counters);
+        let (channels, globs) = self.split(heard.iter().map(|pattern| &**pattern));
         match self.session.subscribe(&channels, &globs).await {
-            Ok(()) => Ok(streams),
-            Err(Refusal::Lost) => Err(lost(Sent::No).with_kind(nestrs_core::ErrorKind::Unavailable)),
-            Err(Refusal::Redis(error)) => Err(refused(&error, "SUBSCRIBE")),
+            Ok(()) => {}
+            Err(Refusal::Lost) => return Err(lost(Sent::No).with_kind(nestrs_core::ErrorKind::Unavailable)),
+            Err(Refusal::Redis(error)) => return Err(refused(&error, "SUBSCRIBE")),
         }
+        let wire = |wire: &Mutex<Option<Wire>>| wire.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some((of, Some(wire))) = self.streams.as_ref().map(|(of, kept)| (of, wire(kept))) {
+            let groups: Vec<_> =
+                subscriptions.iter().filter(|one| one.events).map(|one| Group::of(&one.pattern, of)).collect();
+            if !groups.is_empty() {
+                let (reading, events) = Reading::begin(of, groups, &self.session, wire, way).await?;
+                let _ = self.reading.set(reading);
+                streams.extend(events);
+            }
+        }
+        Ok(streams)
     }
 
     async fn lost(&self) -> TransportError {
         self.session.ended().await;
         self.inbox.close();
+        if let Some(reading) = self.reading.get() {
+            reading.abort();
+        }
         lost(Sent::Maybe)
     }
 
@@ -202,26 +248,38 @@ impl ServerLink for Link {
         let _ = self.session.unsubscribe(&channels, &globs).await;
         // What came before the confirmation is in the queues, and is still served.
         self.inbox.close();
+        if let Some(reading) = self.reading.get() {
+            reading.stop().await;
+        }
     }
 
     async fn close(&self) {
+        if let Some(reading) = self.reading.get() {
+            reading.leave().await;
+        }
         // Each reply was confirmed by the server.
         self.session.end();
     }
 }
 
-/// The reply channel of a request.
-struct ToChannel {
+/// The way back to Redis for what came from there.
+#[derive(Clone)]
+pub(super) struct Way {
     session: Weak<Session>,
     current: Arc<Current>,
+}
+
+/// The reply channel of a request.
+struct ToChannel {
+    way: Way,
     channel: String,
     /// Bytes of one reply: a longer one would be dropped by its caller, who would go on waiting.
     limit: usize,
 }
 
-impl ToChannel {
-    /// The session that the request came by; where it has ended before a reply was begun, the next one.
-    async fn session(&self) -> Option<Arc<Session>> {
+impl Way {
+    /// The session that a message came by; where it has ended before anything was said of that, the next one.
+    pub(super) async fn session(&self) -> Option<Arc<Session>> {
         let usable = |session: &Weak<Session>| session.upgrade().filter(|session| !session.has_ended());
         if let Some(session) = usable(&self.session) {
             return Some(session);
@@ -244,7 +302,7 @@ impl Replier for ToChannel {
             );
             return Err(TransportError::withheld(nestrs_core::ErrorKind::TooLarge, text));
         }
-        let Some(session) = self.session().await else { return Err(lost(Sent::No)) };
+        let Some(session) = self.way.session().await else { return Err(lost(Sent::No)) };
         match session.publish(&self.channel, &body).await {
             // Nobody may listen any more; that is the caller's business.
             Ok(_receivers) => Ok(()),

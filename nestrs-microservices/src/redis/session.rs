@@ -87,6 +87,16 @@ impl Session {
         self.lost.is_cancelled()
     }
 
+    /// What the server answers to a command that does not make it wait.
+    pub(super) async fn run(&self, command: &redis::Cmd) -> Result<Value, Refusal> {
+        self.outcome(command.query_async(&mut self.publisher.commands.clone())).await
+    }
+
+    /// One connection more, for commands that make the server wait. It ends with the session, and the session with it.
+    pub(super) async fn one_more(&self, settings: &Settings) -> Result<Wire, DialError> {
+        Wire::dial(settings, |_: PushInfo| -> Result<(), redis::aio::SendError> { Ok(()) }, self.lost.clone()).await
+    }
+
     /// How many received it.
     pub(super) async fn publish(&self, channel: &str, body: &[u8]) -> Result<u64, Refusal> {
         let mut command = cmd("PUBLISH");

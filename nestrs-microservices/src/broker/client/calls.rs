@@ -118,6 +118,8 @@ impl<D: ClientDriver> BrokerClient<D> {
         payload: Payload,
         options: &CallOptions,
     ) -> Result<(), TransportError> {
+        let stamped = self.stamped(options);
+        let options = stamped.as_ref().unwrap_or(options);
         let limit = self.shared.limit(options);
         let mut tries = Tries::new(options);
         let emitting = async {
@@ -134,6 +136,16 @@ impl<D: ClientDriver> BrokerClient<D> {
             Some(outcome) => outcome,
             None => Err(timed_out(pattern, limit).with_sent(tries.sent)),
         }
+    }
+
+    fn stamped(&self, options: &CallOptions) -> Option<CallOptions> {
+        let (name, value) = self.shared.dialler.driver().event_header()?;
+        if options.metadata.get(name).is_some() {
+            return None;
+        }
+        let mut options = options.clone();
+        options.metadata.insert(name, value);
+        Some(options)
     }
 
     pub(crate) async fn send_stream(

@@ -44,6 +44,11 @@ pub(crate) trait ClientDriver: Send + Sync + 'static {
         Ok(())
     }
 
+    /// A header of one event, the same for each time that it is sent, unless its caller sets one of that name.
+    fn event_header(&self) -> Option<(&'static str, String)> {
+        None
+    }
+
     /// The broker's address, without credentials.
     fn address(&self) -> String;
 }

@@ -9,6 +9,7 @@ use crate::client::Backoff;
 use crate::nats::connecting::Connecting;
 use crate::nats::credentials::Credentials;
 use crate::nats::headers::NatsHeaders;
+use crate::nats::jetstream::JetStreamEmitOptions;
 use crate::serializer::{PacketDeserializer, PacketSerializer};
 use crate::tcp::Overflow;
 
@@ -48,6 +49,8 @@ pub struct NatsTransportOptions {
     pub ping_interval: Duration,
     /// What inboxes begin with, where the NATS server lets each client have its own only. Default `None`: `_INBOX`.
     pub inbox_prefix: Option<String>,
+    /// Events are sent when a stream has them. Default `None`: when they are given to the operating system.
+    pub jetstream: Option<JetStreamEmitOptions>,
     /// Replies that wait to be read. Default 65 536; one more is dropped, and counted in
     /// [`ClientStats::overflowed_replies`](crate::ClientStats::overflowed_replies). Where many are dropped at once some go
     /// uncounted.
@@ -94,6 +97,7 @@ impl Default for NatsTransportOptions {
             max_reconnects,
             ping_interval: Duration::from_secs(10),
             inbox_prefix: None,
+            jetstream: None,
             subscription_capacity: 65_536,
             max_pending,
             overflow,
@@ -128,6 +132,13 @@ impl NatsTransportOptions {
     #[must_use]
     pub fn inbox_prefix(mut self, prefix: impl Into<String>) -> Self {
         self.inbox_prefix = Some(prefix.into());
+        self
+    }
+
+    /// Has `emit` wait until a stream has the event.
+    #[must_use]
+    pub fn jetstream(mut self, emitting: JetStreamEmitOptions) -> Self {
+        self.jetstream = Some(emitting);
         self
     }
 

@@ -9,6 +9,7 @@ use crate::broker::{ConsumerOptions, NotJson, StartUp, setters};
 use crate::client::Backoff;
 use crate::nats::connecting::Connecting;
 use crate::nats::credentials::Credentials;
+use crate::nats::jetstream::JetStreamOptions;
 use crate::nats::service::{Identity, Service};
 use crate::serializer::{PacketDeserializer, PacketSerializer};
 
@@ -76,6 +77,8 @@ pub struct NatsMicroserviceOptions {
     pub service_description: String,
     /// What else it tells there. Default: nothing. More than 64 entries, or one of more than 1 024 bytes, end the start.
     pub service_metadata: BTreeMap<String, String>,
+    /// A stream that keeps events until they are handled. Default `None`: events are delivered at most once.
+    pub jetstream: Option<JetStreamOptions>,
     credentials: Credentials,
     serializer: Option<Arc<dyn PacketSerializer>>,
     deserializer: Option<Arc<dyn PacketDeserializer>>,
@@ -102,6 +105,7 @@ impl Default for NatsMicroserviceOptions {
             service_version: "0.0.0".to_owned(),
             service_description: String::new(),
             service_metadata: BTreeMap::new(),
+            jetstream: None,
             credentials: Credentials::None,
             serializer: None,
             deserializer: None,
@@ -129,6 +133,13 @@ impl NatsMicroserviceOptions {
     #[must_use]
     pub fn queue<'a>(mut self, queue: impl Into<Option<&'a str>>) -> Self {
         self.queue = queue.into().map(str::to_owned);
+        self
+    }
+
+    /// Has events that lie in this stream from it, where they are kept until they are handled.
+    #[must_use]
+    pub fn jetstream(mut self, stream: JetStreamOptions) -> Self {
+        self.jetstream = Some(stream);
         self
     }
 
@@ -230,7 +241,7 @@ impl NatsMicroserviceOptions {
             max_body_bytes: self.max_body_bytes,
             not_json: NotJson::Dropped,
             handler_timeout: self.handler_timeout,
-            redelivery: Default::default(),
+            redelivery: self.jetstream.as_ref().map(JetStreamOptions::redelivery).unwrap_or_default(),
             serializer: self.serializer.clone(),
             deserializer: self.deserializer.clone(),
         }

@@ -71,6 +71,16 @@ pub struct RedisTransportOptions {
     /// Whether each request says how long its caller waits, so that the service stops working for one who has gone on: in its
     /// metadata, which NestJS 11 ignores and NestJS 12 shows to handlers. Default true.
     pub send_deadline: bool,
+    /// Whether events are written to Redis Streams, for services that take them from there
+    /// ([`RedisMicroserviceOptions::streams`](crate::RedisMicroserviceOptions::streams)). Default false: they are published. `emit`
+    /// then returns when Redis has confirmed the event: in its memory, and on disk as far as Redis is told to
+    /// (`appendonly`, `appendfsync`). Where the connection is lost meanwhile it may be there or not, and the error says so.
+    /// Calls are published all the same.
+    pub streams: bool,
+    /// What stands before a pattern in the key of its stream. Default `events:`.
+    pub stream_prefix: String,
+    /// How many events a stream keeps, more or less. Default 1 000 000: of more, the oldest are gone, be they handled or not.
+    pub stream_max_len: usize,
     /// How a machine that is gone is found. Default: within 30 s.
     pub keepalive: Keepalive,
     pub(in crate::redis) secure: bool,
@@ -101,6 +111,9 @@ impl Default for RedisTransportOptions {
             max_message_bytes: 64 * 1024 * 1024,
             stream_buffer: 1024,
             send_deadline: true,
+            streams: false,
+            stream_prefix: super::STREAM_PREFIX.to_owned(),
+            stream_max_len: 1_000_000,
             keepalive: Keepalive::default(),
             secure: false,
             malformed: None,
@@ -114,6 +127,13 @@ impl Default for RedisTransportOptions {
 
 impl RedisTransportOptions {
     common!();
+
+    /// Sets what stands before a pattern in the key of its stream.
+    #[must_use]
+    pub fn stream_prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.stream_prefix = prefix.into();
+        self
+    }
 
     setters! {
         /// Sets the server's port.
@@ -144,6 +164,10 @@ impl RedisTransportOptions {
         stream_buffer: usize,
         /// Sets whether requests say how long their callers wait.
         send_deadline: bool,
+        /// Sets whether events are written to streams.
+        streams: bool,
+        /// Sets how many events a stream keeps.
+        stream_max_len: usize,
         /// Sets how a machine that is gone is found.
         keepalive: Keepalive,
     }

@@ -92,6 +92,11 @@ macro_rules! common {
 
 mod client;
 mod server;
+mod streams;
 
 pub use client::RedisTransportOptions;
 pub use server::RedisMicroserviceOptions;
+pub use streams::RedisStreamsOptions;
+
+/// Before a pattern, in the key of its stream.
+const STREAM_PREFIX: &str = "events:";

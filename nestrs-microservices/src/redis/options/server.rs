@@ -9,6 +9,7 @@ use crate::client::Backoff;
 use crate::net::Secret;
 use crate::net::io::Keepalive;
 use crate::redis::address::{PORT, Target, join};
+use crate::redis::options::RedisStreamsOptions;
 use crate::redis::settings::Settings;
 use crate::serializer::{PacketDeserializer, PacketSerializer};
 
@@ -16,7 +17,7 @@ use crate::serializer::{PacketDeserializer, PacketSerializer};
 ///
 /// Every pattern is a channel of Redis' publish and subscribe. Every instance of a service gets every call and every event:
 /// with three replicas a request is handled three times, and its caller takes the first answer. What is published while
-/// an instance is not connected is gone for it.
+/// an instance is not connected is gone for it. Events can do better: [`streams`](Self::streams).
 ///
 /// ```
 /// use std::time::Duration;
@@ -73,6 +74,9 @@ pub struct RedisMicroserviceOptions {
     pub ping_interval: Duration,
     /// The pauses between attempts to connect. Default up to 50 ms, doubling to 1 s: BR-3 leaves two.
     pub backoff: Backoff,
+    /// How events are taken from Redis Streams: shared by the instances, and acknowledged after the handler. Default `None`: they
+    /// are heard by publish and subscribe, as in NestJS.
+    pub streams: Option<RedisStreamsOptions>,
     /// How a machine that is gone is found. Default: within 30 s.
     pub keepalive: Keepalive,
     pub(in crate::redis) secure: bool,
@@ -103,6 +107,7 @@ impl Default for RedisMicroserviceOptions {
             connect_timeout: Duration::from_secs(5),
             ping_interval: Duration::from_secs(10),
             backoff: Backoff::default(),
+            streams: None,
             keepalive: Keepalive::default(),
             secure: false,
             malformed: None,
@@ -116,6 +121,13 @@ impl Default for RedisMicroserviceOptions {
 
 impl RedisMicroserviceOptions {
     common!();
+
+    /// Takes events from Redis Streams.
+    #[must_use]
+    pub fn streams(mut self, streams: RedisStreamsOptions) -> Self {
+        self.streams = Some(streams);
+        self
+    }
 
     setters! {
         /// Sets the server's port.
