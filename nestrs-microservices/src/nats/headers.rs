@@ -103,7 +103,9 @@ fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), Transpor
         let text = format!("`{}` cannot be a header of NATS: {what}", name.escape_debug());
         TransportError::withheld(ErrorKind::InvalidPayload, text)
     };
-    let named = name.parse().map_err(|_| refused("a name is printable ASCII without spaces and colons"))?;
+    // The driver takes an empty name for one.
+    let named = Some(name).filter(|name| !name.is_empty()).and_then(|name| name.parse().ok());
+    let named = named.ok_or_else(|| refused("a name is printable ASCII without spaces and colons"))?;
     let value = value.parse().map_err(|_| refused("its value has a line break"))?;
     Ok((named, value))
 }

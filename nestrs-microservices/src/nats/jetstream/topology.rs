@@ -247,7 +247,7 @@ mod tests {
 
     #[test]
     fn consumers_have_names_that_nats_takes_and_one_for_each_pattern() {
-        assert_eq!(consumer_name("billing", "orders.created"), "billing_orders-created-e4b4a0d4");
+        assert_eq!(consumer_name("billing", "orders.created"), "billing_orders-created-1447bab7");
         let names = ["a.b", "a-b", "a.*", "a.any", "a.>", r#"{"cmd":"a"}"#].map(|pattern| consumer_name("s", pattern));
         for (at, name) in names.iter().enumerate() {
             assert!(name.chars().all(|character| character.is_ascii_alphanumeric() || "-_".contains(character)));
