@@ -105,23 +105,41 @@ async fn br_6_instances_share_events_and_each_is_handled_once_and_acknowledged()
     for order in 0..10 {
         client.emit("order", &order).await.unwrap();
     }
-    let (first, one) = instance(&broker, streams()).await;
-    let (second, two) = instance(&broker, streams()).await;
+    let small = || serve::<OrdersModule>(server(&broker).streams(streams()).prefetch(4));
+    let (first, second) = (small().await, small().await);
+    let [one, two] = [&first, &second].map(|app| app.get::<Seen>().unwrap());
     let client = &client;
     let emit = |order: i64| async move { client.emit("order", &order).await };
     futures_util::future::try_join_all((10..200).map(emit)).await.unwrap();
     until(|| one.distinct() + two.distinct() == 200).await;
     let mut raw = Raw::connect(&broker).await;
     until_settled(&mut raw, "events:order").await;
-    assert!(one.distinct() > 0 && two.distinct() > 0, "{} {}", one.distinct(), two.distinct());
     for order in 0..200 {
         assert_eq!([one.of(order), two.of(order)].concat(), [1], "{order}");
     }
-    let acknowledged = [&first, &second].map(|app| app.servers().get("redis").unwrap().stats().acknowledged_events);
-    assert_eq!(acknowledged.iter().sum::<u64>(), 200);
+    let services = [&first, &second].map(|app| app.servers().get("redis").unwrap().clone());
+    // Each is counted once Redis has confirmed it, which is after it is settled there.
+    let counted = until(|| services.iter().map(|service| service.stats().acknowledged_events).sum::<u64>() == 200);
+    tokio::time::timeout(PATIENCE, counted).await.expect("each is acknowledged");
     // Calls go the way they always went, and what is published is for whoever hears it: no handler of events.
     assert_eq!(client.send::<_, i64>("ask", &7).await.unwrap(), 7);
     assert_eq!(raw.publish("order", r#"{"pattern":"order","data":1}"#).await, 0);
+    // Neither can have them all: more than these it does not take.
+    for order in 200..216 {
+        client.emit("held", &order).await.unwrap();
+    }
+    let shared = until(|| [&one, &two].iter().all(|seen| seen.held.load(Ordering::Relaxed) == 4));
+    tokio::time::timeout(PATIENCE, shared).await.expect("each has its share");
+    let handled = async {
+        while one.held.load(Ordering::Relaxed) + two.held.load(Ordering::Relaxed) < 16
+            || pending(&mut raw, "events:held").await != "0"
+        {
+            one.release.notify_waiters();
+            two.release.notify_waiters();
+            tokio::time::sleep(2 * MILLI).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, handled).await.expect("all are handled");
     first.close().await;
     second.close().await;
     assert_eq!(raw.command(&["XINFO", "CONSUMERS", "events:order", "billing"]).await, Vec::<String>::new());
@@ -130,7 +148,7 @@ async fn br_6_instances_share_events_and_each_is_handled_once_and_acknowledged()
 #[tokio::test]
 async fn br_6_br_7_what_failed_comes_again_with_growing_delay_and_a_count() {
     let Some(broker) = broker().await else { return };
-    let (app, seen) = instance(&broker, streams()).await;
+    let (app, seen) = instance(&broker, streams().delays([20 * MILLI, 400 * MILLI])).await;
     seen.failing.store(true, Ordering::Relaxed);
     emitter(&broker).emit("order", &1).await.unwrap();
     until(|| seen.of(1).len() == 3).await;
@@ -138,11 +156,13 @@ async fn br_6_br_7_what_failed_comes_again_with_growing_delay_and_a_count() {
     until(|| seen.of(1).len() == 4).await;
     assert_eq!(seen.of(1), [1, 2, 3, 4]);
     let at = seen.at.lock().unwrap().clone();
-    assert!(at[1] - at[0] >= 20 * MILLI && at[2] - at[1] >= 60 * MILLI && at[3] - at[2] >= 60 * MILLI, "{at:?}");
+    assert!(at[1] - at[0] >= 20 * MILLI && at[2] - at[1] >= 400 * MILLI && at[3] - at[2] >= 400 * MILLI, "{at:?}");
     let mut raw = Raw::connect(&broker).await;
     until_settled(&mut raw, "events:order").await;
-    let stats = app.servers().get("redis").unwrap().stats();
-    assert_eq!((stats.retried_events, stats.acknowledged_events, stats.dead_events), (3, 1, 0));
+    let service = app.servers().get("redis").unwrap().clone();
+    let counted = until(|| service.stats().acknowledged_events == 1);
+    tokio::time::timeout(PATIENCE, counted).await.expect("it is acknowledged");
+    assert_eq!((service.stats().retried_events, service.stats().dead_events), (3, 0));
     app.close().await;
 }
 
@@ -222,7 +242,8 @@ async fn br_8_what_an_ending_instance_cannot_finish_or_begin_goes_to_another_at_
     app.close().await;
     // Nothing has to be taken over.
     let (second, other) = instance(&broker, streams().claim_after(Duration::from_secs(60))).await;
-    until(|| other.held.load(Ordering::Relaxed) == 10).await;
+    let taken = until(|| other.held.load(Ordering::Relaxed) == 10);
+    tokio::time::timeout(PATIENCE, taken).await.expect("long before anything is taken over");
     // Those that were begun count as delivered.
     let again = (0..10).filter(|order| other.of(*order) == [2]).count();
     let new = (0..10).filter(|order| other.of(*order) == [1]).count();
@@ -303,7 +324,7 @@ async fn br_3_a_database_that_was_emptied_gets_its_groups_back() {
     until(|| seen.distinct() == 1).await;
     raw.command(&["FLUSHALL"]).await;
     client.emit("order", &2).await.unwrap();
-    until(|| seen.distinct() == 2).await;
+    tokio::time::timeout(PATIENCE, until(|| seen.distinct() == 2)).await.expect("there is a group again");
     until_settled(&mut raw, "events:order").await;
     app.close().await;
 }
@@ -324,7 +345,8 @@ async fn streams_are_bounded_and_what_is_gone_before_its_retry_is_counted() {
     let len: usize = raw.command(&["XLEN", "events:order"]).await[0].parse().unwrap();
     assert!((20..=40).contains(&len), "{len}");
     let service = app.servers().get("redis").unwrap().clone();
-    until(|| service.stats().dropped_events == 1).await;
+    let counted = until(|| service.stats().dropped_events == 1);
+    tokio::time::timeout(PATIENCE, counted).await.expect("what is gone is counted");
     until_settled(&mut raw, "events:order").await;
     assert_eq!(seen.of(0), [1]);
     app.close().await;

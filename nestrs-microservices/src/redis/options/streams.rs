@@ -51,7 +51,7 @@ pub struct RedisStreamsOptions {
     /// or that a guard refuses, at once.
     pub max_deliveries: u32,
     /// How long to wait after the first failure, the second, and so on; the last stands for all that follow. Default 1 s, 5 s,
-    /// 30 s, 2 min. They are kept to within half a second, or a quarter of the shortest; a day at most.
+    /// 30 s, 2 min. They are kept to within half a second; a day at most.
     pub delays: Vec<Duration>,
     /// After how long without a sign of life an instance's events are taken over by others. Default 60 s, at least 30 ms. An
     /// instance gives three signs in that time, however long its handlers take.

@@ -93,11 +93,14 @@ impl Group {
     }
 
     /// New events of all these streams.
-    pub(super) fn read(groups: &[&Self], consumer: &str, count: usize, block: Duration) -> Cmd {
+    pub(super) fn read(groups: &[&Self], consumer: &str, count: usize, block: Option<Duration>) -> Cmd {
         let mut command = cmd("XREADGROUP");
         let name = groups.first().map_or("", |group| &group.name);
         command.arg("GROUP").arg(name).arg(consumer).arg("COUNT").arg(count);
-        command.arg("BLOCK").arg(u64::try_from(block.as_millis()).unwrap_or(1).max(1)).arg("STREAMS");
+        if let Some(block) = block {
+            command.arg("BLOCK").arg(u64::try_from(block.as_millis()).unwrap_or(1).max(1));
+        }
+        command.arg("STREAMS");
         for group in groups {
             command.arg(&*group.key);
         }

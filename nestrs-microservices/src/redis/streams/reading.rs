@@ -30,10 +30,11 @@ use super::{DUE, Group, Streams, WAITING};
 static COMPLAINTS: LogLimit = LogLimit::per_second(1);
 static TRIMMED: LogLimit = LogLimit::per_second(1);
 
-/// How long Redis may keep a question for new events, where there is room for all streams.
+/// How long Redis may keep a question for new events, where there is room for all streams. It looks at the clock ten times
+/// a second.
 const BLOCK: Duration = Duration::from_millis(400);
-/// The same where a stream has no room, and gets it meanwhile.
-const SHORT_BLOCK: Duration = Duration::from_millis(20);
+/// Between two questions where a stream has no room, and may get it meanwhile.
+const SHORT_PAUSE: Duration = Duration::from_millis(20);
 /// Before it is asked again, after it has refused.
 const PAUSE: Duration = Duration::from_millis(250);
 /// A consumer that was not heard of for so long, in milliseconds, and has nothing, is forgotten.
@@ -128,7 +129,7 @@ impl Reading {
         // Never dropped in the middle of a question: what Redis gives then would be missed until somebody claims it.
         loop {
             let _ = self.session.run(&unblock).await;
-            if tokio::time::timeout(SHORT_BLOCK, &mut task).await.is_ok() {
+            if tokio::time::timeout(SHORT_PAUSE, &mut task).await.is_ok() {
                 return;
             }
         }
@@ -200,10 +201,19 @@ impl Reader {
             }
             return Ok(());
         };
-        let block = if open.len() == self.queues.len() { BLOCK } else { SHORT_BLOCK };
+        // Where a stream has no room nothing keeps us long: it may have some at any moment.
+        let all_open = open.len() == self.queues.len();
         let groups: Vec<&Group> = open.iter().map(|queue| &*queue.group).collect();
-        let question = Group::read(&groups, &self.streams.consumer, count.min(BATCH), block.min(until_then));
+        let question =
+            Group::read(&groups, &self.streams.consumer, count.min(BATCH), all_open.then_some(BLOCK.min(until_then)));
         let read = answers::read(self.ask(&question).await?);
+        if read.is_empty() && !all_open {
+            tokio::select! {
+                () = self.room.notified() => {}
+                () = self.stopping.cancelled() => {}
+                () = tokio::time::sleep(SHORT_PAUSE.min(until_then)) => {}
+            }
+        }
         for (key, entries) in read {
             if let Some(queue) = self.queues.iter().find(|queue| queue.group.key == key) {
                 for entry in entries {
