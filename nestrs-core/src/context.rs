@@ -44,7 +44,8 @@ pub enum ContextKind {
 #[derive(Clone)]
 pub struct ExecutionContext {
     kind: ContextKind,
-    pattern: Arc<str>,
+    /// `None` between two calls.
+    pattern: Option<Arc<str>>,
     handler: &'static str,
     handler_metadata: Option<Arc<HandlerMetadata>>,
     /// Where it is not what was called: a pattern with wildcards.
@@ -64,7 +65,7 @@ impl ExecutionContext {
     pub fn new(kind: ContextKind, pattern: impl Into<Arc<str>>, payload: Payload) -> Self {
         Self {
             kind,
-            pattern: pattern.into(),
+            pattern: Some(pattern.into()),
             handler: "",
             handler_metadata: None,
             declared: None,
@@ -88,11 +89,80 @@ impl ExecutionContext {
     /// Names the handler, the pattern it is declared under, its extras and its metadata, all from its route.
     #[must_use]
     pub fn with_route(mut self, route: &Route) -> Self {
+        self.set_route(route);
+        self
+    }
+
+    /// [`ExecutionContext::with_route`], in its place: moving a context is a copy of some three hundred bytes.
+    #[doc(hidden)]
+    pub fn set_route(&mut self, route: &Route) {
         self.handler = route.handler;
-        self.declared = (route.pattern.route() != &*self.pattern).then(|| route.pattern.clone());
+        self.declared = (route.pattern.route() != self.pattern()).then(|| route.pattern.clone());
         self.extras = route.extras;
         self.handler_metadata.clone_from(&route.metadata);
-        self
+    }
+
+    /// Makes another call of one that was [cleared](Self::clear), in its place.
+    #[doc(hidden)]
+    #[inline]
+    pub fn renew(
+        &mut self,
+        pattern: Arc<str>,
+        payload: Payload,
+        metadata: Option<Metadata>,
+        deadline: Option<Instant>,
+        transport: Arc<dyn Any + Send + Sync>,
+    ) {
+        self.pattern = Some(pattern);
+        self.payload = payload;
+        self.metadata = metadata;
+        self.deadline = deadline;
+        self.transport = Some(transport);
+    }
+
+    /// Drops all that belongs to the call.
+    #[doc(hidden)]
+    pub fn clear(&mut self) {
+        let Self {
+            kind: _,
+            pattern,
+            handler,
+            handler_metadata,
+            declared,
+            extras,
+            payload,
+            metadata,
+            deadline,
+            transport,
+            extensions,
+            call_slot,
+        } = self;
+        *pattern = None;
+        *handler = "";
+        *handler_metadata = None;
+        *declared = None;
+        *extras = Extras::default();
+        *payload = Payload::absent();
+        *metadata = None;
+        *deadline = None;
+        *transport = None;
+        *extensions = Extensions::default();
+        *call_slot = CallSlot::default();
+    }
+
+    /// [`ExecutionContext::with_deadline`], in its place.
+    #[doc(hidden)]
+    pub fn set_deadline(&mut self, deadline: Instant) {
+        self.deadline = Some(deadline);
+    }
+
+    /// Moves the call out, with all that belongs to it; what is left is cleared.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn take(&mut self) -> Self {
+        let mut left = Self::new(self.kind, "", Payload::absent());
+        left.pattern = None;
+        std::mem::replace(self, left)
     }
 
     /// The same call for another of its handlers: what stages leave in one's extensions is not seen by the others.
@@ -139,7 +209,7 @@ impl ExecutionContext {
     /// The route that was called, in canonical form: what the caller wrote, also where the handler has wildcards.
     #[must_use]
     pub fn pattern(&self) -> &str {
-        &self.pattern
+        self.pattern.as_deref().unwrap_or_default()
     }
 
     /// The pattern that the handler is declared under: `orders.*`, where [`ExecutionContext::pattern`] is
@@ -147,7 +217,7 @@ impl ExecutionContext {
     /// other freely.
     #[must_use]
     pub fn declared_pattern(&self) -> &str {
-        self.declared.as_ref().map_or(&self.pattern, Pattern::route)
+        self.declared.as_ref().map_or_else(|| self.pattern(), Pattern::route)
     }
 
     /// The extras of the handler; empty when none was found yet.
@@ -210,7 +280,7 @@ impl fmt::Debug for ExecutionContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ExecutionContext")
             .field("kind", &self.kind)
-            .field("pattern", &self.pattern)
+            .field("pattern", &self.pattern())
             .field("handler", &self.handler)
             .finish_non_exhaustive()
     }
@@ -327,7 +397,7 @@ pub struct CalledPattern(pub Arc<str>);
 
 impl FromContext<'_> for CalledPattern {
     fn from_context(cx: &ExecutionContext) -> Result<Self, TransportError> {
-        Ok(Self(cx.pattern.clone()))
+        Ok(Self(cx.pattern.clone().unwrap_or_default()))
     }
 }
 

@@ -23,6 +23,8 @@ mod error;
 mod extras;
 mod handler;
 mod injectable;
+#[doc(hidden)]
+pub mod json_text;
 mod lifecycle;
 #[doc(hidden)]
 pub mod log_limit;
@@ -103,6 +105,7 @@ pub mod __private {
         NoApplicationBootstrap, NoApplicationShutdown, NoBeforeShutdown, NoModuleDestroy, NoModuleInit,
     };
     pub use crate::mount::mount_with;
+    pub use crate::pattern::LiteralPattern;
     pub use crate::pipeline::list::{GuardList, InterceptorList, PipeList};
     pub use crate::pipeline::spec::{
         DefaultFilter, DefaultGuard, DefaultInterceptor, DefaultPipe, DocumentedGuard, DocumentedInterceptor,
@@ -122,18 +125,6 @@ pub mod __private {
     /// Converts a handler's error.
     pub fn error<E: HandlerError>(error: E) -> TransportError {
         error.into_transport_error()
-    }
-
-    /// The pattern of a literal that `pattern!` has checked.
-    ///
-    /// # Panics
-    /// Never for a literal that the macro accepted.
-    #[must_use]
-    pub fn literal_pattern(literal: &PatternLiteral) -> Pattern {
-        match Pattern::from_literal(literal) {
-            Ok(pattern) => pattern,
-            Err(error) => unreachable!("`pattern!` accepted a literal that is no pattern: {error}"),
-        }
     }
 
     /// The value of a field that is not injected.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::pin::pin;
 use std::sync::Arc;
 
 use crate::argument::bound::{Alone, ArgumentNeeds, ArgumentSpecs, Bound, Target, With};
@@ -12,6 +13,7 @@ use crate::payload::Payload;
 use crate::per_call::ServiceSource;
 use crate::pipeline::chain::{ChainEntry, StageKind};
 use crate::pipeline::filter::Filters;
+use crate::pipeline::in_place::InPlace;
 use crate::pipeline::list::{GuardList, InterceptorList, PipeList};
 use crate::pipeline::spec::{FilterList, Specs, StageNeed};
 use crate::pipeline::{Enhancers, Stages};
@@ -203,17 +205,22 @@ where
     P: PipeList,
 {
     fn call<'a>(&'a self, cx: &'a ExecutionContext, payload: Payload) -> BoxFuture<'a, HandlerResult> {
-        Box::pin(self.stages.enter(cx, async move {
-            let payload = self.stages.transform(cx, payload).await?;
-            let built;
-            let service = match &self.service {
-                ServiceSource::Shared(service) => service,
-                ServiceSource::PerCall(source) => {
-                    built = source(cx)?;
-                    &built
-                }
-            };
-            (self.thunk)(service, cx, payload).await
-        }))
+        Box::pin(async move {
+            // In its place from the start, since `enter` would hold it twice.
+            let end = pin!(Some(async {
+                let payload =
+                    if self.stages.transforms() { self.stages.transform(cx, payload).await? } else { payload };
+                let built;
+                let service = match &self.service {
+                    ServiceSource::Shared(service) => service,
+                    ServiceSource::PerCall(source) => {
+                        built = source(cx)?;
+                        &built
+                    }
+                };
+                (self.thunk)(service, cx, payload).await
+            }));
+            self.stages.enter(cx, InPlace::new(end)).await
+        })
     }
 }

@@ -4,8 +4,11 @@
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::string_slice))]
 
 mod misfit;
+mod plain;
 mod property;
 mod shared;
+mod texts;
+mod written;
 
 use std::any::Any;
 use std::borrow::Cow;
@@ -21,6 +24,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use self::shared::{Shared, SharedValue};
+use self::written::{SHORT_MAX, Written};
 use crate::error::TransportError;
 
 /// The user's JSON, on its way to a handler or back.
@@ -53,6 +57,11 @@ enum Source {
     #[default]
     Absent,
     Json(Bytes),
+    /// Text of this process that is too short to be worth an allocation.
+    Short {
+        len: u8,
+        text: [u8; SHORT_MAX],
+    },
     Value(Arc<Value>),
     /// A value of this process, JSON only for those who ask for it.
     Shared(Arc<dyn SharedValue>),
@@ -83,7 +92,9 @@ impl Payload {
     /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) when serde refuses the value, for example a map whose keys are no strings. The reason
     /// is kept as the error's source and never sent to a caller.
     pub fn from_serialize<T: Serialize + ?Sized>(value: &T) -> Result<Self, TransportError> {
-        write(value).map(Self::from_json)
+        let mut written = Written::new();
+        write(&mut written, value)?;
+        Ok(Self { source: written.into_source(), parsed: OnceLock::new() })
     }
 
     /// A payload that stays the value it is, for receivers in the same process: [`Payload::receive`] of the same type
@@ -118,19 +129,15 @@ impl Payload {
         match &self.source {
             Source::Absent => Ok(&NULL),
             Source::Value(value) => Ok(value),
-            Source::Json(text) => {
+            Source::Json(_) | Source::Short { .. } | Source::Shared(_) => {
                 if let Some(value) = self.parsed.get() {
                     return Ok(value);
                 }
-                let value = Arc::new(parse(text)?);
-                Ok(self.parsed.get_or_init(|| value))
-            }
-            Source::Shared(shared) => {
-                if let Some(value) = self.parsed.get() {
-                    return Ok(value);
-                }
-                let value = Arc::new(parse(shared.json()?)?);
-                Ok(self.parsed.get_or_init(|| value))
+                let value = match &self.source {
+                    Source::Shared(shared) => parse(shared.json()?)?,
+                    _ => parse(&self.json())?,
+                };
+                Ok(self.parsed.get_or_init(|| Arc::new(value)))
             }
         }
     }
@@ -144,7 +151,7 @@ impl Payload {
         let shared = match self.source {
             Source::Absent => return Ok(Value::Null),
             Source::Value(value) => Some(value),
-            Source::Json(_) | Source::Shared(_) => self.parsed.into_inner(),
+            Source::Json(_) | Source::Short { .. } | Source::Shared(_) => self.parsed.into_inner(),
         };
         Ok(shared.map_or(Value::Null, |value| Arc::try_unwrap(value).unwrap_or_else(|shared| (*shared).clone())))
     }
@@ -189,6 +196,7 @@ impl Payload {
     fn read<R: Reading>(&self, reading: &R) -> Result<R::Value, TransportError> {
         let outcome = match &self.source {
             Source::Json(text) => return read(text, reading),
+            Source::Short { len, text } => return read(short(*len, text), reading),
             Source::Value(value) => reading.read(&**value),
             Source::Absent => reading.read(Value::Null),
             Source::Shared(shared) => return read(shared.json()?, reading),
@@ -229,12 +237,23 @@ impl Payload {
         match &self.source {
             Source::Absent => Cow::Borrowed(b"null"),
             Source::Json(text) => Cow::Borrowed(text),
-            // A `Value` has string keys only, so writing it cannot fail.
-            Source::Value(value) => Cow::Owned(value.to_string().into_bytes()),
+            Source::Short { len, text } => Cow::Borrowed(short(*len, text)),
+            Source::Value(value) => Cow::Owned(value_text(value).into_vec()),
             Source::Shared(shared) => match shared.json() {
                 Ok(text) => Cow::Borrowed(text),
                 Err(_) => Cow::Borrowed(b"null"),
             },
+        }
+    }
+
+    /// The JSON text when it is long and nobody else holds it: whoever writes it may then pass on these bytes instead of a
+    /// copy, and keeps nothing alive with them. For transports.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn sole_text(&self, min_len: usize) -> Option<&Bytes> {
+        match &self.source {
+            Source::Json(text) if text.len() >= min_len && text.is_unique() => Some(text),
+            _ => None,
         }
     }
 
@@ -244,7 +263,8 @@ impl Payload {
         match &self.source {
             Source::Absent => Bytes::from_static(b"null"),
             Source::Json(text) => text.clone(),
-            Source::Value(value) => value.to_string().into(),
+            Source::Short { len, text } => Bytes::copy_from_slice(short(*len, text)),
+            Source::Value(value) => value_text(value).into_bytes(),
             Source::Shared(shared) => shared.json().cloned().unwrap_or_else(|_| Bytes::from_static(b"null")),
         }
     }
@@ -266,6 +286,7 @@ impl Serialize for Payload {
             Source::Absent => serializer.serialize_unit(),
             Source::Value(value) => value.serialize(serializer),
             Source::Json(text) => write_raw(text, serializer),
+            Source::Short { len, text } => write_raw(short(*len, text), serializer),
             Source::Shared(shared) => write_raw(shared.json().map_err(S::Error::custom)?, serializer),
         }
     }
@@ -282,6 +303,7 @@ impl fmt::Debug for Payload {
         match &self.source {
             Source::Absent => f.write_str("Payload(absent)"),
             Source::Json(text) => write!(f, "Payload({} bytes)", text.len()),
+            Source::Short { len, .. } => write!(f, "Payload({len} bytes)"),
             Source::Value(_) => f.write_str("Payload(value)"),
             Source::Shared(_) => f.write_str("Payload(shared)"),
         }
@@ -310,11 +332,22 @@ impl<T: DeserializeOwned> Reading for Whole<T> {
     }
 }
 
-fn write<T: Serialize + ?Sized>(value: &T) -> Result<Bytes, TransportError> {
-    match serde_json::to_vec(value) {
-        Ok(text) => Ok(text.into()),
+fn short(len: u8, text: &[u8; SHORT_MAX]) -> &[u8] {
+    text.get(..usize::from(len)).unwrap_or_default()
+}
+
+fn write<T: Serialize + ?Sized>(out: &mut Written, value: &T) -> Result<(), TransportError> {
+    match texts::write(out, value) {
+        Ok(()) => Ok(()),
         Err(error) => Err(TransportError::internal("value cannot be serialised as JSON").with_source(error)),
     }
+}
+
+fn value_text(value: &Value) -> Written {
+    let mut text = Written::new();
+    // A `Value` has string keys only, so writing it cannot fail.
+    let _ = texts::write(&mut text, value);
+    text
 }
 
 fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, TransportError> {
@@ -322,6 +355,9 @@ fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, TransportError> {
 }
 
 fn read<R: Reading>(text: &[u8], reading: &R) -> Result<R::Value, TransportError> {
+    if let Some(value) = plain::read(text, reading) {
+        return Ok(value);
+    }
     read_text(text, reading).or_else(|error| match mend_surrogates(text) {
         Some(mended) => read_text(&mended, reading).map_err(|error| misfit::explain(&mended, reading, &error)),
         None => Err(misfit::explain(text, reading, &error)),

@@ -1,14 +1,14 @@
 //! What a handler can learn about the connection a message came over.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use nestrs_core::{ErrorKind, ExecutionContext, FromContext, TransportError};
 use tokio_util::sync::CancellationToken;
 
 use crate::authentication::Claims;
 use crate::net::PeerIdentity;
-use crate::net::registry::ConnectionId;
+use crate::net::registry::{ConnectionId, Meter};
 
 /// The connection a message came over: NestJS's `TcpContext`, whatever the transport.
 ///
@@ -49,47 +49,44 @@ pub struct ConnectionContext(Arc<Connection>);
 
 #[derive(Debug)]
 struct Connection {
-    transport: &'static str,
-    id: ConnectionId,
-    peer_addr: Option<SocketAddr>,
+    meter: Arc<Meter>,
     identity: Option<PeerIdentity>,
     claims: Option<Claims>,
-    gone: CancellationToken,
+    /// Made when somebody first asks for it: most connections have no handler that does.
+    gone: OnceLock<CancellationToken>,
 }
 
 impl ConnectionContext {
-    /// A context for a connection that `gone` is cancelled with.
-    pub(crate) fn new(
-        transport: &'static str,
-        id: ConnectionId,
-        peer_addr: Option<SocketAddr>,
-        gone: CancellationToken,
-    ) -> Self {
-        Self(Arc::new(Connection { transport, id, peer_addr, identity: None, claims: None, gone }))
+    /// A context for a connection, and what its peer has shown of itself.
+    pub(crate) fn new(meter: Arc<Meter>, identity: Option<PeerIdentity>, claims: Option<Claims>) -> Self {
+        Self(Arc::new(Connection { meter, identity, claims, gone: OnceLock::new() }))
     }
 
-    /// The same, of a peer that has shown who it is.
-    pub(crate) fn known(self, identity: Option<PeerIdentity>, claims: Option<Claims>) -> Self {
-        let Connection { transport, id, peer_addr, ref gone, .. } = *self.0;
-        Self(Arc::new(Connection { transport, id, peer_addr, identity, claims, gone: gone.clone() }))
+    fn gone(&self) -> &CancellationToken {
+        self.0.gone.get_or_init(CancellationToken::new)
+    }
+
+    /// Tells handlers that nobody will read their answers any more.
+    pub(crate) fn leave(&self) {
+        self.gone().cancel();
     }
 
     /// `"tcp"`.
     #[must_use]
     pub fn transport(&self) -> &'static str {
-        self.0.transport
+        self.0.meter.transport
     }
 
     /// Which connection it is.
     #[must_use]
     pub fn id(&self) -> ConnectionId {
-        self.0.id
+        self.0.meter.id
     }
 
     /// The other end's address, where the transport has one.
     #[must_use]
     pub fn peer_addr(&self) -> Option<SocketAddr> {
-        self.0.peer_addr
+        self.0.meter.peer_addr
     }
 
     /// Who the other end has proved to be by a client certificate (feature `tls`); `None` where it showed none.
@@ -165,7 +162,7 @@ impl Cancellation {
     /// The cancellation of a call, also for stages; one that never fires where there is no connection.
     #[must_use]
     pub fn of(cx: &ExecutionContext) -> Self {
-        cx.transport::<ConnectionContext>().map_or_else(Self::default, |connection| Self(connection.0.gone.clone()))
+        cx.transport::<ConnectionContext>().map_or_else(Self::default, |connection| Self(connection.gone().clone()))
     }
 }
 

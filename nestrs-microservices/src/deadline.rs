@@ -67,27 +67,48 @@ pub(crate) fn with_some_deadline<F: Future>(
 
 /// Runs `work` up to `deadline`, which what it calls inherits; `None` when it took longer.
 pub(crate) fn until<F: Future>(deadline: Instant, work: Pin<&mut F>) -> Until<'_, F> {
-    let inherited = current_deadline().map_or(deadline, |inherited| inherited.min(deadline));
-    Until { work, deadline, inherited, alarm: None }
+    Until { work, watch: Watch::until(deadline) }
 }
 
-/// Work with an end. Most handlers are done when they are first asked: only one that is not gets a timer.
+/// Work with an end.
 pub(crate) struct Until<'a, F> {
     work: Pin<&'a mut F>,
-    deadline: Instant,
-    inherited: Instant,
-    alarm: Option<Pin<Box<Sleep>>>,
+    watch: Watch,
 }
 
 impl<F: Future> Future for Until<'_, F> {
     type Output = Option<F::Output>;
     fn poll(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
-        if let Poll::Ready(done) = DEADLINE.sync_scope(this.inherited, || this.work.as_mut().poll(task)) {
-            return Poll::Ready(Some(done));
+        let Self { work, watch } = &mut *self;
+        match watch.scope(|| work.as_mut().poll(task)) {
+            Poll::Ready(done) => Poll::Ready(Some(done)),
+            Poll::Pending => watch.poll_over(task).map(|()| None),
         }
-        let alarm = this.alarm.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(this.deadline.into())));
-        alarm.as_mut().poll(task).map(|()| None)
+    }
+}
+
+/// The end of some work. Most handlers are done when they are first asked: only one that is not gets a timer.
+pub(crate) struct Watch {
+    deadline: Instant,
+    inherited: Instant,
+    alarm: Option<Pin<Box<Sleep>>>,
+}
+
+impl Watch {
+    pub(crate) fn until(deadline: Instant) -> Self {
+        let inherited = current_deadline().map_or(deadline, |inherited| inherited.min(deadline));
+        Self { deadline, inherited, alarm: None }
+    }
+
+    /// Does some of the work: what it calls inherits the deadline.
+    pub(crate) fn scope<T>(&self, work: impl FnOnce() -> T) -> T {
+        DEADLINE.sync_scope(self.inherited, work)
+    }
+
+    /// Ready when the time is over.
+    pub(crate) fn poll_over(&mut self, task: &mut Context<'_>) -> Poll<()> {
+        let alarm = self.alarm.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(self.deadline.into())));
+        alarm.as_mut().poll(task)
     }
 }
 

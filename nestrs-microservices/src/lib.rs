@@ -23,6 +23,7 @@ mod mock;
 pub mod net;
 mod packet;
 mod route_table;
+mod scratch;
 mod serializer;
 mod server_handle;
 mod serving;
@@ -38,7 +39,7 @@ pub use client::{
 };
 pub use context::{Cancellation, ConnectionContext, Peer};
 pub use deadline::{current_deadline, with_deadline};
-pub use dispatcher::{Call, Dispatcher, Inbound, Progress, TIMEOUT_METADATA};
+pub use dispatcher::{Answers, Call, Dispatcher, Inbound, Progress, TIMEOUT_METADATA};
 pub use event_bus::{
     Emitted, EventBus, EventBusModule, EventBusOptions, EventBusStats, EventOutcome, EventStream, FailureKind,
     NextEvent, Published, ReceivedEvent, SubscriberFailure, Subscription,
@@ -66,7 +67,7 @@ pub use transport::{Bound, CallOptions, CircuitState, ClientStatus, Microservice
 #[doc(hidden)]
 pub mod __private {
     pub use crate::client::contract::{
-        ContractPattern, ContractPayload, ContractReply, construct, dependencies, emit, send, send_stream,
+        ContractPayload, ContractReply, construct, dependencies, emit, send, send_stream,
     };
     pub use crate::client::{ClientProxy, ContractClient, ReplyItems};
 }

@@ -3,25 +3,29 @@
 // What a peer sends must not be able to make this panic.
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::string_slice))]
 
+mod usual;
+
 use std::borrow::Cow;
 use std::fmt;
-use std::io::Write as _;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use nestrs_core::{Metadata, Payload, TransportError};
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::dispatcher::TIMEOUT_METADATA;
 use crate::json_bounds::{has_number_out_of_range, nests_too_deep};
-use crate::net::codec::{utf16_len, write_frame_header};
+use crate::net::codec::{is_ascii, utf16_len, write_frame_header};
 
 /// What NestJS answers when nobody handles a pattern. A plain string, unlike every other error.
 pub(crate) const NO_HANDLER: &str = "There is no matching message handler defined in the remote service.";
 
 /// An `id` may be any JSON value up to this many bytes.
 const ID_LEN_MAX: usize = 1024;
+/// Shorter texts are copied: that costs less than pieces of memory do.
+const LONG_MIN: usize = 16 * 1024;
+/// As long as the header of a frame can be.
+const HEADER_LEN_MAX: usize = 21;
 
 /// A request or an event, as it arrived.
 #[derive(Debug)]
@@ -60,6 +64,25 @@ impl Packet {
     /// # Errors
     /// [`PacketError`] when the body is not JSON, is nested deeper than 127, or has a number out of range, wherever that is.
     pub fn read(frame: &Bytes) -> Result<Self, PacketError> {
+        if std::str::from_utf8(frame).is_ok() { Self::read_text(frame.clone()) } else { Self::read_any(frame) }
+    }
+
+    /// [`Packet::read`] of what is known to be UTF-8, as the decoder's frames are.
+    pub(crate) fn read_text(mut frame: Bytes) -> Result<Self, PacketError> {
+        let Some(mut members) = usual::members(&frame) else { return Self::read_any(&frame) };
+        let id = members.id.take_if(|id| id.len() <= ID_LEN_MAX).map(<[u8]>::len);
+        let mut packet = Self::of(&frame, &members)?;
+        if let Some(len) = id {
+            // The last member, with a bracket behind it: it has the frame itself, and not one more reference to it.
+            frame.truncate(frame.len() - 1);
+            frame.advance(frame.len() - len);
+            packet.id = Some(frame);
+        }
+        Ok(packet)
+    }
+
+    /// Whatever it is, and wherever its members are.
+    fn read_any(frame: &Bytes) -> Result<Self, PacketError> {
         if nests_too_deep(frame) {
             return Err(PacketError::TooDeep);
         }
@@ -67,18 +90,22 @@ impl Packet {
             Ok(members) => members,
             // A key may hold half of a surrogate pair, which Rust's strings cannot. Never seen from a NestJS client.
             Err(error) => match Payload::from_json(frame.clone()).into_value() {
-                Ok(mended) => return Self::read(&Bytes::from(mended.to_string())),
+                Ok(mended) => return Self::read_any(&Bytes::from(mended.to_string())),
                 Err(_) => return Err(PacketError::Json(error)),
             },
         };
         if members.out_of_range {
             return Err(PacketError::OutOfRange);
         }
-        let own = |raw: &RawValue| frame.slice_ref(raw.get().as_bytes());
+        Self::of(frame, &members)
+    }
+
+    fn of(frame: &Bytes, members: &Members<'_>) -> Result<Self, PacketError> {
+        let own = |member: &[u8]| frame.slice_ref(member);
         // Neither `pattern` nor `data`: a foreign message, which has no id whatever it contains.
         let foreign = members.pattern.is_none() && members.data.is_none();
         let id = members.id.filter(|_| !foreign);
-        if id.is_some_and(|id| id.get().len() > ID_LEN_MAX) {
+        if id.is_some_and(|id| id.len() > ID_LEN_MAX) {
             return Err(PacketError::IdTooLong);
         }
         Ok(Self {
@@ -87,8 +114,8 @@ impl Packet {
             id: id.map(own),
             metadata: members
                 .metadata
-                .filter(|raw| raw.get().starts_with('{'))
-                .map(|raw| Metadata::from_json(own(raw))),
+                .filter(|metadata| metadata.starts_with(b"{"))
+                .map(|metadata| Metadata::from_json(own(metadata))),
         })
     }
 }
@@ -96,10 +123,10 @@ impl Packet {
 /// The members of a packet as JSON text; a repeated one counts as last written, as `JSON.parse` has it.
 #[derive(Default)]
 struct Members<'a> {
-    pattern: Option<&'a RawValue>,
-    data: Option<&'a RawValue>,
-    id: Option<&'a RawValue>,
-    metadata: Option<&'a RawValue>,
+    pattern: Option<&'a [u8]>,
+    data: Option<&'a [u8]>,
+    id: Option<&'a [u8]>,
+    metadata: Option<&'a [u8]>,
     /// Some member has a number out of range, be it one that nobody reads.
     out_of_range: bool,
 }
@@ -120,6 +147,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
                 while let Some(key) = map.next_key::<Text<'de>>()? {
                     let value: &RawValue = map.next_value()?;
                     members.out_of_range |= has_number_out_of_range(value.get());
+                    let value = value.get().as_bytes();
                     match &*key.0 {
                         "pattern" => members.pattern = Some(value),
                         "data" => members.data = Some(value),
@@ -195,6 +223,17 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     }
 }
 
+/// A response whose value is its own piece of memory.
+#[derive(Debug)]
+pub(crate) struct LongFrame {
+    /// The header of the frame, and the packet up to the value.
+    pub(crate) head: Vec<u8>,
+    pub(crate) text: Bytes,
+    pub(crate) tail: Vec<u8>,
+    /// Of the body, in bytes.
+    pub(crate) len: usize,
+}
+
 /// One response packet, without its `id`.
 #[derive(Debug)]
 pub enum Answer {
@@ -217,34 +256,45 @@ impl Answer {
     /// Appends the packet to `out` as a NestJS frame. Never a key more than NestJS knows: its clients take a response
     /// with a foreign key for something else. Returns the length of the body in bytes.
     pub(crate) fn write_frame(&self, out: &mut Vec<u8>, id: &[u8]) -> usize {
-        let err;
-        let value;
-        // In pieces, so that the length is known before the first byte is written.
-        let pieces: [&[u8]; 5] = match self {
+        // Each with as many pieces as it has: how long most of them are is known here, and not asked for.
+        match self {
             // An absent payload is NestJS's `undefined`, which JSON leaves out.
-            Self::Value { payload, last: true } if payload.is_absent() => {
-                [b"{\"isDisposed\":true,\"id\":", id, b"}", b"", b""]
-            }
-            Self::Value { payload, last: false } if payload.is_absent() => [b"{\"id\":", id, b"}", b"", b""],
+            Self::Value { payload, last: false } if payload.is_absent() => write_body(out, [b"{\"id\":", id, b"}"]),
+            Self::Value { payload, .. } if payload.is_absent() => Self::End.write_frame(out, id),
             Self::Value { payload, last } => {
-                value = payload.json();
-                let after: &[u8] = if *last { b",\"isDisposed\":true,\"id\":" } else { b",\"id\":" };
-                [b"{\"response\":", &value, after, id, b"}"]
+                let value = payload.json();
+                let (before, after) = Self::around_value(*last);
+                write_body(out, [before, &value, after, id, b"}"])
             }
-            Self::End => [b"{\"isDisposed\":true,\"id\":", id, b"}", b"", b""],
+            Self::End => write_body(out, [b"{\"isDisposed\":true,\"id\":", id, b"}"]),
             Self::Error(error) => {
-                err = error.to_wire_json();
-                [b"{\"err\":", err.as_bytes(), b",\"isDisposed\":true,\"id\":", id, b"}"]
+                let err = error.to_wire_json();
+                write_body(out, [b"{\"err\":", err.as_bytes(), b",\"isDisposed\":true,\"id\":", id, b"}"])
             }
-            Self::NoHandler => [b"{\"id\":", id, b",\"status\":\"error\",\"err\":\"", NO_HANDLER.as_bytes(), b"\"}"],
-        };
-        write_frame_header(out, pieces.iter().map(|piece| utf16_len(piece)).sum());
-        let len = pieces.iter().map(|piece| piece.len()).sum();
-        out.reserve(len);
-        for piece in pieces {
-            out.extend_from_slice(piece);
+            Self::NoHandler => {
+                let err = NO_HANDLER.as_bytes();
+                write_body(out, [b"{\"id\":", id, b",\"status\":\"error\",\"err\":\"", err, b"\"}"])
+            }
         }
-        len
+    }
+
+    /// The packet around a text that is too long to be copied once more; `None` where nothing is.
+    pub(crate) fn long_frame(&self, id: &[u8]) -> Option<LongFrame> {
+        let Self::Value { payload, last } = self else { return None };
+        let text = payload.sole_text(LONG_MIN)?.clone();
+        let (before, after) = Self::around_value(*last);
+        let pieces = [before, &text, after, id, b"}"];
+        let mut head = Vec::with_capacity(HEADER_LEN_MAX + before.len());
+        let units = |piece: &&[u8]| if is_ascii(piece) { piece.len() } else { utf16_len(piece) };
+        write_frame_header(&mut head, pieces.iter().map(units).sum());
+        head.extend_from_slice(before);
+        let len = pieces.iter().map(|piece| piece.len()).sum();
+        Some(LongFrame { head, tail: [after, id, b"}"].concat(), text, len })
+    }
+
+    /// What stands before a value, and between it and the id.
+    const fn around_value(last: bool) -> (&'static [u8], &'static [u8]) {
+        (b"{\"response\":", if last { b",\"isDisposed\":true,\"id\":" } else { b",\"id\":" })
     }
 
     /// The packet as a JSON value, for a serializer of the user's.
@@ -281,41 +331,65 @@ pub(crate) fn write_request(
     out: &mut Vec<u8>,
     pattern: &str,
     data: &[u8],
-    metadata: Option<&str>,
-    id: Option<&str>,
+    metadata: Option<&[u8]>,
+    id: Option<&[u8]>,
 ) -> usize {
-    let pieces: [&[u8]; 9] = [
-        b"{\"pattern\":",
-        pattern.as_bytes(),
-        b",\"data\":",
-        data,
-        if metadata.is_some() { b",\"metadata\":" } else { b"" },
-        metadata.unwrap_or_default().as_bytes(),
-        if id.is_some() { b",\"id\":\"" } else { b"" },
-        id.unwrap_or_default().as_bytes(),
-        if id.is_some() { b"\"}" } else { b"}" },
-    ];
-    write_frame_header(out, pieces.iter().map(|piece| utf16_len(piece)).sum());
+    let known = b"{\"pattern\":,\"data\":}".len() + pattern.len() + data.len();
+    let metadata_len = metadata.map_or(0, |metadata| b",\"metadata\":".len() + metadata.len());
+    let len = known + metadata_len + id.map_or(0, |id| b",\"id\":\"\"".len() + id.len());
+    out.reserve(HEADER_LEN_MAX + len);
+    let start = out.len();
+    write_frame_header(out, len);
+    let body = out.len();
+    // Not in a loop over pieces: what is known here is written without asking how long it is.
+    out.extend_from_slice(b"{\"pattern\":");
+    out.extend_from_slice(pattern.as_bytes());
+    out.extend_from_slice(b",\"data\":");
+    out.extend_from_slice(data);
+    if let Some(metadata) = metadata {
+        out.extend_from_slice(b",\"metadata\":");
+        out.extend_from_slice(metadata);
+    }
+    if let Some(id) = id {
+        out.extend_from_slice(b",\"id\":\"");
+        out.extend_from_slice(id);
+        out.push(b'"');
+    }
+    out.push(b'}');
+    mend_header(out, start, body);
+    len
+}
+
+/// Appends a frame whose body is in pieces, and returns the length of the body in bytes.
+#[inline]
+fn write_body<const N: usize>(out: &mut Vec<u8>, pieces: [&[u8]; N]) -> usize {
+    let len = pieces.iter().map(|piece| piece.len()).sum();
+    out.reserve(HEADER_LEN_MAX + len);
+    let start = out.len();
+    // Right for ASCII, which most bodies are; the others are counted when they stand there in one piece.
+    write_frame_header(out, len);
+    let body = out.len();
     for piece in pieces {
         out.extend_from_slice(piece);
     }
-    pieces.iter().map(|piece| piece.len()).sum()
+    mend_header(out, start, body);
+    len
 }
 
-/// `{"nestrs-timeout-ms":"29999"}`, written into `room`.
-pub(crate) fn timeout_metadata(room: &mut [u8; 48], milliseconds: u128) -> &str {
-    let mut rest = &mut room[..];
-    // Twenty digits would fit, which is longer than anybody waits.
-    let milliseconds = u64::try_from(milliseconds).unwrap_or(u64::MAX);
-    let written = write!(rest, "{{\"{TIMEOUT_METADATA}\":\"{milliseconds}\"}}").map(|()| 48 - rest.len());
-    written.ok().and_then(|len| std::str::from_utf8(room.get(..len)?).ok()).unwrap_or("{}")
+/// Writes the header at `start` again, if it counts bytes of a body that is not ASCII.
+fn mend_header(out: &mut Vec<u8>, start: usize, body: usize) {
+    if let Some(text) = out.get(body..).filter(|text| !is_ascii(text)) {
+        let mut header = Vec::with_capacity(HEADER_LEN_MAX);
+        write_frame_header(&mut header, utf16_len(text));
+        out.splice(start..body, header);
+    }
 }
 
 /// A response as a client reads it.
 #[derive(Debug)]
-pub(crate) struct Response {
+pub(crate) struct Response<'a> {
     /// The JSON text of `id`.
-    pub(crate) id: Option<Bytes>,
+    pub(crate) id: Option<&'a [u8]>,
     /// What it brings.
     pub(crate) event: ResponseEvent,
 }
@@ -331,11 +405,19 @@ pub(crate) enum ResponseEvent {
     Error(serde_json::Value),
 }
 
-impl Response {
-    /// Reads a frame's body. An object without `err`, `response` and `isDisposed` is a foreign message and as a whole
-    /// the value; keys that NestJS does not know are ignored beside them, as NestJS 11 does. (NestJS 12 would take the
-    /// whole packet for the value, even where it holds an error.)
-    pub(crate) fn read(frame: &Bytes) -> Result<Self, PacketError> {
+impl<'a> Response<'a> {
+    /// Reads a frame's body, which is UTF-8, as the decoder's are. An object without `err`, `response` and `isDisposed`
+    /// is a foreign message and as a whole the value; keys that NestJS does not know are ignored beside them, as NestJS
+    /// 11 does. (NestJS 12 would take the whole packet for the value, even where it holds an error.)
+    pub(crate) fn read(frame: &'a Bytes) -> Result<Self, PacketError> {
+        match usual::response_members(frame) {
+            Some(members) => Ok(Self::of(frame, &members)),
+            None => Self::read_any(frame),
+        }
+    }
+
+    /// Whatever it is, and wherever its members are.
+    fn read_any(frame: &'a Bytes) -> Result<Self, PacketError> {
         if nests_too_deep(frame) {
             return Err(PacketError::TooDeep);
         }
@@ -343,24 +425,28 @@ impl Response {
         if members.out_of_range {
             return Err(PacketError::OutOfRange);
         }
-        let own = |raw: &RawValue| frame.slice_ref(raw.get().as_bytes());
-        let truthy = |raw: &&RawValue| is_truthy(raw.get());
+        Ok(Self::of(frame, &members))
+    }
+
+    fn of(frame: &Bytes, members: &ResponseMembers<'a>) -> Self {
+        let own = |member: &[u8]| frame.slice_ref(member);
+        let truthy = |member: &&[u8]| is_truthy(member);
         let event = if let Some(err) = members.err.filter(truthy) {
             let err = Payload::from_json(own(err)).into_value();
             ResponseEvent::Error(err.unwrap_or(serde_json::Value::Null))
         } else if members.err.is_none() && members.response.is_none() && members.is_disposed.is_none() {
             ResponseEvent::Value { payload: Payload::from_json(frame.clone()), last: true }
         } else {
-            let last = members.is_disposed.is_some_and(|raw| truthy(&raw));
+            let last = members.is_disposed.is_some_and(is_truthy);
             match members.response {
                 None if last => ResponseEvent::End,
                 response => {
-                    let payload = response.map_or_else(Payload::absent, |raw| Payload::from_json(own(raw)));
+                    let payload = response.map_or_else(Payload::absent, |response| Payload::from_json(own(response)));
                     ResponseEvent::Value { payload, last }
                 }
             }
         };
-        Ok(Self { id: members.id.map(own), event })
+        Self { id: members.id, event }
     }
 }
 
@@ -370,12 +456,10 @@ pub(crate) fn is_readable(frame: &[u8]) -> bool {
 }
 
 /// Whether JavaScript takes a JSON text for something, as in `if (err)`.
-fn is_truthy(json: &str) -> bool {
+fn is_truthy(json: &[u8]) -> bool {
     match json {
-        "null" | "false" | "\"\"" => false,
-        number if number.starts_with(|first: char| first == '-' || first.is_ascii_digit()) => {
-            number.parse() != Ok(0.0_f64)
-        }
+        b"null" | b"false" | b"\"\"" => false,
+        [b'-' | b'0'..=b'9', ..] => std::str::from_utf8(json).map(str::parse) != Ok(Ok(0.0_f64)),
         _ => true,
     }
 }
@@ -383,10 +467,10 @@ fn is_truthy(json: &str) -> bool {
 /// The members of a response as JSON text.
 #[derive(Default)]
 struct ResponseMembers<'a> {
-    id: Option<&'a RawValue>,
-    err: Option<&'a RawValue>,
-    response: Option<&'a RawValue>,
-    is_disposed: Option<&'a RawValue>,
+    id: Option<&'a [u8]>,
+    err: Option<&'a [u8]>,
+    response: Option<&'a [u8]>,
+    is_disposed: Option<&'a [u8]>,
     out_of_range: bool,
 }
 
@@ -406,6 +490,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for ResponseMembers<'a> {
                 while let Some(key) = map.next_key::<Text<'de>>()? {
                     let value: &RawValue = map.next_value()?;
                     members.out_of_range |= has_number_out_of_range(value.get());
+                    let value = value.get().as_bytes();
                     match &*key.0 {
                         "id" => members.id = Some(value),
                         "err" => members.err = Some(value),

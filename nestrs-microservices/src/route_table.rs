@@ -1,16 +1,21 @@
 //! Pattern → handlers: one for a request, any number for an event. Built once, at boot.
 
+mod words;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use nestrs_core::{HandlerKind, Route, Wildcard, WildcardStyle};
+use nestrs_core::{HandlerKind, Pattern, Route, Wildcard, WildcardStyle};
+
+use self::words::ByWords;
 
 /// Every route of an application.
-///
-/// The map is std's, keyed by a random secret: patterns on the wire are chosen by peers.
 #[derive(Debug, Default)]
 pub struct RouteTable {
-    entries: HashMap<Box<str>, Arc<RouteEntry>>,
+    entries: HashMap<Box<str>, Arc<RouteEntry>, ByWords>,
+    /// The same by the JSON text of each pattern as callers usually write it: with members in the order of the declaration,
+    /// or sorted. Any other text means reading and sorting it first.
+    texts: HashMap<Box<[u8]>, Arc<RouteEntry>, ByWords>,
     /// What stands for more than itself, in the order of declaration; empty without wildcards.
     wildcards: Vec<(Wildcard, Arc<RouteEntry>)>,
 }
@@ -44,7 +49,14 @@ impl RouteTable {
         let mut order: Vec<RouteEntry> = Vec::new();
         let mut places: HashMap<Box<str>, usize> = HashMap::new();
         let mut wildcards: Vec<(Wildcard, usize)> = Vec::new();
+        let mut texts: HashMap<Box<[u8]>, Box<str>> = HashMap::new();
         for route in routes {
+            for text in [route.pattern.json(), route.pattern.route().into()] {
+                // A route is not always JSON, nor is JSON always the text of the route that it looks like.
+                if Pattern::route_of(&text).as_deref() == Some(route.pattern.route()) {
+                    texts.insert(text.as_bytes().into(), route.pattern.route().into());
+                }
+            }
             let place = *places.entry(route.pattern.route().into()).or_insert_with(|| {
                 let compiled = style.and_then(|style| Wildcard::new(&route.pattern, style));
                 wildcards.extend(compiled.map(|compiled| (compiled, order.len())));
@@ -66,8 +78,11 @@ impl RouteTable {
             all_of([entry].into_iter().chain(others.map(|(_, other)| &order[*other])))
         };
         let entries = places.into_iter().filter_map(|(pattern, place)| Some((pattern, with_wildcards(place)?)));
+        let entries: HashMap<Box<str>, Arc<RouteEntry>, ByWords> = entries.collect();
+        let texts = texts.into_iter().filter_map(|(text, route)| Some((text, Arc::clone(entries.get(&route)?))));
         Self {
-            entries: entries.collect(),
+            texts: texts.collect(),
+            entries,
             wildcards: wildcards.into_iter().map(|(wildcard, place)| (wildcard, Arc::clone(&order[place]))).collect(),
         }
     }
@@ -76,6 +91,12 @@ impl RouteTable {
     #[must_use]
     pub fn get(&self, route: &str) -> Option<&Arc<RouteEntry>> {
         self.entries.get(route)
+    }
+
+    /// What [`RouteTable::find`] gives for the route of a pattern, by the pattern's JSON text; `None` also where that text is
+    /// only written in another way.
+    pub(crate) fn find_text(&self, json: &[u8]) -> Option<&Arc<RouteEntry>> {
+        self.texts.get(json)
     }
 
     /// What answers to a subject, wildcards included.
@@ -120,3 +141,6 @@ fn all_of<'a>(mut entries: impl Iterator<Item = &'a Arc<RouteEntry>>) -> Option<
     }
     Some(Arc::new(all))
 }
+
+#[cfg(test)]
+mod tests;

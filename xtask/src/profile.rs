@@ -67,9 +67,9 @@ impl Profile {
         let packets = self.with_calls(":nestrs_microservices::packet::Packet::read");
         let patterns = self.with_calls(":nestrs_core::pattern::Pattern::route_of");
         let routes = self.with_calls(":nestrs_microservices::route_table::RouteTable::find");
-        let start = self.with_calls(":nestrs_microservices::dispatcher::Dispatcher::start");
-        let run = self.with_calls(":nestrs_microservices::dispatcher::run::{{closure}}");
-        let call = self.with_calls(":nestrs_microservices::dispatcher::call::{{closure}}");
+        let start = self.with_calls(":nestrs_microservices::dispatcher::table::Dispatcher::start");
+        let run = self.with_calls(":nestrs_microservices::dispatcher::run::run::{{closure}}");
+        let call = self.with_calls(":nestrs_microservices::dispatcher::handler::call::{{closure}}");
         let handler = self.with_calls(":nestrs_instructions::service::_::");
         let reply = self.with_calls(":nestrs_microservices::packet::Answer::write_frame");
         let batch = self.with_calls("Connection>::run_batch");
@@ -81,7 +81,7 @@ impl Profile {
             ("routes: `RouteTable::find`", routes),
             ("the context, and a box for the call: `Dispatcher::start`", start),
             ("deadlines, the panic fence: `dispatcher::run`", run - call),
-            ("the span, the stages: `dispatcher::call`", call - handler),
+            ("the span, the stages: `handler::call`", call - handler),
             ("the handler: payload read, method, reply made", handler),
             ("replies: `Answer::write_frame`", reply),
             (

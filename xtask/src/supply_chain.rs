@@ -16,8 +16,8 @@ use crate::outcome::Outcome;
 use crate::run::{Call, Runner};
 
 const LIST: &str = "supply-chain/allowed.txt";
-/// Where lock files are: the workspace, and the fuzz targets, which are none of its members.
-const ROOTS: [&str; 2] = [".", "fuzz"];
+/// Where lock files are: the workspace, and the fuzz targets and what is measured beside us, which are none of its members.
+const ROOTS: [&str; 3] = [".", "fuzz", "benches/peers"];
 const CURE: &str = "`cargo xtask supply-chain --accept`, and look at what it adds";
 /// How long the command may take, with an index to download.
 const COMMAND_MAX: Duration = Duration::from_secs(5 * 60);

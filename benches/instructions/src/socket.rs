@@ -108,6 +108,28 @@ impl AsyncWrite for Socket {
         Poll::Ready(Ok(bytes.len()))
     }
 
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        task: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        // As a kernel gathers them: one copy, all at once.
+        let (last, before) = slices.split_last().map_or((&[][..], &[][..]), |(last, before)| (&**last, before));
+        let mut inner = self.inner();
+        if inner.peer.is_some() {
+            drop(inner);
+            return self.poll_write(task, &slices.iter().flat_map(|slice| slice.to_vec()).collect::<Vec<_>>());
+        }
+        before.iter().for_each(|slice| inner.written.extend_from_slice(slice));
+        drop(inner);
+        let before: usize = before.iter().map(|slice| slice.len()).sum();
+        self.poll_write(task, last).map_ok(|written| before + written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }

@@ -1,97 +1,167 @@
-//! What it takes to build the least TCP service there is, and what comes out.
+//! What it takes to build the least TCP service there is, and what comes out: with nestrs, by hand, and with the peers.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use crate::server::{KINDS, here};
 use crate::settings::Settings;
-use crate::table::Table;
+use crate::table::Figures;
 
 /// Below the build directory, so that it goes with it.
 const PLACE: &str = "target/bench-minimal";
 
-const PROGRAM: &str = r#"use nestrs::microservices::TcpMicroserviceOptions;
-use nestrs::prelude::*;
-
-#[injectable]
-struct Math;
-
-#[micro_routes]
-impl Math {
-    #[message_pattern("math.sum")]
-    async fn sum(&self, numbers: Vec<i64>) -> i64 {
-        numbers.iter().sum()
-    }
+/// What is built for a column of the table.
+struct Minimal {
+    server: &'static str,
+    dependencies: &'static str,
+    /// Relative to this package.
+    program: &'static str,
+    /// In its text, what is replaced by what.
+    replaced: Option<(&'static str, &'static str)>,
+    build_script: bool,
+    /// Whose versions it is built with.
+    lock: &'static str,
 }
 
-#[module(providers = [Math], microservices = [Math])]
-struct App;
-
-#[tokio::main]
-async fn main() -> Result<(), ListenError> {
-    NestFactory::create_microservice::<App>(TcpMicroserviceOptions::bind("127.0.0.1:0")).listen().await
-}
-"#;
-
-/// The release profile is that of a service; the versions are those of our lock file.
-fn manifest(root: &Path) -> String {
-    format!(
-        r#"[package]
-name = "minimal"
-version = "0.0.0"
-edition = "2024"
-
-[dependencies]
-nestrs = {{ path = "{}", default-features = false, features = ["microservices"] }}
-tokio = {{ version = "1", default-features = false, features = ["macros", "rt-multi-thread"] }}
-
-[profile.release]
-lto = "fat"
-codegen-units = 1
-strip = true
-
-[workspace]
+/// Without default features wherever there are some that the program does not need; the same release profile for all.
+const ALL: &[Minimal] = &[
+    Minimal {
+        server: "nestrs",
+        dependencies: r#"
+nestrs = { path = "ROOT", default-features = false, features = ["microservices"] }
+tokio = { version = "1", default-features = false, features = ["macros", "rt-multi-thread"] }
 "#,
-        root.display()
-    )
-}
+        program: "minimal/nestrs.rs",
+        replaced: None,
+        build_script: false,
+        lock: "Cargo.lock",
+    },
+    Minimal {
+        server: "yardstick",
+        dependencies: r#"
+serde = { version = "1", default-features = false, features = ["derive", "std"] }
+serde_json = { version = "1", default-features = false, features = ["raw_value", "std"] }
+tokio = { version = "1", default-features = false, features = ["io-util", "macros", "net", "rt-multi-thread"] }
+"#,
+        program: "src/bin/yardstick/main.rs",
+        replaced: None,
+        build_script: false,
+        lock: "Cargo.lock",
+    },
+    Minimal {
+        server: "floor",
+        dependencies: r#"
+tokio = { version = "1", default-features = false, features = ["io-util", "macros", "net", "rt-multi-thread"] }
+"#,
+        program: "src/bin/floor.rs",
+        replaced: None,
+        build_script: false,
+        lock: "Cargo.lock",
+    },
+    Minimal {
+        server: "tarpc-bincode",
+        dependencies: r#"
+futures = { version = "0.3", default-features = false, features = ["std"] }
+tarpc = { version = "0.38", features = ["serde-transport", "serde-transport-bincode", "tcp"] }
+tokio = { version = "1", default-features = false, features = ["macros", "net", "rt-multi-thread"] }
+"#,
+        program: "minimal/tarpc.rs",
+        replaced: Some(("FORM", "Bincode")),
+        build_script: false,
+        lock: "benches/peers/Cargo.lock",
+    },
+    Minimal {
+        server: "tarpc-json",
+        dependencies: r#"
+futures = { version = "0.3", default-features = false, features = ["std"] }
+tarpc = { version = "0.38", features = ["serde-transport", "serde-transport-json", "tcp"] }
+tokio = { version = "1", default-features = false, features = ["macros", "net", "rt-multi-thread"] }
+"#,
+        program: "minimal/tarpc.rs",
+        replaced: Some(("FORM", "Json")),
+        build_script: false,
+        lock: "benches/peers/Cargo.lock",
+    },
+    Minimal {
+        server: "tonic",
+        dependencies: r#"
+prost = "0.14"
+tokio = { version = "1", default-features = false, features = ["macros", "rt-multi-thread"] }
+tonic = { version = "0.14", default-features = false, features = ["channel", "codegen", "router", "transport"] }
+tonic-prost = "0.14"
 
-pub(crate) fn measure(_settings: &Settings) -> Result<Vec<Table>, String> {
+[build-dependencies]
+tonic-build = { version = "0.14", default-features = false, features = ["transport"] }
+"#,
+        program: "minimal/tonic.rs",
+        replaced: None,
+        build_script: true,
+        lock: "benches/peers/Cargo.lock",
+    },
+];
+
+pub(crate) fn measure(settings: &Settings, figures: &mut Figures) -> Result<(), String> {
     let root = std::env::current_dir().map_err(|error| error.to_string())?;
-    let place = root.join(PLACE);
-    make(&root, &place).map_err(|error| format!("{}: {error}", place.display()))?;
-    // The dependencies are there already: they are those of the load program.
-    cargo(&place, "fetch")?;
-    let before = children();
-    cargo(&place, "build --release --quiet")?;
-    let cpu = children().saturating_sub(before);
-    let binary = fs::metadata(place.join("target/release/minimal")).map_err(|error| error.to_string())?.len();
-    let tree = cargo(&place, "tree --prefix none --edges normal,build")?;
-    let mut crates: Vec<_> = tree.lines().map(|line| line.trim_end_matches(" (*)")).collect();
-    crates.sort_unstable();
-    crates.dedup();
-    let row = vec![
-        format!("{:.0}", cpu.as_secs_f64()),
-        crates.len().to_string(),
-        format!("{:.2} MiB ({binary} bytes)", binary as f64 / (1 << 20) as f64),
-    ];
-    let columns = ["clean release build, CPU-seconds", "crates, its own among them", "stripped binary"];
-    Ok(vec![Table {
-        title: "The least TCP service, without default features".to_owned(),
-        columns: columns.map(str::to_owned).to_vec(),
-        rows: vec![row],
-    }])
+    for minimal in ALL.iter().filter(|minimal| settings.server(minimal.server)) {
+        let lacks = KINDS.iter().find(|kind| kind.name == minimal.server).and_then(|kind| kind.lacks());
+        if lacks.is_none() {
+            minimal.measure(&root, figures).map_err(|why| format!("build, {}: {why}", minimal.server))?;
+        }
+    }
+    Ok(())
 }
 
-fn make(root: &Path, place: &PathBuf) -> std::io::Result<()> {
-    if place.exists() {
-        fs::remove_dir_all(place)?;
+impl Minimal {
+    fn measure(&self, root: &Path, figures: &mut Figures) -> Result<(), String> {
+        let place = root.join(PLACE).join(self.server);
+        self.make(root, &place).map_err(|error| format!("{}: {error}", place.display()))?;
+        // What is fetched is not built; most of it is there already, since it is what the load program needs.
+        cargo(&place, "fetch")?;
+        let before = children();
+        cargo(&place, "build --release --quiet")?;
+        let cpu = children().saturating_sub(before);
+        let binary = fs::metadata(place.join("target/release/minimal")).map_err(|error| error.to_string())?.len();
+        let tree = cargo(&place, "tree --prefix none --edges normal,build")?;
+        let mut crates: Vec<_> = tree.lines().map(|line| line.trim_end_matches(" (*)")).collect();
+        crates.sort_unstable();
+        crates.dedup();
+        let mut set = |figure, text| figures.set(figure, self.server, text);
+        set("least service: CPU-seconds of a clean release build", format!("{:.0}", cpu.as_secs_f64()));
+        set("least service: crates, its own among them", crates.len().to_string());
+        set("least service: stripped binary, MiB", format!("{:.2}", binary as f64 / (1 << 20) as f64));
+        // A build takes room, and is made anew every time.
+        fs::remove_dir_all(place).map_err(|error| error.to_string())
     }
-    fs::create_dir_all(place.join("src"))?;
-    fs::write(place.join("src/main.rs"), PROGRAM)?;
-    fs::write(place.join("Cargo.toml"), manifest(root))?;
-    fs::copy(root.join("Cargo.lock"), place.join("Cargo.lock")).map(drop)
+
+    fn make(&self, root: &Path, place: &PathBuf) -> std::io::Result<()> {
+        if place.exists() {
+            fs::remove_dir_all(place)?;
+        }
+        fs::create_dir_all(place.join("src"))?;
+        let source = root.join(here()).join(self.program);
+        let mut text = fs::read_to_string(&source)?;
+        if let Some((from, to)) = self.replaced {
+            text = text.replace(from, to);
+        }
+        fs::write(place.join("src/main.rs"), text)?;
+        // The yardstick is more than one file.
+        let beside = source.with_file_name("frames.rs");
+        if beside.exists() {
+            fs::copy(beside, place.join("src/frames.rs"))?;
+        }
+        if self.build_script {
+            fs::copy(root.join("benches/peers/build.rs"), place.join("build.rs"))?;
+        }
+        let dependencies = self.dependencies.replace("ROOT", &root.display().to_string());
+        let manifest = format!(
+            "[package]\nname = \"minimal\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[dependencies]{dependencies}\n\
+             [profile.release]\nlto = \"fat\"\ncodegen-units = 1\nstrip = true\n\n[workspace]\n"
+        );
+        fs::write(place.join("Cargo.toml"), manifest)?;
+        fs::copy(root.join(self.lock), place.join("Cargo.lock")).map(drop)
+    }
 }
 
 fn cargo(place: &Path, words: &str) -> Result<String, String> {

@@ -1,55 +1,140 @@
-//! The client side: what one call costs its caller, against this load program, which does as little as can be done.
+//! The client side: what a call costs whoever makes it, against a client that is written by hand.
+//!
+//! Those that speak the Nest wire all call the yardstick, so that nothing differs but they; tarpc and tonic call their own.
 
+use std::ffi::OsString;
 use std::process::Command;
 
-use crate::drive::{Load, drive};
+use crate::cores;
+use crate::counted::{self, COUNTS};
+use crate::drive::Load;
+use crate::peers;
 use crate::rounds::{Pace, Spread};
-use crate::server::{YARDSTICK, beside};
+use crate::server::{KINDS, Kind, Program, Server, YARDSTICK, beside, here};
 use crate::settings::Settings;
-use crate::table::Table;
+use crate::table::{Figures, short};
 use crate::work::Work;
 
 const DEPTHS: [u32; 3] = [1, 16, 256];
+const COUNTED_DEPTH: u32 = 16;
 
-pub(crate) fn measure(settings: &Settings) -> Result<Vec<Table>, String> {
-    let server = YARDSTICK.start()?;
-    let Pace { rounds, warm_up, length } = settings.pace;
-    let mut columns = vec![String::new()];
-    let (mut ours, mut least, mut ratio) =
-        (vec!["nestrs's `ClientProxy`".to_owned()], vec!["raw frames".to_owned()], vec!["ratio".to_owned()]);
+/// Servers whose columns have a client: one of nestrs is enough, and the floor has none.
+const WITHOUT: [&str; 2] = ["chain", "floor"];
+
+pub(crate) fn measure(settings: &Settings, figures: &mut Figures) -> Result<(), String> {
+    let apart = cores::apart();
+    let yardstick = YARDSTICK.start_apart(&apart)?;
+    let kinds = KINDS.iter().filter(|kind| settings.server(kind.name) && !WITHOUT.contains(&kind.name));
+    let clients = kinds.filter(|kind| kind.lacks().is_none()).map(|kind| {
+        let own = if kind.is_peer() { Some(kind.start_apart(&apart)?) } else { None };
+        Ok((kind, own))
+    });
+    let clients: Vec<_> = clients.collect::<Result<_, String>>()?;
     for depth in DEPTHS {
-        let (mut of_proxy, mut of_frames) = (Vec::new(), Vec::new());
-        for _ in 0..rounds {
-            let words = [server.address.to_string(), depth.to_string(), length.as_secs_f64().to_string()];
-            of_proxy.push(proxy(&words)?);
-            let load = Load { connections: 1, in_flight: depth, work: Work::Sum };
-            let raw = drive(server.address, server.proc(), YARDSTICK.manner, &load, warm_up, length)?;
-            of_frames.push(raw.client_cpu.as_nanos() as f64 / raw.units as f64);
-            eprintln!(
-                "client x{depth}: {:.0} ns a call, raw frames {:.0}",
-                of_proxy[of_proxy.len() - 1],
-                of_frames[of_frames.len() - 1]
-            );
+        let mut rates = vec![Vec::new(); clients.len()];
+        for _ in 0..settings.pace.rounds {
+            for ((kind, own), rates) in clients.iter().zip(&mut rates) {
+                let rate = per_cpu_second(kind, own.as_ref().unwrap_or(&yardstick), depth, settings.pace);
+                rates.push(rate.map_err(|why| format!("client of {}: {why}", kind.name))?);
+            }
         }
-        columns.push(format!("sum x{depth}"));
-        ratio.push(format!("{:.1}", Spread::of(of_proxy.iter().zip(&of_frames).map(|(ours, raw)| ours / raw))));
-        ours.push(format!("{:.0}", Spread::of(of_proxy)));
-        least.push(format!("{:.0}", Spread::of(of_frames)));
+        let by_hand = clients.iter().position(|(kind, _)| kind.name == YARDSTICK.name);
+        for (at, (kind, _)) in clients.iter().enumerate() {
+            let own = Spread::of(rates[at].iter().copied());
+            let text = match by_hand {
+                Some(by_hand) if by_hand != at => {
+                    let both = rates[at].iter().zip(&rates[by_hand]);
+                    format!("{:.2}", Spread::of(both.map(|(own, by_hand)| own / by_hand)))
+                }
+                _ => format!("1 = {}", short(own.median().unwrap_or_default())),
+            };
+            figures.set(&format!("client, {depth} in flight: calls per client CPU-second"), kind.name, text);
+        }
     }
-    let title = "Nanoseconds of the client's CPU for one call of the yardstick: median (least-most)".to_owned();
-    Ok(vec![Table { title, columns, rows: vec![ours, least, ratio] }])
+    drop(apart);
+    // Slow as all that is counted.
+    if !settings.quick && counted::able() {
+        let counted = |(kind, own): &(&'static Kind, Option<Server>)| {
+            let address = own.as_ref().unwrap_or(&yardstick).address.to_string();
+            (!matches!(kind.program, Program::Node(_))).then_some((*kind, address))
+        };
+        let clients: Vec<_> = clients.iter().filter_map(counted).collect();
+        let jobs: Vec<_> = COUNTS.iter().flat_map(|count| clients.iter().map(move |it| (*count, it))).collect();
+        let each = counted::side_by_side(&jobs, |(count, (kind, address))| {
+            let each = counted::each(*count, |mut valgrind, requests| {
+                valgrind.args(words(kind, address, COUNTED_DEPTH, "calls", &requests.to_string())?);
+                said(kind, valgrind).map(|(calls, _)| calls)
+            });
+            each.map_err(|why| format!("client of {}, counted: {why}", kind.name))
+        })?;
+        for ((count, (kind, _)), each) in jobs.iter().zip(each) {
+            let row = format!("client, {COUNTED_DEPTH} in flight: {} per call", count.name());
+            figures.set(&row, kind.name, count.shown(each));
+        }
+    }
+    Ok(())
 }
 
-/// Nanoseconds a call.
-fn proxy(words: &[String; 3]) -> Result<f64, String> {
-    let output = Command::new(beside("caller")?).args(words).output().map_err(|error| error.to_string())?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    let words: Vec<_> = text.split_whitespace().collect();
-    match (&words[..], output.status.success()) {
-        (["calls", calls, "nanos", nanos], true) => {
-            let (calls, nanos) = (calls.parse::<f64>(), nanos.parse::<f64>());
-            calls.and_then(|calls| Ok(nanos? / calls)).map_err(|error| error.to_string())
+fn per_cpu_second(kind: &Kind, server: &Server, depth: u32, pace: Pace) -> Result<f64, String> {
+    let Pace { warm_up, length, .. } = pace;
+    if kind.is_peer() {
+        let load = Load { connections: 1, in_flight: depth, work: Work::Sum };
+        let measured = kind.drive(server, &load, warm_up, length)?;
+        return Ok(measured.units as f64 / measured.client_cpu.as_secs_f64());
+    }
+    let words = words(kind, &server.address.to_string(), depth, "for", &length.as_secs_f64().to_string())?;
+    let mut command = Command::new(&words[0]);
+    command.args(&words[1..]);
+    let (calls, nanos) = said(kind, command)?;
+    Ok(calls as f64 / (nanos as f64 / 1e9))
+}
+
+/// The command line of a client.
+fn words(kind: &Kind, address: &str, depth: u32, manner: &str, number: &str) -> Result<Vec<OsString>, String> {
+    let depth = depth.to_string();
+    let (program, own): (OsString, Vec<OsString>) = match kind.program {
+        Program::Node(_) => ("node".into(), vec![here().join("nest/client.mjs").into()]),
+        Program::Peer(name) => {
+            let words = ["ask", name, address, &depth, number];
+            return Ok([peers::program()?.into()].into_iter().chain(words.map(Into::into)).collect());
         }
-        _ => Err(format!("the client failed: {}", String::from_utf8_lossy(&output.stderr))),
+        Program::Ours(..) => {
+            let which = if kind.name == YARDSTICK.name { "hand" } else { "proxy" };
+            (beside("caller")?.into(), vec![which.into()])
+        }
+    };
+    let words = [address, &depth, manner, number].map(Into::into);
+    Ok([program].into_iter().chain(own).chain(words).collect())
+}
+
+/// Runs a client, and gives its calls and the nanoseconds it tells.
+fn said(kind: &Kind, mut command: Command) -> Result<(u64, u64), String> {
+    let output = command.output().map_err(|error| error.to_string())?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into_owned());
+    }
+    let text = String::from_utf8_lossy(&output.stdout);
+    let read = if kind.is_peer() {
+        peers::answered(&text).map(|(calls, took)| (calls, u64::try_from(took.as_nanos()).unwrap_or(u64::MAX)))
+    } else {
+        calls(&text)
+    };
+    read.ok_or_else(|| format!("it says `{text}`"))
+}
+
+/// `calls N nanos M`
+fn calls(text: &str) -> Option<(u64, u64)> {
+    let (calls, nanos) = text.trim().strip_prefix("calls ")?.split_once(" nanos ")?;
+    Some((calls.parse().ok()?, nanos.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_of_a_client_is_read() {
+        assert_eq!(calls("calls 10 nanos 2000\n"), Some((10, 2000)));
+        assert_eq!(calls("calls ten nanos 2000"), None);
     }
 }

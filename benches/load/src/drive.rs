@@ -20,6 +20,8 @@ use crate::work::{BURST, Work};
 
 /// Nobody waits longer for what is under way when a run ends, or for connections to be made.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// The same where a server is traced or interpreted, which makes it slower by two orders of magnitude.
+const PATIENCE_TRACED: Duration = Duration::from_secs(300);
 const READ_LEN: usize = 256 * 1024;
 /// The longest latency that is told from longer ones.
 const NANOS_MAX: u64 = 60_000_000_000;
@@ -124,7 +126,7 @@ pub(crate) fn exactly(address: SocketAddr, manner: Manner, load: &Load, requests
             }
         };
         tokio::select! {
-            enough = timeout(PATIENCE * 2, enough) => enough.map_err(|_| "requests are not answered".to_owned())?,
+            enough = timeout(PATIENCE_TRACED, enough) => enough.map_err(|_| "requests are not answered".to_owned())?,
             Some(ended) = running.join_next() => return Err(flatten(ended).err().unwrap_or_default()),
         }
         end(running, &shared).await?;
@@ -394,3 +396,6 @@ impl Connection {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

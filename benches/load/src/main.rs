@@ -4,9 +4,11 @@
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Instant;
 
 // The load program: the wire, what is asked for, and the loop.
 mod drive;
+mod peers;
 mod wire;
 mod work;
 
@@ -17,16 +19,22 @@ mod server;
 // What is measured, and what is made of it.
 mod build;
 mod client;
+mod cores;
+mod counted;
 mod growth;
+mod instructions;
+mod load;
 mod machine;
+mod musts;
 mod rest;
 mod rounds;
 mod settings;
 mod table;
+mod workers;
 
 use server::KINDS;
 use settings::Settings;
-use table::Table;
+use table::{Figures, Table};
 
 /// Where tables are kept; the command runs at the root of the repository.
 const PAGE: &str = "docs/performance.md";
@@ -52,46 +60,71 @@ fn main() -> ExitCode {
 
 #[expect(clippy::print_stdout, reason = "the tables are the product")]
 fn run(settings: &Settings, args: &[String]) -> Result<(), String> {
-    for (part, measure) in PARTS {
-        if !settings.part(part) {
-            continue;
+    let show = |name: &str, tables: &[Table]| {
+        if tables.is_empty() {
+            return Ok(());
         }
-        let tables = measure(settings)?;
         let text: Vec<_> = tables.iter().map(Table::markdown).collect();
         let text = format!("{}\n\n{}", machine::shape(args), text.join("\n"));
         println!("\n{text}");
-        if settings.record {
-            table::record(Path::new(PAGE), part, &text)?;
+        if settings.record { table::record(Path::new(PAGE), name, &text) } else { Ok(()) }
+    };
+    let mut figures = Figures::default();
+    for part in PARTS.iter().filter(|part| settings.part(part.name)) {
+        let begun = Instant::now();
+        match part.measure {
+            Measure::Figures(measure) => measure(settings, &mut figures)?,
+            Measure::Tables(measure) => show(part.name, &measure(settings)?)?,
         }
+        eprintln!("{}: {:.0} s", part.name, begun.elapsed().as_secs_f64());
     }
-    Ok(())
+    // The one table comes last on the screen, where it is seen.
+    let (musts, missed) = musts::table(&figures);
+    let tables: Vec<_> = figures.table().into_iter().chain(musts).collect();
+    if !tables.is_empty() {
+        show(THE_TABLE, &tables)?;
+    }
+    match missed {
+        1.. if settings.check => {
+            Err(format!("{missed} figures that do not depend on the machine are not what they must be"))
+        }
+        _ => Ok(()),
+    }
 }
 
-/// A part, and how its tables are made.
-type Part = (&'static str, fn(&Settings) -> Result<Vec<Table>, String>);
+/// What the markers around the table of all figures are called.
+const THE_TABLE: &str = "figures";
+
+/// Something that is measured.
+struct Part {
+    name: &'static str,
+    measure: Measure,
+}
+
+enum Measure {
+    /// Rows of the one table.
+    Figures(fn(&Settings, &mut Figures) -> Result<(), String>),
+    /// Tables of its own.
+    Tables(fn(&Settings) -> Result<Vec<Table>, String>),
+}
+
+const fn figures(name: &'static str, measure: fn(&Settings, &mut Figures) -> Result<(), String>) -> Part {
+    Part { name, measure: Measure::Figures(measure) }
+}
+
+const fn tables(name: &'static str, measure: fn(&Settings) -> Result<Vec<Table>, String>) -> Part {
+    Part { name, measure: Measure::Tables(measure) }
+}
 
 const PARTS: &[Part] = &[
-    ("load", load),
-    ("client", client::measure),
-    ("idle", rest::idle),
-    ("start", rest::start),
-    ("syscalls", rest::syscalls),
-    ("growth", growth::measure),
-    ("build", build::measure),
+    figures("load", load::measure),
+    figures("syscalls", rest::syscalls),
+    figures("counted", counted::measure),
+    figures("idle", rest::idle),
+    figures("start", rest::start),
+    figures("build", build::measure),
+    figures("client", client::measure),
+    tables("growth", growth::measure),
+    tables("workers", workers::measure),
+    tables("profile", instructions::measure),
 ];
-
-fn load(settings: &Settings) -> Result<Vec<Table>, String> {
-    let (mut kinds, mut servers) = (Vec::new(), Vec::new());
-    for kind in KINDS.iter().filter(|kind| settings.server(kind.name)) {
-        match kind.lacks() {
-            None => {
-                kinds.push(*kind);
-                servers.push((*kind, kind.start()?));
-            }
-            Some(why) => eprintln!("skipped: {}: {why}", kind.name),
-        }
-    }
-    let scenarios = rounds::scenarios();
-    let cells = rounds::measure(&servers, &scenarios, settings.pace)?;
-    Ok(table::of_rounds(&kinds, &scenarios, &cells))
-}

@@ -76,6 +76,45 @@ pub(crate) fn open_files_max() -> usize {
 mod tests {
     use super::*;
 
+    const BUSY: Duration = Duration::from_millis(40);
+
+    #[test]
+    fn the_time_of_every_thread_is_counted() {
+        let spent = || {
+            let text = fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+            Duration::from_nanos(text.split_whitespace().next().unwrap().parse().unwrap())
+        };
+        // They do not end before they are looked at: the time of a thread goes with it.
+        let (done, over) = (std::sync::Barrier::new(3), std::sync::Barrier::new(3));
+        let counted = std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    while spent() < BUSY {}
+                    done.wait();
+                    over.wait();
+                });
+            }
+            done.wait();
+            let counted = Proc::own().cpu();
+            over.wait();
+            counted
+        });
+        assert!(counted >= 2 * BUSY, "{counted:?}");
+    }
+
+    #[test]
+    fn the_kernel_says_the_same_in_nanoseconds_and_in_ticks() {
+        let mut busy = std::process::Command::new("sh").args(["-c", "while :; do :; done"]).spawn().unwrap();
+        let other = Proc(busy.id());
+        while other.ticks() < 2 * BUSY {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let (coarse, fine) = (other.ticks(), other.cpu());
+        busy.kill().unwrap();
+        busy.wait().unwrap();
+        assert!(fine.abs_diff(coarse) < BUSY, "{fine:?} {coarse:?}");
+    }
+
     #[test]
     fn this_process_uses_memory_and_time() {
         let own = Proc::own();

@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Builder;
 
-use crate::drive::{Load, Manner, connect, drive, exactly};
+use crate::drive::{Load, connect};
 use crate::proc::open_files_max;
 use crate::rounds::Spread;
 use crate::server::{KINDS, Kind, Server};
 use crate::settings::Settings;
-use crate::table::Table;
+use crate::table::Figures;
 use crate::work::Work;
 
 const IDLE_CONNECTIONS: usize = 10_000;
@@ -23,36 +23,33 @@ const SETTLES: Duration = Duration::from_millis(500);
 /// Enough for a mean of system calls; a traced server is slow.
 const TRACED_REQUESTS: u64 = 3_000;
 
-fn rows(
-    settings: &Settings,
-    title: &str,
-    columns: &[&str],
-    row: impl Fn(&Kind) -> Result<Vec<String>, String>,
-) -> Result<Vec<Table>, String> {
-    let able = KINDS.iter().filter(|kind| settings.server(kind.name) && kind.lacks().is_none());
-    let rows = able.map(|kind| {
-        let cells = row(kind).map_err(|why| format!("{}: {why}", kind.name))?;
-        eprintln!("{title}: {:10} {}", kind.name, cells.join(", "));
-        Ok([kind.title.to_owned()].into_iter().chain(cells).collect())
-    });
-    let columns = [""].iter().chain(columns).map(|&name| name.to_owned()).collect();
-    Ok(vec![Table { title: title.to_owned(), columns, rows: rows.collect::<Result<_, String>>()? }])
+fn kinds(settings: &Settings) -> impl Iterator<Item = &'static Kind> {
+    KINDS.iter().filter(|kind| settings.server(kind.name) && kind.lacks().is_none())
 }
 
-fn one(server: &Server, manner: Manner) -> Result<u64, String> {
-    exactly(server.address, manner, &Load { connections: 1, in_flight: 1, work: Work::Sum }, 1)
+/// Does it for every server that is asked for.
+fn each(settings: &Settings, mut work: impl FnMut(&'static Kind) -> Result<(), String>) -> Result<(), String> {
+    kinds(settings).try_for_each(|kind| work(kind).map_err(|why| format!("{}: {why}", kind.name)))
 }
 
-/// Resident bytes of the server for each connection that has served a request and says nothing more.
-pub(crate) fn idle(settings: &Settings) -> Result<Vec<Table>, String> {
+fn one_sum(connections: u32, in_flight: u32) -> Load {
+    Load { connections, in_flight, work: Work::Sum }
+}
+
+/// Resident bytes of the server for each connection that says nothing.
+pub(crate) fn idle(settings: &Settings, figures: &mut Figures) -> Result<(), String> {
     let wanted = if settings.quick { 1_000 } else { IDLE_CONNECTIONS };
     let connections = wanted.min(open_files_max().saturating_sub(OTHER_FILES));
-    let title = format!("Resident memory of the server for each of {connections} silent connections, in bytes");
-    rows(settings, &title, &["never used", "after a sum on each"], |kind| {
-        let silent = {
+    let number = u32::try_from(connections).map_err(|error| error.to_string())?;
+    let row = |what| format!("{connections} silent connections, {what}: bytes of the server for each");
+    each(settings, |kind| {
+        let each = |look: &dyn Fn(&Server) -> Result<u64, String>| {
             let server = kind.start()?;
-            one(&server, kind.manner)?;
+            kind.exactly(&server, &one_sum(1, 1), 1)?;
             let before = server.proc().rss();
+            Ok::<_, String>((look(&server)?.saturating_sub(before) / connections as u64).to_string())
+        };
+        let silent = each(&|server| {
             let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
             let held = runtime.block_on(async {
                 let mut held = Vec::with_capacity(connections);
@@ -68,64 +65,62 @@ pub(crate) fn idle(settings: &Settings) -> Result<Vec<Table>, String> {
             if held.iter().any(|stream| matches!(stream.try_read(&mut byte), Ok(0))) {
                 return Err("the server has closed silent connections".to_owned());
             }
-            after.saturating_sub(before) / connections as u64
-        };
-        let used = {
-            let server = kind.start()?;
-            one(&server, kind.manner)?;
-            let before = server.proc().rss();
-            let number = u32::try_from(connections).map_err(|error| error.to_string())?;
-            let load = Load { connections: number, in_flight: 1, work: Work::Sum };
-            let held = crate::drive::served_and_silent(server.address, kind.manner, &load, || {
+            Ok(after)
+        })?;
+        figures.set(&row("never used"), kind.name, silent);
+        let used = each(&|server| {
+            kind.served_and_silent(server, &one_sum(number, 1), || {
                 thread::sleep(SETTLES);
                 server.proc().rss()
-            })?;
-            held.saturating_sub(before) / connections as u64
-        };
-        Ok(vec![silent.to_string(), used.to_string()])
+            })
+        })?;
+        figures.set(&row("after a sum on each"), kind.name, used);
+        Ok(())
     })
 }
 
 /// From exec to the first right answer.
-pub(crate) fn start(settings: &Settings) -> Result<Vec<Table>, String> {
+pub(crate) fn start(settings: &Settings, figures: &mut Figures) -> Result<(), String> {
     let times = if settings.quick { 3 } else { 15 };
-    let columns = ["milliseconds", "resident KiB then", "binary KiB as built"];
-    rows(settings, "Cold start: from exec to the first answer, median (least-most)", &columns, |kind| {
+    each(settings, |kind| {
         let (mut took, mut rss) = (Vec::new(), 0);
         for _ in 0..times {
             let server = kind.start()?;
-            let begun = server.started;
-            one(&server, kind.manner)?;
-            took.push(begun.elapsed().as_secs_f64() * 1e3);
+            took.push(kind.first_answer(&server)?.as_secs_f64() * 1e3);
             rss = server.proc().rss() / 1024;
         }
-        let binary = kind.binary().and_then(|file| fs::metadata(file).ok()).map(|file| file.len() / 1024);
-        let binary = binary.map_or_else(|| "-".to_owned(), |len| len.to_string());
-        Ok(vec![format!("{:.1}", Spread::of(took)), rss.to_string(), binary])
+        figures.set(
+            "cold start: milliseconds from exec to the first answer",
+            kind.name,
+            format!("{:.1}", Spread::of(took)),
+        );
+        figures.set("cold start: resident KiB then", kind.name, rss.to_string());
+        Ok(())
     })
 }
 
 /// System calls for each request, as strace counts them in a round of its own.
-pub(crate) fn syscalls(settings: &Settings) -> Result<Vec<Table>, String> {
+pub(crate) fn syscalls(settings: &Settings, figures: &mut Figures) -> Result<(), String> {
     if Command::new("strace").arg("-V").output().is_err() {
         eprintln!("skipped: syscalls: there is no strace here (`apt-get install strace`)");
-        return Ok(Vec::new());
+        return Ok(());
     }
-    rows(settings, "System calls of the server for each request (strace)", &["sum x1", "sum x16", "sum 64x1"], |kind| {
-        let loads = [(1, 1), (1, 16), (64, 1)];
-        let each = loads.map(|(connections, in_flight)| {
+    each(settings, |kind| {
+        for in_flight in [1, 16] {
             let server = kind.start()?;
-            let load = Load { connections, in_flight, work: Work::Sum };
+            let load = one_sum(1, in_flight);
             // Threads are made and code is compiled before.
             let warm = Duration::from_millis(200);
-            drive(server.address, server.proc(), kind.manner, &load, warm, warm)?;
-            traced(&server, kind.manner, &load).map(|each| format!("{each:.2}"))
-        });
-        each.into_iter().collect()
+            kind.drive(&server, &load, warm, warm)?;
+            let each = traced(kind, &server, &load)?;
+            let row = format!("sum, {in_flight} in flight: system calls of the server per request");
+            figures.set(&row, kind.name, format!("{each:.2}"));
+        }
+        Ok(())
     })
 }
 
-fn traced(server: &Server, manner: Manner, load: &Load) -> Result<f64, String> {
+fn traced(kind: &Kind, server: &Server, load: &Load) -> Result<f64, String> {
     let file = std::env::temp_dir().join(format!("nestrs-bench-strace-{}", std::process::id()));
     let pid = server.proc().0.to_string();
     let mut strace = Command::new("strace");
@@ -139,7 +134,7 @@ fn traced(server: &Server, manner: Manner, load: &Load) -> Result<f64, String> {
         }
         thread::sleep(Duration::from_millis(10));
     }
-    let requests = exactly(server.address, manner, load, TRACED_REQUESTS);
+    let requests = kind.exactly(server, load, TRACED_REQUESTS);
     // What it writes, it writes when it is interrupted.
     let _ = Command::new("kill").args(["-INT", &strace.id().to_string()]).status();
     let _ = strace.wait();

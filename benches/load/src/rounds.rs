@@ -3,7 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::drive::{Load, Manner, Measured, drive};
+use crate::drive::{Load, Manner, Measured};
+use crate::peers;
 use crate::server::{Kind, Server};
 use crate::work::Work;
 
@@ -22,19 +23,19 @@ pub(crate) struct Scenario {
     pub(crate) load: Load,
 }
 
-/// The columns of the table.
+/// What is asked for in rounds.
 pub(crate) fn scenarios() -> Vec<Scenario> {
     let scenario = |name, connections, in_flight, work| Scenario { name, load: Load { connections, in_flight, work } };
     vec![
-        scenario("sum x1", 1, 1, Work::Sum),
-        scenario("sum x16", 1, 16, Work::Sum),
-        scenario("sum x256", 1, 256, Work::Sum),
-        scenario("sum 64x1", 64, 1, Work::Sum),
-        scenario("sum 64x16", 64, 16, Work::Sum),
-        scenario("echo 64 KiB x1", 1, 1, Work::echo(64 * 1024)),
-        scenario("echo 1 MiB x1", 1, 1, Work::echo(1024 * 1024)),
-        scenario("events", 1, 4, Work::Events),
-        scenario("stream", 1, 1, Work::Stream),
+        scenario("sum, 1 in flight", 1, 1, Work::Sum),
+        scenario("sum, 16 in flight", 1, 16, Work::Sum),
+        scenario("sum, 256 in flight", 1, 256, Work::Sum),
+        scenario("sum, 64 connections x 1", 64, 1, Work::Sum),
+        scenario("sum, 64 connections x 16", 64, 16, Work::Sum),
+        scenario("echo of 64 KiB, 1 in flight", 1, 1, Work::echo(64 * 1024)),
+        scenario("echo of 1 MiB, 1 in flight", 1, 1, Work::echo(1024 * 1024)),
+        scenario("events, bursts of 64", 1, 4, Work::Events),
+        scenario("values of streams, 1 in flight", 1, 1, Work::Stream),
     ]
 }
 
@@ -97,8 +98,11 @@ impl Measured {
     }
 }
 
-/// Whether a server can do that work: the floor answers nothing that is not in the request.
+/// Whether a server can do that work: the floor answers nothing that is not in the request, and peers speak of calls only.
 pub(crate) fn can(kind: &Kind, work: &Work) -> bool {
+    if kind.is_peer() {
+        return peers::can(work);
+    }
     kind.manner == Manner::Nest || matches!(work, Work::Sum | Work::Echo { .. })
 }
 
@@ -116,10 +120,10 @@ pub(crate) fn measure(servers: &[(Kind, Server)], scenarios: &[Scenario], pace: 
         for round in 0..pace.rounds {
             for (at, (kind, server)) in able.iter().enumerate() {
                 let Pace { warm_up, length, .. } = pace;
-                let measured = drive(server.address, server.proc(), kind.manner, &scenario.load, warm_up, length);
+                let measured = kind.drive(server, &scenario.load, warm_up, length);
                 let measured = measured.map_err(|why| format!("{}, {}: {why}", kind.name, scenario.name))?;
                 eprintln!(
-                    "round {round}: {:15} {:10} {:9.0} /CPU-s {:9.0} /s  p50 {:7.1} us  p99 {:8.1} us",
+                    "round {round}: {:30} {:13} {:9.0} /CPU-s {:9.0} /s  p50 {:7.1} us  p99 {:8.1} us",
                     scenario.name,
                     kind.name,
                     measured.per_cpu_second(),

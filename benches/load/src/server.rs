@@ -1,5 +1,6 @@
 //! The servers that are compared, each a process of its own.
 
+use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -8,8 +9,11 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::drive::Manner;
+use crate::cores::Apart;
+use crate::drive::{self, Load, Manner, Measured};
+use crate::peers;
 use crate::proc::Proc;
+use crate::work::Work;
 
 /// No server needs longer to begin to listen.
 const START_MAX: Duration = Duration::from_secs(30);
@@ -24,6 +28,8 @@ pub(crate) struct Kind {
     pub(crate) name: &'static str,
     /// What it is called in the table.
     pub(crate) title: &'static str,
+    /// Where it stands there.
+    pub(crate) column: u8,
     pub(crate) program: Program,
     pub(crate) manner: Manner,
 }
@@ -35,18 +41,22 @@ pub(crate) enum Program {
     Ours(&'static str, &'static [&'static str]),
     /// A script below this package's directory.
     Node(&'static str),
+    /// A server of `benches/peers`, which speaks a wire of its own.
+    Peer(&'static str),
 }
 
 pub(crate) const YARDSTICK: Kind = Kind {
     name: "yardstick",
-    title: "yardstick: tokio by hand, no framework",
+    title: "yardstick (tokio, by hand)",
+    column: 2,
     program: Program::Ours("yardstick", &[]),
     manner: Manner::Nest,
 };
 
 pub(crate) const BARE: Kind = Kind {
     name: "nestrs",
-    title: "nestrs, typed handlers",
+    title: "nestrs",
+    column: 0,
     program: Program::Ours("nestrs-server", &[]),
     manner: Manner::Nest,
 };
@@ -57,23 +67,33 @@ pub(crate) const KINDS: &[Kind] = &[
     YARDSTICK,
     Kind {
         name: "chain",
-        title: "nestrs, with a guard, a pipe and an interceptor",
+        title: "nestrs, guard + pipe + interceptor",
+        column: 1,
         program: Program::Ours("nestrs-server", &["chain"]),
         manner: Manner::Nest,
     },
     Kind {
         name: "floor",
-        title: "raw tokio echo, no JSON (the floor)",
+        title: "floor (raw echo)",
+        column: 3,
         program: Program::Ours("floor", &[]),
         manner: Manner::Returns,
     },
     Kind {
         name: "nestjs",
-        title: "NestJS 12 on Node",
+        title: "NestJS 12",
+        column: 4,
         program: Program::Node("nest/server.mjs"),
         manner: Manner::Nest,
     },
+    peer("tarpc-bincode", "tarpc 0.38, bincode", 5),
+    peer("tarpc-json", "tarpc 0.38, JSON", 6),
+    peer("tonic", "tonic 0.14, gRPC", 7),
 ];
+
+const fn peer(name: &'static str, title: &'static str, column: u8) -> Kind {
+    Kind { name, title, column, program: Program::Peer(name), manner: Manner::Nest }
+}
 
 /// A server that runs. Dropping it ends it.
 #[derive(Debug)]
@@ -82,44 +102,104 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     /// Just before it was started.
     pub(crate) started: Instant,
+    /// After how long it said that it listens.
+    pub(crate) listened: Duration,
 }
 
 impl Kind {
     /// What it lacks here, if anything.
     pub(crate) fn lacks(&self) -> Option<String> {
-        let missing = matches!(self.program, Program::Node(_)) && !Path::new(NODE_PACKAGES).exists();
-        missing.then(|| format!("{NODE_PACKAGES} is not installed"))
+        match self.program {
+            Program::Node(_) if !Path::new(NODE_PACKAGES).exists() => Some(format!("{NODE_PACKAGES} is not installed")),
+            Program::Peer(_) if !peers::program().is_ok_and(|file| file.exists()) => {
+                Some("benches/peers is not built".to_owned())
+            }
+            _ => None,
+        }
     }
 
-    /// The file that is run, if it is one of ours.
-    pub(crate) fn binary(&self) -> Option<PathBuf> {
+    /// Whether this load program can speak to it.
+    pub(crate) fn is_peer(&self) -> bool {
+        matches!(self.program, Program::Peer(_))
+    }
+
+    /// Puts it under load; see [`drive::drive`].
+    pub(crate) fn drive(
+        &self,
+        server: &Server,
+        load: &Load,
+        warm_up: Duration,
+        length: Duration,
+    ) -> Result<Measured, String> {
         match self.program {
-            Program::Ours(program, _) => beside(program).ok(),
-            Program::Node(_) => None,
+            Program::Peer(name) => peers::drive(name, server.address, server.proc(), load, warm_up, length),
+            _ => drive::drive(server.address, server.proc(), self.manner, load, warm_up, length),
+        }
+    }
+
+    /// Asks it so many times at least, and gives how often; see [`drive::exactly`].
+    pub(crate) fn exactly(&self, server: &Server, load: &Load, requests: u64) -> Result<u64, String> {
+        match self.program {
+            Program::Peer(name) => peers::exactly(name, server.address, load, requests),
+            _ => drive::exactly(server.address, self.manner, load, requests),
+        }
+    }
+
+    /// Has one sum answered on every connection, and looks while all of them are open and silent.
+    pub(crate) fn served_and_silent<T>(
+        &self,
+        server: &Server,
+        load: &Load,
+        look: impl FnOnce() -> T,
+    ) -> Result<T, String> {
+        match self.program {
+            Program::Peer(name) => peers::held(name, server.address, load.connections, look),
+            _ => drive::served_and_silent(server.address, self.manner, load, look),
+        }
+    }
+
+    /// How long it took from its start to its first answer, which is asked for here.
+    pub(crate) fn first_answer(&self, server: &Server) -> Result<Duration, String> {
+        match self.program {
+            // Its client is a process of its own, whose start is not the server's.
+            Program::Peer(name) => Ok(server.listened + peers::first_answer(name, server.address)?),
+            _ => {
+                let load = Load { connections: 1, in_flight: 1, work: Work::Sum };
+                self.exactly(server, &load, 1).map(|_| server.started.elapsed())
+            }
         }
     }
 
     /// Starts it and waits until it listens.
     pub(crate) fn start(&self) -> Result<Server, String> {
-        self.start_with(&[])
-    }
-
-    /// The same with more words on its command line.
-    pub(crate) fn start_with(&self, words: &[String]) -> Result<Server, String> {
-        let mut command = match self.program {
-            Program::Ours(program, words) => {
-                let mut command = Command::new(beside(program)?);
-                command.args(words);
-                command
-            }
-            Program::Node(script) => {
-                let mut command = Command::new("node");
-                command.arg(here().join(script));
-                command
-            }
-        };
+        let mut words = self.words()?.into_iter();
+        let program = words.next().unwrap_or_default();
+        let mut command = Command::new(program);
         command.args(words);
         start(command).map_err(|why| format!("{}: {why}", self.name))
+    }
+
+    /// Starts it on its half of the cores.
+    pub(crate) fn start_apart(&self, apart: &Apart) -> Result<Server, String> {
+        let Some(words) = apart.words() else { return self.start() };
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]);
+        self.start_under(command)
+    }
+
+    /// The same under another program, which runs what stands at the end of its own words.
+    pub(crate) fn start_under(&self, mut command: Command) -> Result<Server, String> {
+        command.args(self.words()?);
+        start(command).map_err(|why| format!("{}: {why}", self.name))
+    }
+
+    fn words(&self) -> Result<Vec<OsString>, String> {
+        let (program, words): (PathBuf, Vec<OsString>) = match self.program {
+            Program::Ours(program, words) => (beside(program)?, words.iter().map(Into::into).collect()),
+            Program::Node(script) => ("node".into(), vec![here().join(script).into()]),
+            Program::Peer(name) => (peers::program()?, vec!["serve".into(), name.into()]),
+        };
+        Ok([program.into()].into_iter().chain(words).collect())
     }
 }
 
@@ -135,10 +215,12 @@ pub(crate) fn start(mut command: Command) -> Result<Server, String> {
         let first = BufReader::new(output).lines().next();
         let _ = tell.send(first);
     });
-    let mut server = Server { child, address: SocketAddr::from(([127, 0, 0, 1], 0)), started };
+    let mut server =
+        Server { child, address: SocketAddr::from(([127, 0, 0, 1], 0)), started, listened: Duration::ZERO };
     let Ok(Some(Ok(line))) = told.recv_timeout(START_MAX) else {
         return Err("does not say that it listens".to_owned());
     };
+    server.listened = started.elapsed();
     let address = line.strip_prefix("listening ").and_then(|address| address.parse().ok());
     server.address = address.ok_or_else(|| format!("says `{line}`"))?;
     Ok(server)
@@ -147,6 +229,19 @@ pub(crate) fn start(mut command: Command) -> Result<Server, String> {
 impl Server {
     pub(crate) fn proc(&self) -> Proc {
         Proc(self.child.id())
+    }
+
+    /// Tells it to end, by the end of its input, and waits until it has.
+    pub(crate) fn end(mut self) -> Result<(), String> {
+        drop(self.child.stdin.take());
+        let until = Instant::now() + START_MAX;
+        while self.child.try_wait().map_err(|error| error.to_string())?.is_none() {
+            if Instant::now() > until {
+                return Err("does not end when its input does".to_owned());
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        Ok(())
     }
 }
 

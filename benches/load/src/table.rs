@@ -4,8 +4,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
-use crate::rounds::{Cell, Scenario, Spread};
-use crate::server::{Kind, YARDSTICK};
+use crate::server::{KINDS, Kind};
 
 /// A table: a title, the names of its columns, and rows whose first cell says what they are of.
 #[derive(Clone, Debug, Default)]
@@ -28,68 +27,49 @@ impl Table {
     }
 }
 
-fn find<'a>(cells: &'a [Cell], server: &str, scenario: &str) -> Option<&'a Cell> {
-    cells.iter().find(|cell| cell.server == server && cell.scenario == scenario)
+/// The one table of all servers: a row for each figure, a column for each server.
+#[derive(Debug, Default)]
+pub(crate) struct Figures {
+    rows: Vec<(String, Vec<(&'static str, String)>)>,
 }
 
-/// Rows of servers, columns of loads.
-fn grid(
-    title: &str,
-    kinds: &[Kind],
-    scenarios: &[Scenario],
-    text: impl Fn(&Kind, &Scenario) -> Option<String>,
-) -> Table {
-    let columns = [String::new()].into_iter().chain(scenarios.iter().map(|it| it.name.to_owned())).collect();
-    let rows = kinds.iter().map(|kind| {
-        let cells = scenarios.iter().map(|scenario| text(kind, scenario).unwrap_or_else(|| "-".to_owned()));
-        [kind.title.to_owned()].into_iter().chain(cells).collect()
-    });
-    Table { title: title.to_owned(), columns, rows: rows.collect() }
-}
-
-/// Everything that rounds have measured.
-pub(crate) fn of_rounds(kinds: &[Kind], scenarios: &[Scenario], cells: &[Cell]) -> Vec<Table> {
-    let ratio = |kind: &Kind, scenario: &Scenario| {
-        let (own, yardstick) = (find(cells, kind.name, scenario.name)?, find(cells, YARDSTICK.name, scenario.name)?);
-        // Of the same round, so that what disturbs both is no difference.
-        let both = own.rounds.iter().zip(&yardstick.rounds);
-        let spread = Spread::of(both.map(|(own, yardstick)| own.per_cpu_second() / yardstick.per_cpu_second()));
-        Some(format!("{spread:.2}"))
-    };
-    let rate = |kind: &Kind, scenario: &Scenario| {
-        let cell = find(cells, kind.name, scenario.name)?;
-        let cpu = Spread::of(cell.rounds.iter().map(|it| it.per_cpu_second())).median()?;
-        let wall = Spread::of(cell.rounds.iter().map(|it| it.per_second())).median()?;
-        Some(format!("{} / {}", short(cpu), short(wall)))
-    };
-    let latency = |kind: &Kind, scenario: &Scenario| {
-        let cell = find(cells, kind.name, scenario.name)?;
-        let median = Spread::of(cell.rounds.iter().map(|it| it.median as f64 / 1e3)).median()?;
-        let p99 = Spread::of(cell.rounds.iter().map(|it| it.p99 as f64 / 1e3)).median()?;
-        Some(format!("{median:.0} / {p99:.0}"))
-    };
-    let switches = |kind: &Kind, scenario: &Scenario| {
-        let cell = find(cells, kind.name, scenario.name)?;
-        let each = cell.rounds.iter().map(|it| it.switches as f64 / it.units as f64);
-        Some(format!("{:.3}", Spread::of(each).median()?))
-    };
-    let mut tables = Vec::new();
-    if kinds.iter().any(|kind| kind.name == YARDSTICK.name) {
-        tables.push(grid(
-            "Work per second of server CPU, against the yardstick: median (least-most) of the rounds",
-            kinds,
-            scenarios,
-            ratio,
-        ));
+impl Figures {
+    /// Says what a server's figure is. Rows stand in the order in which they are first spoken of.
+    pub(crate) fn set(&mut self, figure: &str, server: &'static str, text: impl Into<String>) {
+        let at = self.rows.iter().position(|(name, _)| name == figure).unwrap_or_else(|| {
+            self.rows.push((figure.to_owned(), Vec::new()));
+            self.rows.len() - 1
+        });
+        let text = text.into();
+        eprintln!("{figure}: {server} {text}");
+        self.rows[at].1.push((server, text));
     }
-    tables.push(grid("Units per second of server CPU / per second on the clock", kinds, scenarios, rate));
-    tables.push(grid("Latency of a request in microseconds, median / 99 of 100", kinds, scenarios, latency));
-    tables.push(grid("Voluntary context switches of the server per unit", kinds, scenarios, switches));
-    tables
+
+    /// The row whose name ends so, and what it says of a server.
+    pub(crate) fn found(&self, figure: &str, server: &str) -> Option<(&str, &str)> {
+        let (name, cells) = self.rows.iter().find(|(name, _)| name.ends_with(figure))?;
+        let (_, text) = cells.iter().find(|(name, _)| *name == server)?;
+        Some((name, text))
+    }
+
+    /// The table of those servers that have any figure; nothing where none has.
+    pub(crate) fn table(&self) -> Option<Table> {
+        let named = |kind: &&Kind| self.rows.iter().any(|(_, cells)| cells.iter().any(|(name, _)| *name == kind.name));
+        let mut kinds: Vec<_> = KINDS.iter().filter(named).collect();
+        kinds.sort_by_key(|kind| kind.column);
+        let columns = [String::new()].into_iter().chain(kinds.iter().map(|kind| kind.title.to_owned())).collect();
+        let rows = self.rows.iter().map(|(figure, cells)| {
+            let text = |kind: &&Kind| cells.iter().find(|(name, _)| *name == kind.name).map(|(_, text)| text.clone());
+            let cells = kinds.iter().map(|kind| text(kind).unwrap_or_else(|| "-".to_owned()));
+            [figure.clone()].into_iter().chain(cells).collect()
+        });
+        let title = "What each does, and what that costs: medians of interleaved rounds (least-most)".to_owned();
+        (!kinds.is_empty()).then(|| Table { title, columns, rows: rows.collect() })
+    }
 }
 
 /// `1.2M`, `345k`, `678`
-fn short(number: f64) -> String {
+pub(crate) fn short(number: f64) -> String {
     match number {
         _ if number >= 1e6 => format!("{:.2}M", number / 1e6),
         _ if number >= 1e3 => format!("{:.0}k", number / 1e3),
@@ -127,6 +107,19 @@ mod tests {
         let row = |cells: [&str; 2]| cells.map(str::to_owned).to_vec();
         let table = Table { title: "t".to_owned(), columns: row(["", "a"]), rows: vec![row(["x", "1"])] };
         assert_eq!(table.markdown(), "**t**\n\n|  | a |\n| --- | --- |\n| x | 1 |\n");
+    }
+
+    #[test]
+    fn a_row_for_each_figure_and_a_column_for_each_server_in_their_own_order() {
+        let mut figures = Figures::default();
+        assert!(figures.table().is_none());
+        figures.set("speed", "floor", "3");
+        figures.set("speed", "yardstick", "1");
+        figures.set("size", "nestrs", "2");
+        let table = figures.table().unwrap();
+        assert_eq!(table.columns.len(), 4);
+        assert!(table.columns[1].starts_with("nestrs") && table.columns[2].starts_with("yardstick"), "{table:?}");
+        assert_eq!(table.rows, [["speed", "-", "1", "3"], ["size", "2", "-", "-"]]);
     }
 
     #[test]

@@ -12,6 +12,8 @@ pub(crate) const ITEMS: u64 = 1000;
 pub(crate) enum Work {
     /// The sum of five integers.
     Sum,
+    /// The same of a server that has so many routes for it, of all of them in turn: `sum.00000` and so on.
+    Routed { routes: u32 },
     /// A text of so many bytes, back as it came.
     Echo { text: Vec<u8> },
     /// Events that are not answered, and then one request.
@@ -30,7 +32,7 @@ impl Work {
     /// How many units one request brings.
     pub(crate) fn units(&self) -> u64 {
         match self {
-            Self::Sum | Self::Echo { .. } => 1,
+            Self::Sum | Self::Routed { .. } | Self::Echo { .. } => 1,
             Self::Events => BURST,
             // They are counted as they come.
             Self::Stream => 0,
@@ -45,6 +47,12 @@ impl Work {
             Self::Sum => {
                 numbers(&mut data, id);
                 request(out, b"math.sum", &data, &text);
+            }
+            Self::Routed { routes } => {
+                numbers(&mut data, id);
+                // Not one after the other, which a cache would like.
+                let route = id.turn.wrapping_mul(7919).wrapping_add(id.slot) % routes;
+                request(out, format!("sum.{route:05}").as_bytes(), &data, &text);
             }
             Self::Echo { text: long } => {
                 // The beginning differs from request to request.
@@ -71,7 +79,7 @@ impl Work {
     /// Whether this answers the request; `seen` counts the values that came before it.
     pub(crate) fn is_right(&self, reply: &Reply<'_>, seen: u64) -> bool {
         match self {
-            Self::Sum => reply.last && number(reply.value) == Some(5 * first(reply.id) + 10),
+            Self::Sum | Self::Routed { .. } => reply.last && number(reply.value) == Some(5 * first(reply.id) + 10),
             Self::Echo { text } => {
                 let value = reply.value.and_then(|value| value.strip_prefix(b"\"")?.strip_suffix(b"\""));
                 let id = reply.id.text();

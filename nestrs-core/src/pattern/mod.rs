@@ -4,6 +4,7 @@
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::string_slice))]
 
 mod collate;
+mod literal;
 mod number;
 mod wildcard;
 
@@ -15,6 +16,7 @@ use thiserror::Error;
 
 use crate::payload::mend_surrogates;
 
+pub use literal::LiteralPattern;
 pub use wildcard::{Wildcard, WildcardStyle};
 
 /// Objects nested deeper than this below the top are written as `[MAX_DEPTH_REACHED]`, as NestJS does.
@@ -46,8 +48,9 @@ const WIRE_LEN_MAX: usize = 64 * 1024;
 #[derive(Clone)]
 pub struct Pattern {
     route: Cow<'static, str>,
-    /// The JSON text of an object or number pattern, members in their author's order; `None` for a string.
-    json: Option<Box<str>>,
+    /// The JSON text of an object or number pattern, members in their author's order; `None` for a string, unless it is
+    /// written already.
+    json: Option<Cow<'static, str>>,
 }
 
 /// Why a value is no pattern.

@@ -103,7 +103,16 @@ fn a_value_that_is_no_pattern_becomes_one_that_no_server_has_a_handler_for() {
 
 #[test]
 fn the_literal_of_a_macro_is_its_pattern() {
-    let literal = PatternLiteral::Object(&[("cmd", PatternLiteral::Text("sum"))]);
-    assert_eq!(crate::__private::literal_pattern(&literal), Pattern::from(json!({"cmd": "sum"})));
+    static OBJECT: LiteralPattern = LiteralPattern::new(PatternLiteral::Object(&[
+        ("v", PatternLiteral::Number(1.0)),
+        ("cmd", PatternLiteral::Text("sum")),
+    ]));
+    static TEXT: LiteralPattern = LiteralPattern::new(PatternLiteral::Text("say 'hi'\n"));
+    assert_eq!(OBJECT.pattern().route(), r#"{"cmd":"sum","v":1}"#);
+    assert_eq!(OBJECT.pattern().json(), r#"{"v":1,"cmd":"sum"}"#);
+    assert_eq!(TEXT.pattern().route(), "say 'hi'\n");
+    assert_eq!(TEXT.pattern().json(), r#""say 'hi'\n""#);
+    // The second time it is the same text, and no other copy of it.
+    assert_eq!(OBJECT.pattern().route().as_ptr(), OBJECT.pattern().route().as_ptr());
     assert!(Pattern::from_literal(&PatternLiteral::Number(f64::NAN)).is_err());
 }

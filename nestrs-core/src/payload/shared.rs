@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use bytes::Bytes;
 use serde::Serialize;
 
+use super::written::Written;
 use crate::error::TransportError;
 
 /// What a payload knows of a value whose type it has forgotten.
@@ -39,7 +40,10 @@ impl<T: Clone + Serialize + Send + Sync + 'static> SharedValue for Shared<T> {
     }
 
     fn json(&self) -> Result<&Bytes, TransportError> {
-        let written = self.json.get_or_init(|| super::write(&*self.value));
+        let written = self.json.get_or_init(|| {
+            let mut written = Written::new();
+            super::write(&mut written, &*self.value).map(|()| written.into_bytes())
+        });
         written.as_ref().map_err(Clone::clone)
     }
 }

@@ -225,14 +225,21 @@ impl Enhancers {
     ///
     /// An interceptor cannot make a value, only pass on the one that `next` gave: that waits in `slot` meanwhile, so
     /// that the interceptors need not know its type.
+    /// Whether there is any interceptor.
+    pub(crate) fn intercepts(&self) -> bool {
+        !self.interceptors.is_empty()
+    }
+
+    /// Whether there is any pipe.
+    pub(crate) fn transforms(&self) -> bool {
+        !self.pipes.is_empty()
+    }
+
     pub(crate) async fn wrap<T: Answer>(
         &self,
         cx: &ExecutionContext,
         end: impl Future<Output = Outcome<T>> + Send,
     ) -> Outcome<T> {
-        if self.interceptors.is_empty() {
-            return end.await;
-        }
         let slot = Mutex::new(None);
         let put = |answer: T| *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(answer);
         let take = || slot.lock().unwrap_or_else(PoisonError::into_inner).take();

@@ -1,12 +1,14 @@
 //! Typed lists of built stages: `(first, (second, ()))`. Composing them costs one future, whatever their number.
 
-use std::future::Future;
+use std::future::{Future, ready};
+use std::pin::pin;
 use std::sync::Arc;
 
 use crate::context::ExecutionContext;
 use crate::error::TransportError;
 use crate::payload::Payload;
 use crate::pipeline::answer::Answer;
+use crate::pipeline::in_place::InPlace;
 use crate::pipeline::{CanActivate, Interceptor, PipeTransform};
 
 /// Zero or more interceptors, the outermost first.
@@ -43,12 +45,12 @@ pub trait PipeList: Send + Sync + 'static {
 
 impl InterceptorList for () {
     const EMPTY: bool = true;
-    async fn wrap<T: Answer>(
+    fn wrap<T: Answer>(
         &self,
         _: &ExecutionContext,
         next: impl Future<Output = Result<T, TransportError>> + Send,
-    ) -> Result<T, TransportError> {
-        next.await
+    ) -> impl Future<Output = Result<T, TransportError>> + Send {
+        next
     }
 }
 
@@ -59,15 +61,15 @@ impl<I: Interceptor, Rest: InterceptorList> InterceptorList for (Arc<I>, Rest) {
         cx: &ExecutionContext,
         next: impl Future<Output = Result<T, TransportError>> + Send,
     ) -> Result<T, TransportError> {
-        let mapped = async { self.1.wrap(cx, next).await?.map_values(&self.0, cx) };
-        self.0.intercept(cx, mapped).await
+        let mapped = pin!(Some(async { self.1.wrap(cx, next).await?.map_values(&self.0, cx) }));
+        self.0.intercept(cx, InPlace::new(mapped)).await
     }
 }
 
 impl GuardList for () {
     const EMPTY: bool = true;
-    async fn check(&self, _: &ExecutionContext) -> Result<(), TransportError> {
-        Ok(())
+    fn check(&self, _: &ExecutionContext) -> impl Future<Output = Result<(), TransportError>> + Send {
+        ready(Ok(()))
     }
 }
 
@@ -75,14 +77,18 @@ impl<G: CanActivate, Rest: GuardList> GuardList for (Arc<G>, Rest) {
     const EMPTY: bool = false;
     async fn check(&self, cx: &ExecutionContext) -> Result<(), TransportError> {
         self.0.can_activate(cx).await?;
-        self.1.check(cx).await
+        if Rest::EMPTY { Ok(()) } else { self.1.check(cx).await }
     }
 }
 
 impl PipeList for () {
     const EMPTY: bool = true;
-    async fn transform(&self, _: &ExecutionContext, payload: Payload) -> Result<Payload, TransportError> {
-        Ok(payload)
+    fn transform(
+        &self,
+        _: &ExecutionContext,
+        payload: Payload,
+    ) -> impl Future<Output = Result<Payload, TransportError>> + Send {
+        ready(Ok(payload))
     }
 }
 
@@ -90,6 +96,6 @@ impl<P: PipeTransform, Rest: PipeList> PipeList for (Arc<P>, Rest) {
     const EMPTY: bool = false;
     async fn transform(&self, cx: &ExecutionContext, payload: Payload) -> Result<Payload, TransportError> {
         let payload = self.0.transform(cx, payload).await?;
-        self.1.transform(cx, payload).await
+        if Rest::EMPTY { Ok(payload) } else { self.1.transform(cx, payload).await }
     }
 }

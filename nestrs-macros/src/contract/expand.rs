@@ -195,7 +195,7 @@ fn client_method(contract: &Contract, method: &Method) -> TokenStream {
         #docs
         #[allow(dead_code, reason = "a contract has what any of its clients calls")]
         #visibility async fn #name(&self #parameter) -> ::core::result::Result<#returned, __nest::TransportError> {
-            static __PATTERN: __nest::client::ContractPattern = __nest::client::ContractPattern::new(#literal);
+            static __PATTERN: __nest::LiteralPattern = __nest::LiteralPattern::new(#literal);
             __nest::client::#verb(self, &__PATTERN, #payload).await
         }
     }

@@ -87,7 +87,7 @@ const _: () = {
             &self,
             order: CreateOrder,
         ) -> ::core::result::Result<Order, __nest::TransportError> {
-            static __PATTERN: __nest::client::ContractPattern = __nest::client::ContractPattern::new(
+            static __PATTERN: __nest::LiteralPattern = __nest::LiteralPattern::new(
                 __nest::PatternLiteral::Text("orders.create"),
             );
             __nest::client::send::<CreateOrder, Order>(self, &__PATTERN, order).await
@@ -101,7 +101,7 @@ const _: () = {
         pub async fn count(
             &self,
         ) -> ::core::result::Result<u64, __nest::TransportError> {
-            static __PATTERN: __nest::client::ContractPattern = __nest::client::ContractPattern::new(
+            static __PATTERN: __nest::LiteralPattern = __nest::LiteralPattern::new(
                 __nest::PatternLiteral::Text(COUNT),
             );
             __nest::client::send::<(), u64>(self, &__PATTERN, ()).await
@@ -118,7 +118,7 @@ const _: () = {
             __nest::client::ReplyItems<Status>,
             __nest::TransportError,
         > {
-            static __PATTERN: __nest::client::ContractPattern = __nest::client::ContractPattern::new(
+            static __PATTERN: __nest::LiteralPattern = __nest::LiteralPattern::new(
                 __nest::PatternLiteral::Object(
                     &[("cmd", __nest::PatternLiteral::Text("watch"))],
                 ),
@@ -135,7 +135,7 @@ const _: () = {
             &self,
             event: OrderPaid,
         ) -> ::core::result::Result<(), __nest::TransportError> {
-            static __PATTERN: __nest::client::ContractPattern = __nest::client::ContractPattern::new(
+            static __PATTERN: __nest::LiteralPattern = __nest::LiteralPattern::new(
                 __nest::PatternLiteral::Text("orders.paid"),
             );
             __nest::client::emit::<OrderPaid>(self, &__PATTERN, event).await

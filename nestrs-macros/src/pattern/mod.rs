@@ -208,8 +208,8 @@ pub(crate) fn macro_call(input: TokenStream) -> (TokenStream, Errors) {
     let literal = pattern.to_token_stream();
     let expression = quote::quote!({
         #import
-        const __LITERAL: __nest::PatternLiteral = #literal;
-        __nest::literal_pattern(&__LITERAL)
+        static __LITERAL: __nest::LiteralPattern = __nest::LiteralPattern::new(#literal);
+        __LITERAL.pattern()
     });
     (expression, errors)
 }

@@ -123,7 +123,7 @@ fn the_macro_is_an_expression_and_takes_a_path_to_nestrs() {
     };
     let ordinary = call(r#"{ cmd: "sum" }"#);
     assert!(ordinary.starts_with("{use::nestrs::__privateas__nest;"), "{ordinary}");
-    assert!(ordinary.contains(r#"=__nest::PatternLiteral::Object(&[("cmd",__nest::PatternLiteral::Text("sum"))]);"#));
+    assert!(ordinary.contains(r#"=__nest::LiteralPattern::new(__nest::PatternLiteral::Object(&[("cmd",__nest::PatternLiteral::Text("sum"))]));"#));
     assert!(call(r#"crate = frame; "x""#).starts_with("{use::frame::__privateas__nest;"));
     let (_, errors) = macro_call(tokens(r#"["a", "b"]"#));
     assert_errors(errors, &[(r#"["a", "b"]"#, "a list is no pattern")]);

@@ -1,12 +1,10 @@
 //! What all clients of contracts have in common.
 
 use std::future::Future;
-use std::sync::OnceLock;
 use std::time::Duration;
 
-use nestrs_core::{
-    BoxFuture, Dependency, Injectable, Pattern, PatternLiteral, Provider, ResolveError, Resolver, TransportError,
-};
+use nestrs_core::__private::LiteralPattern;
+use nestrs_core::{BoxFuture, Dependency, Injectable, Pattern, Provider, ResolveError, Resolver, TransportError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -149,25 +147,6 @@ pub fn construct<C: ContractClient>(resolver: &Resolver<'_>) -> Result<C, Resolv
     take(resolver, C::CLIENT)
 }
 
-/// The pattern of a method, made from its literal by the first call.
-#[derive(Debug)]
-pub struct ContractPattern {
-    literal: PatternLiteral,
-    pattern: OnceLock<Pattern>,
-}
-
-impl ContractPattern {
-    /// For a literal that the macro has checked.
-    #[must_use]
-    pub const fn new(literal: PatternLiteral) -> Self {
-        Self { literal, pattern: OnceLock::new() }
-    }
-
-    fn get(&self) -> &Pattern {
-        self.pattern.get_or_init(|| nestrs_core::__private::literal_pattern(&self.literal))
-    }
-}
-
 /// A type that goes to a handler.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the payload of a contract",
@@ -199,10 +178,10 @@ impl<T: Serialize + DeserializeOwned + Send + 'static> ContractReply for T {}
 /// As [`ClientProxy::send`].
 pub fn send<'a, P: ContractPayload + 'a, T: ContractReply>(
     client: &'a impl ContractClient,
-    pattern: &'static ContractPattern,
+    pattern: &'static LiteralPattern,
     payload: P,
 ) -> BoxFuture<'a, Result<T, TransportError>> {
-    Box::pin(async move { client.proxy().send(pattern.get(), &payload).await })
+    Box::pin(async move { client.proxy().send(pattern.pattern(), &payload).await })
 }
 
 /// Sends a request that is answered by many values.
@@ -211,10 +190,10 @@ pub fn send<'a, P: ContractPayload + 'a, T: ContractReply>(
 /// As [`ClientProxy::send_stream`].
 pub fn send_stream<'a, P: ContractPayload + 'a, T: ContractReply>(
     client: &'a impl ContractClient,
-    pattern: &'static ContractPattern,
+    pattern: &'static LiteralPattern,
     payload: P,
 ) -> BoxFuture<'a, Result<ReplyItems<T>, TransportError>> {
-    Box::pin(async move { client.proxy().send_stream(pattern.get(), &payload).await })
+    Box::pin(async move { client.proxy().send_stream(pattern.pattern(), &payload).await })
 }
 
 /// Emits an event.
@@ -223,8 +202,8 @@ pub fn send_stream<'a, P: ContractPayload + 'a, T: ContractReply>(
 /// As [`ClientProxy::emit`].
 pub fn emit<'a, P: ContractPayload + 'a>(
     client: &'a impl ContractClient,
-    pattern: &'static ContractPattern,
+    pattern: &'static LiteralPattern,
     payload: P,
 ) -> BoxFuture<'a, Result<(), TransportError>> {
-    Box::pin(async move { client.proxy().emit(pattern.get(), &payload).await })
+    Box::pin(async move { client.proxy().emit(pattern.pattern(), &payload).await })
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use futures_core::Stream;
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::deadline::{current_deadline, has_passed};
+use crate::scratch::in_scratch;
 use crate::transport::{CallOptions, CircuitState, ClientStatus, Transport};
 
 use super::fallback::FallingBack;
@@ -299,9 +301,13 @@ impl fmt::Debug for ClientProxy {
     }
 }
 
-/// The payload as JSON, or an error that says that nothing was sent.
+/// The payload as JSON, or an error that says that nothing was sent. It is written into a buffer that the thread keeps, so
+/// that its own storage is one allocation of the right size, however it grew.
 fn written<T: Serialize + ?Sized>(payload: &T) -> Result<Payload, TransportError> {
-    Payload::from_serialize(payload).map_err(|error| error.with_sent(Sent::No))
+    in_scratch(|text| match serde_json::to_writer(&mut *text, payload) {
+        Ok(()) => Ok(Payload::from_json(Bytes::copy_from_slice(text))),
+        Err(_) => Payload::from_serialize(payload).map_err(|error| error.with_sent(Sent::No)),
+    })
 }
 
 /// Every error of a call says whether the request may have been sent; where a transport does not know, it may.

@@ -19,21 +19,16 @@ static LATE: LogLimit = LogLimit::per_second(10);
 /// its caller, where it says so.
 pub(super) async fn bounded(
     route: &Route,
-    cx: ExecutionContext,
+    cx: &mut ExecutionContext,
     id: Option<&Bytes>,
     handler_timeout: Option<Duration>,
 ) -> Ran {
-    let mut cx = cx.with_route(route);
-    if let Some(own) = route.limits.timeout.or(handler_timeout).and_then(|timeout| deadline::now().checked_add(timeout))
-    {
-        let end = cx.deadline().map_or(own, |deadline| deadline.min(own));
-        cx = cx.with_deadline(Some(end));
-    }
+    set_end(route, cx, handler_timeout);
     let deadline = cx.deadline();
     let mut unfinished = None;
     let outcome = match (route.limits.ending, deadline) {
         (Ending::Completion, Some(deadline)) => {
-            match Box::pin(answered_by(deadline, route.clone(), cx, id.cloned())).await {
+            match Box::pin(answered_by(deadline, route.clone(), cx.take(), id.cloned())).await {
                 Ok(outcome) => outcome,
                 Err(running) => {
                     unfinished = Some(running);
@@ -57,6 +52,17 @@ pub(super) async fn bounded(
     Ran { outcome, deadline, unfinished }
 }
 
+/// Gives the context the handler, and its end if that is earlier than its caller's.
+#[inline]
+pub(super) fn set_end(route: &Route, cx: &mut ExecutionContext, handler_timeout: Option<Duration>) {
+    cx.set_route(route);
+    if let Some(own) = route.limits.timeout.or(handler_timeout).and_then(|timeout| deadline::now().checked_add(timeout))
+    {
+        let end = cx.deadline().map_or(own, |deadline| deadline.min(own));
+        cx.set_deadline(end);
+    }
+}
+
 /// A handler that runs to its end: the future it still is when its caller's time is over.
 async fn answered_by(
     deadline: Instant,
@@ -67,7 +73,7 @@ async fn answered_by(
     let is_request = id.is_some();
     let gone = Cancellation::of(&cx);
     let (handler, pattern) = (route.handler, route.pattern.clone());
-    let calling = async move { call(&route, cx, id.as_ref()).await };
+    let calling = async move { call(&route, &cx, id.as_ref()).await };
     // What it calls does not inherit the deadline: that would end the work which is to be completed.
     let mut calling = Box::pin(calling);
     match tokio::time::timeout_at(deadline.into(), &mut calling).await {
@@ -95,9 +101,9 @@ async fn answered_by(
 }
 
 /// A handler that ends with its caller's connection.
-async fn with_caller(route: &Route, cx: ExecutionContext, id: Option<&Bytes>) -> HandlerResult {
+async fn with_caller(route: &Route, cx: &ExecutionContext, id: Option<&Bytes>) -> HandlerResult {
     let deadline = cx.deadline();
-    let gone = Cancellation::of(&cx);
+    let gone = Cancellation::of(cx);
     let calling = async {
         let calling = call(route, cx, id);
         match deadline {
@@ -121,7 +127,7 @@ async fn with_caller(route: &Route, cx: ExecutionContext, id: Option<&Bytes>) ->
 }
 
 /// What a handler called ends when it does itself, and may be the first to say so: that is the same failure.
-fn in_time(outcome: HandlerResult, deadline: Instant) -> HandlerResult {
+pub(super) fn in_time(outcome: HandlerResult, deadline: Instant) -> HandlerResult {
     match outcome {
         Err(error) if is_late(&error, deadline) => Err(timed_out().with_source(error)),
         outcome => outcome,

@@ -8,23 +8,36 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use nestrs_core::BoxFuture;
 
-use crate::packet::Answer;
+use super::answers::Answers;
+use super::place::{Beginning, Placed};
 
 /// A call under way: the next packets of its answer, once they are there.
 pub struct Call {
-    progress: BoxFuture<'static, Progress>,
+    running: Running,
     runs_on: bool,
+    /// It goes on in place of the one whose progress it is the rest of.
+    instead: bool,
+}
+
+enum Running {
+    Placed(Placed),
+    Boxed(BoxFuture<'static, Progress>),
 }
 
 impl Call {
     pub(super) fn new(progress: impl Future<Output = Progress> + Send + 'static) -> Self {
-        Self { progress: Box::pin(progress), runs_on: false }
+        Self { running: Running::Boxed(Box::pin(progress)), runs_on: false, instead: false }
+    }
+
+    #[inline]
+    pub(super) fn begin(beginning: Beginning) -> Self {
+        Self { running: Running::Placed(Placed::begin(beginning)), runs_on: false, instead: false }
     }
 
     pub(super) fn running_on(unfinished: BoxFuture<'static, ()>) -> Self {
         let progress = async {
             unfinished.await;
-            Progress { id: None, answers: Vec::new(), rest: None }
+            Progress { id: None, answers: Answers::none(), rest: None }
         };
         Self { runs_on: true, ..Self::new(progress) }
     }
@@ -37,6 +50,14 @@ impl Call {
     }
 }
 
+impl Progress {
+    /// None yet: the call goes on as another future, which says what it has come to.
+    pub(super) fn instead(progress: BoxFuture<'static, Self>) -> Self {
+        let call = Call { running: Running::Boxed(progress), runs_on: false, instead: true };
+        Self { id: None, answers: Answers::none(), rest: Some(call) }
+    }
+}
+
 impl fmt::Debug for Call {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Call")
@@ -46,7 +67,19 @@ impl fmt::Debug for Call {
 impl Future for Call {
     type Output = Progress;
     fn poll(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Progress> {
-        self.progress.as_mut().poll(task)
+        match &mut self.running {
+            Running::Placed(placed) => {
+                let mut progress = placed.poll(task);
+                let Poll::Ready(Progress { rest: rest @ Some(Self { instead: true, .. }), .. }) = &mut progress else {
+                    return progress;
+                };
+                let Some(mut call) = rest.take() else { return progress };
+                call.instead = false;
+                *self = call;
+                self.poll(task)
+            }
+            Running::Boxed(boxed) => boxed.as_mut().poll(task),
+        }
     }
 }
 
@@ -56,7 +89,7 @@ pub struct Progress {
     /// The id to answer under; `None` for an event, whose answers nobody reads.
     pub id: Option<Bytes>,
     /// The packets to send now, in order.
-    pub answers: Vec<Answer>,
+    pub answers: Answers,
     /// What follows them, for a streaming reply.
     pub rest: Option<Call>,
 }

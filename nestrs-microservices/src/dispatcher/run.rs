@@ -1,54 +1,68 @@
-//! A message that has handlers: runs those that answer to it, and makes packets of what they give.
+//! A message that has handlers: runs those that answer to it, and makes packets of what they give. For all that do not go
+//! the short way, `direct`.
 
-use std::panic::AssertUnwindSafe;
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::task::{Context, Poll};
+use std::time::Instant;
 
-use bytes::Bytes;
-use futures_util::FutureExt;
-use nestrs_core::{BoxFuture, ExecutionContext, HandlerResult, Reply, TransportError};
+use nestrs_core::{BoxFuture, HandlerResult, Reply, Route, TransportError};
 
+use super::answers::Answers;
 use super::bounded::bounded;
 use super::call::{Call, Progress};
 use super::failure::log_failure;
+use super::place::Beginning;
 use super::several::several;
 use super::stream::Stream;
 use crate::deadline::{self, timed_out};
 use crate::packet::Answer;
 use crate::route_table::RouteEntry;
 
-pub(super) async fn run(
-    entry: Arc<RouteEntry>,
-    cx: ExecutionContext,
-    id: Option<Bytes>,
-    handler_timeout: Option<Duration>,
-) -> Progress {
-    let is_request = id.is_some();
-    let deadline = cx.deadline();
-    if deadline.is_some_and(deadline::has_passed) {
-        tracing::debug!(target: "nestrs::call", pattern = &*entry.pattern, is_request, "too late when it came; not started");
-        let answers = if is_request { vec![Answer::Error(timed_out())] } else { Vec::new() };
-        return Progress { id, answers, rest: None };
-    }
-    // What panics inside its stages is answered for there; this is for what panics when it is dropped half-way.
-    let ran = AssertUnwindSafe(answer(&entry, cx, id.as_ref(), handler_timeout)).catch_unwind().await;
-    let Ran { outcome, deadline, unfinished } = ran.unwrap_or_else(|panic| {
-        let error = TransportError::panicked(&*panic);
-        log_failure(&error, "(dropped)", &entry.pattern, is_request);
-        Ran { outcome: Err(error), deadline: None, unfinished: None }
-    });
-    let rest = unfinished.map(Call::running_on);
-    match outcome {
-        // Also for an event: its items are made, some at a time, and nobody reads them.
-        Ok(Reply::Stream(items)) => {
-            Stream { items, pattern: Arc::clone(&entry.pattern), deadline }.next(None, id).await
+/// Runs a call. No `async fn`, which would hold its arguments twice.
+pub(super) fn run(beginning: Beginning) -> impl Future<Output = Progress> + Send + 'static {
+    let Beginning { entry, mut cx, id, handler_timeout } = beginning;
+    async move {
+        let is_request = id.is_some();
+        let deadline = cx.deadline();
+        if deadline.is_some_and(deadline::has_passed) {
+            tracing::debug!(target: "nestrs::call", pattern = &*entry.pattern, is_request, "too late when it came; not started");
+            let answers = if is_request { Answers::one(Answer::Error(timed_out())) } else { Answers::none() };
+            return Progress { id, answers, rest: None };
         }
-        // What failed has been logged where it failed.
-        _ if !is_request => Progress { id, answers: Vec::new(), rest },
-        Ok(Reply::Value(payload)) => Progress { id, answers: vec![Answer::Value { payload, last: true }], rest },
-        Ok(Reply::Empty) => Progress { id, answers: vec![Answer::End], rest },
-        Err(error) => Progress { id, answers: vec![Answer::Error(error)], rest },
+        // What panics inside its stages is answered for there; this is for what panics when it is dropped half-way.
+        let ran = match only(&entry, is_request) {
+            Some(route) => Fenced(pin!(bounded(route, &mut cx, id.as_ref(), handler_timeout))).await,
+            None => Fenced(pin!(Box::pin(several(&entry.events, &cx, id.as_ref(), handler_timeout)))).await,
+        };
+        let Ran { outcome, deadline, unfinished } = ran.unwrap_or_else(|panic| {
+            let error = dropped_with_panic(&*panic, &entry.pattern, is_request);
+            Ran { outcome: Err(error), deadline: None, unfinished: None }
+        });
+        let rest = unfinished.map(Call::running_on);
+        let answer = match outcome {
+            // Also for an event: its items are made, some at a time, and nobody reads them.
+            Ok(Reply::Stream(items)) => {
+                return Stream { items, pattern: Arc::clone(&entry.pattern), deadline }.next(None, id).await;
+            }
+            // What failed has been logged where it failed.
+            _ if !is_request => return Progress { id, answers: Answers::none(), rest },
+            Ok(Reply::Value(payload)) => Answer::Value { payload, last: true },
+            Ok(Reply::Empty) => Answer::End,
+            Err(error) => Answer::Error(error),
+        };
+        Progress { id, answers: Answers::one(answer), rest }
     }
+}
+
+/// For a handler that has panicked when it was dropped half-way.
+#[cold]
+pub(super) fn dropped_with_panic(panic: &(dyn Any + Send), pattern: &str, is_request: bool) -> TransportError {
+    let error = TransportError::panicked(panic);
+    log_failure(&error, "(dropped)", pattern, is_request);
+    error
 }
 
 /// What running handlers has come to.
@@ -60,17 +74,26 @@ pub(super) struct Ran {
     pub(super) unfinished: Option<BoxFuture<'static, ()>>,
 }
 
-/// Runs whoever answers to the pattern; `id` is a request's.
-async fn answer(
-    entry: &RouteEntry,
-    cx: ExecutionContext,
-    id: Option<&Bytes>,
-    handler_timeout: Option<Duration>,
-) -> Ran {
+/// The one handler that runs; `None` where it is every one of several for events.
+#[inline]
+pub(super) fn only(entry: &RouteEntry, is_request: bool) -> Option<&Route> {
     match (&entry.message, entry.events.as_slice()) {
-        (Some(route), _) if id.is_some() => bounded(route, cx, id, handler_timeout).await,
-        (Some(route), []) => bounded(route, cx, None, handler_timeout).await,
-        (_, [route]) => bounded(route, cx, id, handler_timeout).await,
-        (_, routes) => several(routes, &cx, id, handler_timeout).await,
+        (Some(route), []) => Some(route),
+        (Some(route), _) if is_request => Some(route),
+        (_, [route]) => Some(route),
+        _ => None,
+    }
+}
+
+/// A future in its place, whose panic is a value.
+struct Fenced<'a, F>(Pin<&'a mut F>);
+
+impl<F: Future> Future for Fenced<'_, F> {
+    type Output = std::thread::Result<F::Output>;
+    fn poll(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
+        match catch_unwind(AssertUnwindSafe(|| self.0.as_mut().poll(task))) {
+            Ok(polled) => polled.map(Ok),
+            Err(panic) => Poll::Ready(Err(panic)),
+        }
     }
 }

@@ -26,7 +26,8 @@ pub(super) async fn several(
     let calls = routes.iter().map(|route| {
         let cx = cx.clone().with_own_extensions();
         async move {
-            let ran = bounded(route, cx, id, handler_timeout).await;
+            let mut cx = cx;
+            let ran = bounded(route, &mut cx, id, handler_timeout).await;
             let value = last_value(ran.outcome, route.pattern.route());
             let value = match ran.deadline {
                 None => value.await,

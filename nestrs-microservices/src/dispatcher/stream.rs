@@ -44,27 +44,27 @@ impl Stream {
                 // Taken one too early, to see whether the one before it was the last.
                 Some(item) if answers.len() + 1 == STREAM_BUFFER => {
                     let rest = Some(Call::new(self.next(Some(item), id.clone())));
-                    return Progress { id, answers, rest };
+                    return Progress { id, answers: answers.into(), rest };
                 }
                 Some(Ok(payload)) => answers.push(Answer::Value { payload, last: false }),
                 Some(Err(error)) => {
                     log_failure(&error, "(stream)", &self.pattern, id.is_some());
                     answers.push(Answer::Error(error));
-                    return Progress { id, answers, rest: None };
+                    return Progress { id, answers: answers.into(), rest: None };
                 }
                 None => {
                     match answers.last_mut() {
                         Some(Answer::Value { last, .. }) => *last = true,
                         _ => answers.push(Answer::End),
                     }
-                    return Progress { id, answers, rest: None };
+                    return Progress { id, answers: answers.into(), rest: None };
                 }
             }
             match self.in_time().now_or_never() {
                 Some(ready) => next = ready,
                 None => {
                     let rest = Some(Call::new(self.next(None, id.clone())));
-                    return Progress { id, answers, rest };
+                    return Progress { id, answers: answers.into(), rest };
                 }
             }
         }

@@ -1,17 +1,20 @@
 //! The handlers of an application, or of one of its servers, and which of them a message is for.
 
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nestrs_core::log_limit::LogLimit;
-use nestrs_core::{Application, ContextKind, ExecutionContext, HandlerKind, Route, spans::PeerText};
+use nestrs_core::{Application, HandlerKind, Pattern, Route, spans::PeerText};
 
+use super::answers::Answers;
 use super::call::{Call, Progress};
 use super::inbound::{Inbound, deadline_of};
-use super::run::run;
+use super::place::Beginning;
+use super::spare::OwnContext;
 use crate::net::registry::Counters;
-use crate::packet::Answer;
+use crate::packet::{Answer, Packet};
 use crate::route_table::{RouteEntry, RouteTable};
 use crate::serving::Serving;
 
@@ -96,6 +99,34 @@ impl Dispatcher {
         self.start(entry, inbound, received)
     }
 
+    /// [`Dispatcher::dispatch_received`] for a packet as it was read, of which it takes all but the pattern and the id.
+    pub(crate) fn dispatch_packet(
+        &self,
+        packet: &mut Packet,
+        transport: Arc<dyn Any + Send + Sync>,
+        received: Instant,
+    ) -> Call {
+        let pattern = packet.pattern.as_deref();
+        let Some(entry) = pattern.and_then(|json| self.table.find_text(json)) else {
+            let inbound = Inbound {
+                // A declared text is found as bytes; only another one is looked at as text.
+                route: pattern.and_then(|json| std::str::from_utf8(json).ok()).and_then(Pattern::route_of),
+                id: packet.id.clone(),
+                payload: std::mem::take(&mut packet.payload),
+                metadata: packet.metadata.take(),
+                transport,
+            };
+            return self.dispatch_received(inbound, Some(received));
+        };
+        // As `start` does, without the moves from a packet to what is inbound, and on to a context.
+        let deadline = packet.metadata.as_ref().and_then(|metadata| deadline_of(metadata, Some(received)));
+        let (payload, metadata) = (std::mem::take(&mut packet.payload), packet.metadata.take());
+        let mut cx = OwnContext::blank();
+        cx.renew(Arc::clone(&entry.pattern), payload, metadata, deadline, transport);
+        let (entry, id) = (Arc::clone(entry), packet.id.clone());
+        Call::begin(Beginning { entry, cx, id, handler_timeout: self.handler_timeout })
+    }
+
     /// Runs a request or an event that a broker has matched itself: `declared` is the pattern it was subscribed to by,
     /// and the route in `inbound` the concrete subject it was sent to. Only handlers under `declared` run, as with
     /// NestJS's NATS and Redis (fact sheet, sections 7 and 8): the broker delivers once for every subscription. It is for
@@ -128,11 +159,9 @@ impl Dispatcher {
         };
         let deadline = inbound.metadata.as_ref().and_then(|metadata| deadline_of(metadata, received));
         let Inbound { id, payload, metadata, transport, .. } = inbound;
-        let cx = ExecutionContext::new(ContextKind::Message, subject, payload)
-            .with_metadata(metadata)
-            .with_deadline(deadline)
-            .with_transport(transport);
-        Call::new(run(entry, cx, id, self.handler_timeout))
+        let mut cx = OwnContext::blank();
+        cx.renew(subject, payload, metadata, deadline, transport);
+        Call::begin(Beginning { entry, cx, id, handler_timeout: self.handler_timeout })
     }
 }
 
@@ -144,14 +173,14 @@ impl fmt::Debug for Dispatcher {
 
 fn unhandled(inbound: Inbound<'_>) -> Progress {
     let answers = if inbound.id.is_some() {
-        vec![Answer::NoHandler]
+        Answers::one(Answer::NoHandler)
     } else {
         UNHANDLED.pass(|suppressed| {
             let suppressed = (suppressed > 0).then_some(suppressed);
             let pattern = PeerText(inbound.route.as_deref().unwrap_or("undefined").as_bytes());
             tracing::warn!(target: "nestrs::call", %pattern, suppressed, "there is no handler for this event; dropped");
         });
-        Vec::new()
+        Answers::none()
     };
     Progress { id: inbound.id, answers, rest: None }
 }

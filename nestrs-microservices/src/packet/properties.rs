@@ -36,6 +36,12 @@ fn value(json: &[u8]) -> Value {
     serde_json::from_slice(json).unwrap()
 }
 
+/// All of a packet as it was sent.
+fn texts(packet: Packet) -> (Option<Bytes>, bool, Bytes, Option<Bytes>, Option<Vec<u8>>) {
+    let metadata = packet.metadata.map(|metadata| metadata.text().to_vec());
+    (packet.pattern, packet.payload.is_absent(), packet.payload.to_bytes(), packet.id, metadata)
+}
+
 /// JavaScript's idea of what is nothing: `if (err)`.
 fn is_truthy(value: &Value) -> bool {
     match value {
@@ -47,8 +53,112 @@ fn is_truthy(value: &Value) -> bool {
     }
 }
 
+/// What values are made of, whole and broken: most strings of these are no JSON.
+const PIECES: [&str; 51] = [
+    "{",
+    "}",
+    "[",
+    "]",
+    ",",
+    ":",
+    "\"",
+    "\\",
+    " ",
+    "\n",
+    "\u{1}",
+    "é",
+    "😀",
+    "{}",
+    "[]",
+    "[ ]",
+    "{ }",
+    "[1,2]",
+    "[1,]",
+    "[1,20,03]",
+    "[1,2.5e1,-60,7]",
+    "[10,2,.5]",
+    "{\"a\":1,2:3}",
+    "[1 ,2, 3 ]",
+    "{\"a\":1}",
+    "{\"a\":[{\"b\" : null}] }",
+    "\"a\":",
+    "\"text\"",
+    "\"\\n\\u00e9\"",
+    "\"\\ud83d\"",
+    "\"\\x\"",
+    "\"\\u12\"",
+    "\"\\\\\"",
+    "\"twelve and some\"",
+    "true",
+    "false",
+    "null",
+    "nul",
+    "0",
+    "-0",
+    "-",
+    "01",
+    "12.5",
+    "1.",
+    ".5",
+    "1e5",
+    "1E+99",
+    "1e-400",
+    "1e309",
+    "1e",
+    "17",
+];
+
+fn pieces() -> impl Strategy<Value = String> {
+    let sound = json_value().prop_map(|value| value.to_string());
+    let pieces = vec(prop::sample::select(PIECES.to_vec()), 1..5).prop_map(|all| all.concat());
+    let nested = (0..140_usize, pieces.clone())
+        .prop_map(|(depth, inner)| format!("{}{inner}{}", "[".repeat(depth), "]".repeat(depth)));
+    prop_oneof![3 => sound, 3 => pieces, 1 => nested]
+}
+
+/// An object with such members, each of them there or not, seldom in an order that is not usual.
+fn body(keys: &'static [&'static str]) -> impl Strategy<Value = String> {
+    let member =
+        |key: &'static str| prop::option::weighted(0.7, pieces().prop_map(move |value| format!("\"{key}\":{value}")));
+    let usual = keys.iter().map(|key| member(key)).collect::<Vec<_>>();
+    let (end, swap) =
+        (prop::sample::select(vec!["}", "}", "}", " }", "", "}}", ",\"x\":1}"]), prop::bool::weighted(0.1));
+    (usual, end, swap).prop_map(|(members, end, swap)| {
+        let mut members: Vec<String> = members.into_iter().flatten().collect();
+        if swap {
+            members.reverse();
+        }
+        format!("{{{}{end}", members.join(","))
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(4096))]
+
+    /// What the reader of usual packets takes, the general one takes in the same way.
+    #[test]
+    fn fr_6_a_usual_packet_is_read_as_any_other(body in body(&["pattern", "data", "metadata", "id"])) {
+        let frame = Bytes::from(body);
+        if usual::members(&frame).is_some() {
+            let [usual, any] = [Packet::read_text(frame.clone()), Packet::read_any(&frame)].map(|read| format!("{:?}", read.map(texts)));
+            prop_assert_eq!(usual, any);
+        }
+    }
+
+    #[test]
+    fn cl_12_a_usual_response_is_read_as_any_other(
+        body in prop_oneof![body(&["response", "isDisposed", "id"]), body(&["err", "isDisposed", "id"])],
+    ) {
+        let frame = Bytes::from(body);
+        if let Some(members) = usual::response_members(&frame) {
+            let of = |read: Response<'_>| match read.event {
+                ResponseEvent::Value { payload, last } => format!("{:?} {:?} {last}", read.id, payload.to_bytes()),
+                event => format!("{:?} {event:?}", read.id),
+            };
+            let any = Response::read_any(&frame).map(of).map_err(|error| TestCaseError::fail(error.to_string()))?;
+            prop_assert_eq!(of(Response::of(&frame, &members)), any);
+        }
+    }
 
     #[test]
     fn fr_16_requests_that_are_written_are_read_again(
@@ -62,7 +172,8 @@ proptest! {
         let [pattern_json, data_json] = [&pattern, &data].map(Value::to_string);
         let metadata_json = metadata.clone().map(|all| Value::Object(all).to_string());
         let mut out = b"2#{}".to_vec();
-        let len = write_request(&mut out, &pattern_json, data_json.as_bytes(), metadata_json.as_deref(), id.as_deref());
+        let [metadata_text, id_text] = [&metadata_json, &id].map(|text| text.as_deref().map(str::as_bytes));
+        let len = write_request(&mut out, &pattern_json, data_json.as_bytes(), metadata_text, id_text);
 
         let bodies = bodies(&out);
         prop_assert_eq!((bodies.len(), bodies[1].len()), (2, len));
@@ -88,10 +199,11 @@ proptest! {
         for answer in &answers {
             answer.write_frame(&mut out, id.to_string().as_bytes());
         }
-        let responses: Vec<Response> = bodies(&out).iter().map(|body| Response::read(body).unwrap()).collect();
+        let frames = bodies(&out);
+        let responses: Vec<Response<'_>> = frames.iter().map(|body| Response::read(body).unwrap()).collect();
         prop_assert_eq!(responses.len(), answers.len());
         for response in &responses {
-            prop_assert_eq!(value(response.id.as_ref().unwrap()), id.clone());
+            prop_assert_eq!(value(response.id.unwrap()), id.clone());
         }
         let ResponseEvent::Value { payload, last: read_last } = &responses[0].event else { panic!("{responses:?}") };
         prop_assert_eq!((value(&payload.json()), *read_last), (data.clone(), last));
@@ -111,12 +223,13 @@ proptest! {
         members in vec((prop::sample::select(vec!["id", "err", "response", "isDisposed", "status", "x"]), json_value()), 0..6),
         noise in any::<Vec<u8>>(),
     ) {
-        let _ = Response::read(&Bytes::from(noise));
+        let noise = Bytes::from(noise);
+        let _ = Response::read(&noise);
         let body = members.iter().map(|(name, value)| format!("{}:{value}", json!(name))).collect::<Vec<_>>().join(",");
         let body = Bytes::from(format!("{{{body}}}"));
         let whole = value(&body);
         let response = Response::read(&body).unwrap();
-        prop_assert_eq!(response.id.map(|id| value(&id)), whole.get("id").cloned());
+        prop_assert_eq!(response.id.map(value), whole.get("id").cloned());
         let [err, response_value, is_disposed] = ["err", "response", "isDisposed"].map(|name| whole.get(name));
         let last = is_disposed.is_some_and(is_truthy);
         match response.event {

@@ -54,6 +54,21 @@ fn responses_are_written_as_nestjs_writes_them() {
     );
 }
 
+/// Also where bytes have a digit more than units, and behind other frames.
+#[test]
+fn fr_1_a_written_length_counts_units_whatever_the_characters() {
+    for character in ["x", "é", "漢", "😀"] {
+        for times in [0, 1, 20, 30, 31, 60, 99, 300, 950, 5000] {
+            let text = format!("\"{}\"", character.repeat(times));
+            let body = format!(r#"{{"response":{text},"isDisposed":true,"id":"1"}}"#);
+            let mut out = b"2#{}".to_vec();
+            let len = Answer::Value { payload: Payload::from_json(text), last: true }.write_frame(&mut out, b"\"1\"");
+            assert_eq!(len, body.len());
+            assert_eq!(String::from_utf8(out).unwrap(), format!("2#{{}}{}#{body}", body.encode_utf16().count()));
+        }
+    }
+}
+
 #[test]
 fn fr_9_an_id_of_any_type_is_echoed_unchanged() {
     for (request, response) in [
@@ -136,7 +151,7 @@ fn metadata_is_a_flat_object_of_strings() {
 fn requests_and_events_are_written_as_nestjs_writes_them() {
     let check = |pattern: &str, data: &str, metadata: Option<&str>, id: Option<&str>, frame: &str| {
         let mut out = Vec::new();
-        write_request(&mut out, pattern, data.as_bytes(), metadata, id);
+        write_request(&mut out, pattern, data.as_bytes(), metadata.map(str::as_bytes), id.map(str::as_bytes));
         assert_eq!(String::from_utf8(out).unwrap(), frame);
     };
     check(
@@ -174,7 +189,8 @@ fn requests_and_events_are_written_as_nestjs_writes_them() {
 #[test]
 fn responses_are_read_as_nestjs_reads_them() {
     let check = |body: &'static str, expected: &str| {
-        let response = Response::read(&Bytes::from_static(body.as_bytes())).unwrap();
+        let body = Bytes::from_static(body.as_bytes());
+        let response = Response::read(&body).unwrap();
         let seen = match response.event {
             ResponseEvent::Value { payload, last } if payload.is_absent() => {
                 format!("undefined{}", if last { " end" } else { "" })
@@ -185,7 +201,7 @@ fn responses_are_read_as_nestjs_reads_them() {
             ResponseEvent::End => "end".to_owned(),
             ResponseEvent::Error(err) => format!("error {err}"),
         };
-        assert_eq!(seen, expected, "{body}");
+        assert_eq!(seen, expected, "{body:?}");
     };
     check(r#"{"response":1,"isDisposed":true,"id":"ID"}"#, "1 end");
     check(r#"{"id":"ID","isDisposed":true,"response":1}"#, "1 end");
@@ -238,7 +254,8 @@ fn fr_6_a_number_out_of_range_is_no_packet() {
             format!(r#"{{"id":"x","response":1,"extra":{number}}}"#),
             format!(r#"{{"id":{number},"response":1}}"#),
         ] {
-            let read = Response::read(&Bytes::from(body.clone()));
+            let frame = Bytes::from(body.clone());
+            let read = Response::read(&frame);
             assert!(matches!(read, Err(PacketError::OutOfRange)), "{body}");
         }
     }
@@ -258,8 +275,9 @@ fn fr_6_a_number_in_range_is_served_as_it_came() {
             let body = format!(r#"{{"pattern":"x","data":{{"id":{id}}},"id":{id}}}"#);
             let packet = Packet::read(&Bytes::from(body)).unwrap();
             assert_eq!(packet.id.as_deref(), Some(id.as_bytes()));
-            let response = Response::read(&Bytes::from(format!(r#"{{"response":{id},"id":{id}}}"#))).unwrap();
-            assert_eq!(response.id.as_deref(), Some(id.as_bytes()));
+            let frame = Bytes::from(format!(r#"{{"response":{id},"id":{id}}}"#));
+            let response = Response::read(&frame).unwrap();
+            assert_eq!(response.id, Some(id.as_bytes()));
         }
     }
 }

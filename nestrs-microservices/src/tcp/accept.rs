@@ -9,7 +9,6 @@ use nestrs_core::{ErrorKind, TransportError};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::dispatcher::Dispatcher;
 use crate::net::AcceptRetry;
 use crate::net::io::{Accepted, BoxIo, Incoming, Listener};
 use crate::net::registry::{Registry, Rejection, ServerStatus};
@@ -34,7 +33,6 @@ pub(super) struct Door {
     pub(super) places: Arc<Places>,
     pub(super) registry: Arc<Registry>,
     pub(super) limits: Arc<Limits>,
-    pub(super) dispatcher: Dispatcher,
     pub(super) shutdown: Shutdown,
 }
 
@@ -109,20 +107,21 @@ impl Door {
 
     /// Serves a connection that has a place.
     fn admit(&self, io: BoxIo, peer_addr: Option<SocketAddr>, place: Place, since: Instant) {
-        let Self { limits, registry, dispatcher, shutdown, .. } = self.clone();
+        let Self { limits, registry, shutdown, .. } = self.clone();
         if let Err(error) = io.keep_alive(&limits.options.keepalive) {
             tracing::debug!(target: "nestrs::tcp", peer_addr = peer_addr.map(tracing::field::display), %error, "connection lost");
             return;
         }
         let registered = registry.register(peer_addr, since);
         let meter = Arc::clone(&registered.meter);
-        // In a box: every future around it would have room for it twice, and keep it as long as the connection.
-        let serving = Box::pin(serve_connection(io, meter, limits, dispatcher, shutdown));
-        self.shutdown.spawn(async move {
-            let _place = place;
-            let reason = serving.await;
+        let tracked = shutdown.clone();
+        // Not an `async` block, which has room for what it is given twice. The shutdown does not have to end this task: a
+        // connection waits for it by itself, whatever it is doing.
+        let serving = serve_connection(io, meter, limits, shutdown).map(move |reason| {
             registered.close(reason);
+            drop(place);
         });
+        tokio::spawn(tracked.track(serving));
     }
 
     /// Waits for the first byte of a connection on a shared address. Until then it counts as one of ours, so that whoever

@@ -168,10 +168,11 @@ impl TransportServer for TcpServer {
         let door = Door {
             places: Arc::new(Places::new(&self.options, max_connections)),
             registry: Arc::clone(&self.registry),
-            limits: Arc::new(Limits::new(self.options)),
-            dispatcher,
+            limits: Arc::new(Limits::new(self.options, dispatcher)),
             shutdown: shutdown.clone(),
         };
+        let registry = Arc::downgrade(&self.registry);
+        shutdown.on_change(move || _ = registry.upgrade().map(|registry| registry.wake_all()));
         let outcome = accept_all(&mut *listener, &door).await;
         // The address is free again before the connections drain.
         drop(listener);

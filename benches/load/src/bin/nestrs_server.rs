@@ -1,14 +1,19 @@
 //! The server that is measured: an ordinary nestrs microservice with every default on.
 //!
-//! `chain` gives its handlers one guard, one pipe and one interceptor.
+//! `chain` gives its handlers one guard, one pipe and one interceptor; `listeners` makes it two applications behind one
+//! address, each on a thread and a runtime of its own.
 
 use std::io::Read as _;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::{Stream, stream};
 use nestrs::Module;
 use nestrs::microservices::TcpMicroserviceOptions;
 use nestrs::prelude::*;
+use socket2::{Domain, Socket, Type};
+use tokio::net::TcpListener;
+use tokio::runtime;
 
 #[injectable]
 struct Bare {
@@ -122,24 +127,66 @@ impl Chain {
 #[module(providers = [Chain, Open, Same, Around], microservices = [Chain])]
 struct ChainModule;
 
-#[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+fn main() -> Result<(), Failure> {
     match std::env::args().nth(1).as_deref() {
-        None => serve::<BareModule>().await,
-        Some("chain") => serve::<ChainModule>().await,
+        None => on_all_cores(serve::<BareModule>(options("127.0.0.1:0"))),
+        Some("chain") => on_all_cores(serve::<ChainModule>(options("127.0.0.1:0"))),
+        Some("listeners") => on_two_threads(),
         Some(other) => Err(format!("`{other}` is no server").into()),
     }
 }
 
-#[expect(clippy::print_stdout, reason = "this is how the load program learns the address")]
-async fn serve<M: Module>() -> Result<(), Box<dyn std::error::Error>> {
-    // Beyond the default, for the row of so many connections.
-    let options = TcpMicroserviceOptions::bind("127.0.0.1:0").max_connections(20_000);
+/// As `#[tokio::main]`.
+fn on_all_cores(serving: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    runtime::Builder::new_multi_thread().enable_all().build()?.block_on(serving)
+}
+
+/// The kernel gives each connection to one of the two listeners, for good.
+fn on_two_threads() -> Result<(), Failure> {
+    let first = reuse("127.0.0.1:0".parse()?)?;
+    let address = first.local_addr()?;
+    let second = reuse(address)?;
+    let threads = [first, second].map(|listener| {
+        std::thread::spawn(move || {
+            runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+                let listener = TcpListener::from_std(listener)?;
+                let options = options("127.0.0.1:0").listener(listener);
+                let app = NestFactory::create_microservice::<BareModule>(options).start().await?;
+                Ok::<_, Failure>(app.wait().await?)
+            })
+        })
+    });
+    announce(&address.to_string());
+    threads.into_iter().try_for_each(|thread| thread.join().map_err(|_| "a listener panicked")?)
+}
+
+fn reuse(address: SocketAddr) -> std::io::Result<std::net::TcpListener> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    socket.set_reuse_port(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(1024)?;
+    Ok(socket.into())
+}
+
+/// Beyond the default, for the row of so many connections.
+fn options(address: &str) -> TcpMicroserviceOptions {
+    TcpMicroserviceOptions::bind(address).max_connections(20_000)
+}
+
+async fn serve<M: Module>(options: TcpMicroserviceOptions) -> Result<(), Failure> {
     let app = NestFactory::create_microservice::<M>(options).start().await?;
-    println!("listening {}", app.address("tcp").unwrap_or_default());
+    announce(app.address("tcp").unwrap_or_default());
+    Ok(app.wait().await?)
+}
+
+#[expect(clippy::print_stdout, reason = "this is how the load program learns the address")]
+fn announce(address: &str) {
+    println!("listening {address}");
     std::thread::spawn(|| {
         let _ = std::io::stdin().read_to_end(&mut Vec::new());
         std::process::exit(0);
     });
-    Ok(app.wait().await?)
 }

@@ -2,4 +2,5 @@
 
 pub mod nest;
 
+pub(crate) use nest::is_ascii;
 pub use nest::{FrameError, NestDecoder, utf16_len, write_frame_header};

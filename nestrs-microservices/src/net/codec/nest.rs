@@ -15,6 +15,8 @@ const HEADER_LEN_MAX: usize = 16;
 const DIGITS_MAX: usize = 10;
 /// Bytes whose units are counted together: two for each are no more than a byte can hold.
 const BLOCK: usize = 64;
+/// Texts up to this are looked at as a whole, longer ones up to the first byte that is not ASCII.
+const SHORT_MAX: usize = 4096;
 
 /// Why bytes are no frame. After any of these the stream has lost its place and must be closed.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -101,11 +103,20 @@ impl NestDecoder {
     pub fn decode(&mut self, buffer: &mut BytesMut) -> Result<Option<Bytes>, FrameError> {
         let mut body = match self.body.take() {
             Some(body) => body,
-            None => match self.take_header(buffer)? {
-                Some(body) => body,
-                None => return Ok(None),
-            },
+            None => {
+                let Some((header_len, announced)) = self.header(buffer)? else { return Ok(None) };
+                buffer.advance(header_len);
+                Body { announced, missing: announced, counted: 0, tail: 0 }
+            }
         };
+        // Of ASCII, which most bodies are, a unit is a byte: there is nothing to count, and nothing that is no UTF-8.
+        let in_ascii = buffer.get(..body.missing).filter(|text| body.counted == 0 && is_ascii(text));
+        if let Some(text) = in_ascii {
+            #[cfg(test)]
+            tests::looked_at(text.len());
+            let len = text.len();
+            return Ok(Some(buffer.split_to(len).freeze()));
+        }
         if !body.advance(buffer, self.max_frame_bytes)? {
             self.body = Some(body);
             return Ok(None);
@@ -119,23 +130,23 @@ impl NestDecoder {
         Ok(Some(text))
     }
 
-    fn take_header(&self, buffer: &mut BytesMut) -> Result<Option<Body>, FrameError> {
+    /// The length of the header at the start of `buffer`, and what it announces.
+    fn header(&self, buffer: &[u8]) -> Result<Option<(usize, usize)>, FrameError> {
         let start = buffer.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
         let mut announced: usize = 0;
-        for (digits, byte) in buffer.iter().skip(start).enumerate() {
+        for (at, byte) in buffer.iter().enumerate().skip(start) {
             match byte {
-                _ if start + digits >= HEADER_LEN_MAX => return Err(FrameError::Header),
-                b'0'..=b'9' if digits < DIGITS_MAX => {
+                _ if at >= HEADER_LEN_MAX => return Err(FrameError::Header),
+                b'0'..=b'9' if at - start < DIGITS_MAX => {
                     // Ten digits fit into 64 bits.
                     announced = announced.saturating_mul(10).saturating_add(usize::from(byte - b'0'));
                 }
-                b'#' if digits > 0 => {
+                b'#' if at > start => {
                     // An empty body is no JSON; it is refused there.
                     if announced > self.max_frame_bytes {
                         return Err(FrameError::TooLarge { announced, max: self.max_frame_bytes });
                     }
-                    buffer.advance(start + digits + 1);
-                    return Ok(Some(Body { announced, missing: announced, counted: 0, tail: 0 }));
+                    return Ok(Some((at + 1, announced)));
                 }
                 _ => return Err(FrameError::Header),
             }
@@ -202,6 +213,23 @@ impl Body {
     }
 }
 
+/// `<[u8]>::is_ascii` for texts of any length: of one as short as most messages, std's looks at up to a third of the bytes
+/// one by one.
+pub(crate) fn is_ascii(text: &[u8]) -> bool {
+    const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
+    if text.len() > SHORT_MAX {
+        return text.is_ascii();
+    }
+    let (words, rest) = text.as_chunks();
+    let bits = words.iter().fold(0, |bits, word| bits | u64::from_ne_bytes(*word));
+    // Some bytes of the last word for a second time, which changes nothing.
+    let last = match text.last_chunk() {
+        Some(word) => u64::from_ne_bytes(*word),
+        None => rest.iter().fold(0, |bits, byte| bits << 8 | u64::from(*byte)),
+    };
+    (bits | last) & HIGH == 0
+}
+
 /// How many UTF-16 code units the characters take whose first byte is in `bytes`.
 fn units_begun(bytes: &[u8]) -> usize {
     // Block by block in sums that a byte can hold: that is what the compiler turns into vector instructions.
@@ -240,11 +268,33 @@ pub fn utf16_len(text: &[u8]) -> usize {
 
 /// Writes the header of a frame whose body has `units` UTF-16 code units.
 pub fn write_frame_header(out: &mut Vec<u8>, units: usize) {
+    if units < 1000 {
+        // Most bodies: without a loop, and without digits in between.
+        if units >= 100 {
+            out.push(digit(units / 100));
+        }
+        if units >= 10 {
+            out.push(digit(units / 10));
+        }
+        out.push(digit(units));
+    } else {
+        write_digits(out, units);
+    }
+    out.push(b'#');
+}
+
+/// The last digit of a number.
+const fn digit(number: usize) -> u8 {
+    b'0' + (number % 10) as u8
+}
+
+#[inline(never)]
+fn write_digits(out: &mut Vec<u8>, units: usize) {
     // As many digits as the largest number has.
     let mut digits = [0_u8; 20];
     let (mut rest, mut count) = (units, 0);
-    for digit in digits.iter_mut().rev() {
-        *digit = b'0' + (rest % 10) as u8;
+    for place in digits.iter_mut().rev() {
+        *place = digit(rest);
         rest /= 10;
         count += 1;
         if rest == 0 {
@@ -252,7 +302,6 @@ pub fn write_frame_header(out: &mut Vec<u8>, units: usize) {
         }
     }
     out.extend_from_slice(digits.get(digits.len() - count..).unwrap_or_default());
-    out.push(b'#');
 }
 
 #[cfg(test)]

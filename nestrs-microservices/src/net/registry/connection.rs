@@ -101,7 +101,7 @@ fn milliseconds<S: Serializer>(at: &SystemTime, serializer: S) -> Result<S::Ok, 
 /// Invariant: only the connection's own task counts, so an addition is a load and a store; everyone else reads.
 pub(crate) struct Meter {
     pub(crate) id: ConnectionId,
-    transport: &'static str,
+    pub(crate) transport: &'static str,
     pub(crate) peer_addr: Option<SocketAddr>,
     connected_at: SystemTime,
     pub(crate) since: Instant,
@@ -113,9 +113,17 @@ pub(crate) struct Meter {
     frames_sent: AtomicU64,
     in_flight: AtomicUsize,
     told_to_close: AtomicBool,
-    closer: AtomicWaker,
+    /// The connection's task: woken when it is told something, or the server's state changes.
+    task: AtomicWaker,
     feed: Arc<Feed>,
     server: Arc<Counters>,
+}
+
+impl fmt::Debug for Meter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { id, transport, peer_addr, .. } = self;
+        f.debug_struct("Meter").field("id", id).field("transport", transport).field("peer_addr", peer_addr).finish()
+    }
 }
 
 /// Adds without a locked instruction: there is one writer.
@@ -146,7 +154,7 @@ impl Meter {
             frames_sent: AtomicU64::new(0),
             in_flight: AtomicUsize::new(0),
             told_to_close: AtomicBool::new(false),
-            closer: AtomicWaker::new(),
+            task: AtomicWaker::new(),
             feed,
             server,
         }
@@ -214,7 +222,7 @@ impl Meter {
 
     /// Completes when somebody asks for this connection to end.
     pub(crate) fn poll_told_to_close(&self, task: &Context<'_>) -> Poll<()> {
-        self.closer.register(task.waker());
+        self.listen(task);
         if self.is_told_to_close() { Poll::Ready(()) } else { Poll::Pending }
     }
 
@@ -225,7 +233,16 @@ impl Meter {
 
     pub(super) fn tell_to_close(&self) {
         self.told_to_close.store(true, Ordering::Release);
-        self.closer.wake();
+        self.wake();
+    }
+
+    /// Has this task woken when there is something to look at. Whoever listens looks after that, and misses nothing.
+    pub(crate) fn listen(&self, task: &Context<'_>) {
+        self.task.register(task.waker());
+    }
+
+    pub(super) fn wake(&self) {
+        self.task.wake();
     }
 
     pub(super) fn read(&self) -> ConnectionInfo {

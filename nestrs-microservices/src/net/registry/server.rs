@@ -191,6 +191,12 @@ impl Registry {
         meter.inspect(|meter| meter.tell_to_close()).is_some()
     }
 
+    /// Wakes every connection, to look at what has changed for all of them.
+    pub(crate) fn wake_all(&self) {
+        let meters: Vec<_> = self.state().open.values().map(Arc::clone).collect();
+        meters.iter().for_each(|meter| meter.wake());
+    }
+
     pub(crate) fn stats(&self) -> ServerStats {
         let (mut stats, meters) = {
             let state = self.state();

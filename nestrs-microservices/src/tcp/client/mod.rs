@@ -1,32 +1,32 @@
 //! Calls over one multiplexed connection.
 
+mod frame;
 mod stream;
 mod tries;
 
-use std::borrow::Cow;
 use std::fmt;
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::stream::{BoxStream, StreamExt};
-use nestrs_core::{ErrorKind, Metadata, Pattern, Payload, Sent, TransportError};
-use serde_json::{Map, Value};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, oneshot};
+use nestrs_core::{ErrorKind, Pattern, Payload, Sent, TransportError};
+use serde_json::Value;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 use tokio::time::Instant;
 
 use crate::client::{ClientStats, Waiter};
-use crate::dispatcher::TIMEOUT_METADATA;
-use crate::net::codec::{utf16_len, write_frame_header};
-use crate::packet::{timeout_metadata, write_request};
+use crate::scratch::in_scratch;
 use crate::time::{after, sleep_until};
 use crate::transport::{CallOptions, ClientStatus, Transport};
 
-use super::call_id::{id_text, next_id};
+use super::call_id::next_id;
 use super::dial::{Dialler, closed};
-use super::link::{Link, lost};
+use super::link::Link;
 use super::options::{Overflow, TcpTransportOptions};
 
+use frame::until;
 use stream::StreamCall;
 use tries::Tries;
 
@@ -80,46 +80,6 @@ impl Inner {
         options.limit(self.options.request_timeout).map(|(deadline, timeout)| (deadline.into(), timeout))
     }
 
-    /// The bytes of a request or event; `left` is what a request tells of its deadline, in milliseconds.
-    fn frame(
-        &self,
-        pattern: &str,
-        payload: &Payload,
-        metadata: &Metadata,
-        left: Option<u128>,
-        id: Option<&str>,
-    ) -> Result<Vec<u8>, TransportError> {
-        let mut room = [0; 48];
-        let metadata: Option<Cow<'_, str>> = match left {
-            None if metadata.is_empty() => None,
-            Some(left) if metadata.is_empty() => Some(timeout_metadata(&mut room, left).into()),
-            left => {
-                let mut all: Map<_, _> = metadata.iter().map(|(key, value)| (key.to_owned(), value.into())).collect();
-                // What the caller has set itself is meant.
-                left.map(|left| all.entry(TIMEOUT_METADATA).or_insert_with(|| left.to_string().into()));
-                Some(Value::Object(all).to_string().into())
-            }
-        };
-        let data = payload.json();
-        let mut frame = Vec::with_capacity(pattern.len() + data.len() + 80);
-        let mut len = write_request(&mut frame, pattern, &data, metadata.as_deref(), id);
-        if let Some(serializer) = &self.options.serializer {
-            let body = frame.iter().position(|byte| *byte == b'#').map_or(0, |hash| hash + 1);
-            let packet = serde_json::from_slice(frame.get(body..).unwrap_or_default()).map_err(TransportError::from);
-            // Whatever the serializer thinks of it, nothing has been sent.
-            let packet = packet.and_then(|packet| serializer.serialize(packet));
-            let wire = packet.map_err(|error| error.with_sent(Sent::No))?.to_string();
-            frame.clear();
-            write_frame_header(&mut frame, utf16_len(wire.as_bytes()));
-            frame.extend_from_slice(wire.as_bytes());
-            len = wire.len();
-        }
-        if len > self.options.max_frame_bytes {
-            return Err(self.options.too_large(len).with_sent(Sent::No));
-        }
-        Ok(frame)
-    }
-
     /// Waits for a free place among the calls under way.
     async fn place(&self) -> Result<OwnedSemaphorePermit, TransportError> {
         let calls = Arc::clone(&self.calls);
@@ -148,6 +108,35 @@ impl Inner {
         self.dialler.link(deadline).await
     }
 
+    /// Queues a request with one answer, where nothing has to be waited for, as is usual. `None`, with nothing done, is
+    /// for [`Self::request`], which waits, and says what is wrong.
+    fn request_at_once(
+        &self,
+        pattern: &Pattern,
+        payload: &Payload,
+        options: &CallOptions,
+        limit: Option<(Instant, Duration)>,
+    ) -> Option<InFlight> {
+        // A serializer of the user's is asked once for each request.
+        if self.options.serializer.is_some() {
+            return None;
+        }
+        let left = match limit {
+            // Its time is over before it was made.
+            Some((_, timeout)) if timeout.is_zero() => return None,
+            Some((end, _)) => Some(end).filter(|_| self.options.send_deadline),
+            None => None,
+        };
+        let place = Arc::clone(&self.calls).try_acquire_owned().ok()?;
+        let link = self.dialler.any_link()?;
+        let id = next_id();
+        let submitted = in_scratch(|frame| {
+            self.write_frame(frame, &pattern.json(), payload, &options.metadata, left.map(until), Some(id)).is_ok()
+                && link.submit_at_once(frame, id)
+        });
+        submitted.then(|| InFlight { link, id, answered: false, _place: place })
+    }
+
     /// Queues a request whose responses go to `waiter`.
     async fn request(
         self: &Arc<Self>,
@@ -162,17 +151,15 @@ impl Inner {
         let id = next_id();
         let deadline = limit.map(|(deadline, _)| deadline);
         // A stream is as long as it is: its timeout is for each item.
-        let end = if matches!(waiter, Waiter::One(_)) { deadline } else { options.deadline.map(Instant::from) };
+        let end = if matches!(waiter, Waiter::One) { deadline } else { options.deadline.map(Instant::from) };
         let frame = || {
-            let left = end.filter(|_| self.options.send_deadline);
-            // Rounded up: our own timer is the first to fire, and says that it was a timeout.
-            let left = left.map(|end| end.saturating_duration_since(Instant::now()).as_millis() + 1);
-            self.frame(&pattern.json(), payload, &options.metadata, left, Some(&id_text(id)))
+            let left = end.filter(|_| self.options.send_deadline).map(until);
+            self.frame(&pattern.json(), payload, &options.metadata, left, Some(id))
         };
         let link = self.link_for(deadline, || frame().map(drop)).await?;
         still_in_time(pattern, limit)?;
         let frame = frame()?;
-        let in_flight = InFlight { link, id, _place: place };
+        let in_flight = InFlight { link, id, answered: false, _place: place };
         in_flight.link.submit(&frame, Some((id, waiter))).await?;
         Ok(in_flight)
     }
@@ -182,12 +169,25 @@ impl Inner {
 struct InFlight {
     link: Arc<Link>,
     id: u64,
+    /// Nothing is left to forget.
+    answered: bool,
     _place: OwnedSemaphorePermit,
+}
+
+impl InFlight {
+    /// The one answer.
+    async fn answer(mut self) -> Result<Payload, TransportError> {
+        let answer = poll_fn(|task| self.link.poll_answer(self.id, task)).await;
+        self.answered = true;
+        answer
+    }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.link.forget(self.id);
+        if !self.answered {
+            self.link.forget(self.id);
+        }
     }
 }
 
@@ -223,15 +223,20 @@ impl Transport for TcpTransport {
     ) -> Result<Payload, TransportError> {
         let limit = self.shared.deadline(options);
         let mut tries = Tries::new(options);
+        let mut begun = self.shared.request_at_once(pattern, &payload, options, limit);
         let calling = async {
             loop {
-                let (sender, answer) = oneshot::channel();
                 let before = tries.sent;
-                let outcome = match self.shared.request(pattern, &payload, options, limit, Waiter::One(sender)).await {
+                let requested = match begun.take() {
+                    Some(in_flight) => Ok(in_flight),
+                    // In a box of its own, so that every call's is small.
+                    None => Box::pin(self.shared.request(pattern, &payload, options, limit, Waiter::One)).await,
+                };
+                let outcome = match requested {
                     // A request that is queued goes out, whoever still waits for it.
-                    Ok(_in_flight) => {
+                    Ok(in_flight) => {
                         tries.sent = Sent::Maybe;
-                        answer.await.unwrap_or_else(|_| Err(lost("nobody answers any more")))
+                        in_flight.answer().await
                     }
                     Err(error) => Err(error),
                 };

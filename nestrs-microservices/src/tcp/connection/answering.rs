@@ -10,9 +10,10 @@ use crate::dispatcher::{Progress, panicked};
 use crate::net::codec::{utf16_len, write_frame_header};
 use crate::packet::{Answer, Packet};
 
+use super::Connection;
+use super::flights::Flight;
 use super::in_flight::Place;
 use super::tally::some;
-use super::{Connection, Flight};
 
 const SHUTTING_DOWN: &str = "Service is shutting down";
 
@@ -59,19 +60,19 @@ impl Connection {
     }
 
     /// Queues what a call has come to, and keeps it going if more follows.
-    pub(super) fn answer(&mut self, progress: Progress, place: Option<Place>) {
-        let Progress { id, answers, rest } = progress;
-        let all_queued = match &id {
+    pub(super) fn answer(&mut self, mut progress: Progress, place: Option<Place>) {
+        // Used where it is: it is large, and this is done for every call.
+        let all_queued = match &progress.id {
             None => true,
-            Some(id) => answers.iter().all(|answer| self.queue(answer, id)),
+            Some(id) => progress.answers.iter().all(|answer| self.queue(answer, id)),
         };
         self.touch();
         self.linger_after_answer();
         // An answer that was replaced by an error is the last one.
-        let Some(call) = rest.filter(|rest| all_queued || rest.runs_on()) else { return };
+        let Some(call) = progress.rest.take().filter(|rest| all_queued || rest.runs_on()) else { return };
         let place = Some(place.unwrap_or_else(|| self.limits.in_flight.enter()));
         // One that runs on has been answered, and is not answered again when it is dropped.
-        let id = id.filter(|_| !call.runs_on());
+        let id = progress.id.take().filter(|_| !call.runs_on());
         let flight = Flight { call, id, place };
         // It is asked for more when the socket has taken what it gave.
         if self.out.queued() > 0 && flight.id.is_some() {
@@ -84,7 +85,7 @@ impl Connection {
     /// Answers everyone whose handler is about to be dropped. These have begun, so nothing is said of not executing.
     pub(super) fn answer_the_dropped(&mut self) {
         let parked = std::mem::take(&mut self.parked);
-        let dropped = std::mem::take(&mut self.flights).into_iter().chain(parked.into_iter().map(|(_, flight)| flight));
+        let dropped = self.flights.take().into_iter().chain(parked.into_iter().map(|(_, flight)| flight));
         // Dropped before they are answered: a handler ends before its caller knows.
         let ids: Vec<_> = dropped.filter_map(|flight| flight.id).collect();
         for id in ids {
@@ -96,6 +97,7 @@ impl Connection {
     /// Appends one packet; one that cannot be sent is replaced by an error, so that its caller is not left waiting. False
     /// when that was so.
     fn queue(&mut self, answer: &Answer, id: &[u8]) -> bool {
+        self.out.prepare();
         let start = self.out.bytes.len();
         self.meter.frame_sent();
         if self.out.is_empty() {
@@ -103,7 +105,7 @@ impl Connection {
         }
         let Err(error) = self.write(answer, id) else { return true };
         self.limits.tally.unsendable.pass(|suppressed| {
-            let (peer_addr, suppressed) = (self.peer_addr.map(display), some(suppressed));
+            let (peer_addr, suppressed) = (self.meter.peer_addr.map(display), some(suppressed));
             tracing::error!(target: "nestrs::tcp", peer_addr, %error, suppressed, "reply cannot be sent");
         });
         self.out.bytes.truncate(start);
@@ -117,6 +119,14 @@ impl Connection {
     }
 
     fn write(&mut self, answer: &Answer, id: &[u8]) -> Result<(), TransportError> {
+        let max = self.limits.options.max_frame_bytes;
+        if self.limits.options.serializer.is_none()
+            && self.io.is_write_vectored()
+            && let Some(frame) = answer.long_frame(id).filter(|frame| frame.len <= max)
+        {
+            self.out.push(frame);
+            return Ok(());
+        }
         let len = match &self.limits.options.serializer {
             None => answer.write_frame(&mut self.out.bytes, id),
             Some(serializer) => {
@@ -129,7 +139,6 @@ impl Connection {
                 wire.len()
             }
         };
-        let max = self.limits.options.max_frame_bytes;
         if len > max {
             return Err(TransportError::internal(format!("reply of {len} bytes exceeds the limit of {max} bytes")));
         }

@@ -53,7 +53,7 @@ impl Connection {
         self.limits.tally.faults.pass(|suppressed| {
             tracing::warn!(
                 target: "nestrs::tcp",
-                peer_addr = self.peer_addr.map(display),
+                peer_addr = self.meter.peer_addr.map(display),
                 %fault,
                 hint = fault.hint(&self.buffer),
                 header = %PeerText(header),
@@ -65,7 +65,7 @@ impl Connection {
     }
 
     /// Sends what is queued, says FIN and lets the peer take it: closing with input unread would reset it away.
-    pub(super) async fn close(mut self, reason: CloseReason) -> CloseReason {
+    pub(super) async fn close(&mut self, reason: CloseReason, shutdown: &Shutdown) -> CloseReason {
         // A peer that was sent nothing lately has nothing to lose by it.
         let patience = match reason {
             CloseReason::Shutdown | CloseReason::Idle if self.out.is_empty() => {
@@ -74,7 +74,16 @@ impl Connection {
             }
             _ => FAULT_GRACE,
         };
-        self.say_goodbye(patience).await;
+        // In a box: room that every connection would have for as long as it lives.
+        let farewell = async {
+            tokio::select! {
+                biased;
+                () = self.say_goodbye(patience) => {}
+                // The shutdown does not wait for the rest of it.
+                () = async { shutdown.expired().await; tokio::time::sleep(LAST_WORDS).await } => {}
+            }
+        };
+        Box::pin(farewell).await;
         reason
     }
 
@@ -96,25 +105,25 @@ impl Connection {
         if discarded > 0 {
             tracing::debug!(target: "nestrs::tcp", discarded, "bytes came after the end, and were not read");
         }
-        self.gone.cancel();
+        self.context.leave();
     }
 
     /// The grace period is over: handlers are told, and dropped, and their callers are told.
-    pub(super) async fn abandon_calls(mut self) -> CloseReason {
+    pub(super) async fn abandon_calls(&mut self) -> CloseReason {
         let reason = match self.phase {
             Phase::Ending(reason, _) => reason,
             _ => CloseReason::Shutdown,
         };
-        self.gone.cancel();
+        self.context.leave();
         // Those who heed the token have a last chance to answer for themselves.
         let _ = poll_fn(|task| Poll::Ready(self.poll_flights(task))).await;
         self.answer_the_dropped();
-        self.say_goodbye(LAST_WORDS).await;
+        Box::pin(self.say_goodbye(LAST_WORDS)).await;
         reason
     }
 
     /// The peer costs more than it may, and is closed without a word.
-    pub(super) fn cut_off(mut self, reason: CloseReason, shutdown: &Shutdown) -> CloseReason {
+    pub(super) fn cut_off(&mut self, reason: CloseReason, shutdown: &Shutdown) -> CloseReason {
         self.limits.tally.cut_off.pass(|suppressed| self.log_cut_off(reason, some(suppressed)));
         self.io.close_abruptly();
         self.out = Out::default();
@@ -123,7 +132,7 @@ impl Connection {
     }
 
     fn log_cut_off(&self, reason: CloseReason, suppressed: Option<u64>) {
-        let (peer_addr, queued) = (self.peer_addr.map(display), self.out.queued());
+        let (peer_addr, queued) = (self.meter.peer_addr.map(display), self.out.queued());
         match reason {
             CloseReason::SlowFrame => {
                 let (received, announced) = (self.buffer.len(), self.decoder.body_len().map(|(least, _)| least));
@@ -143,7 +152,7 @@ impl Connection {
     }
 
     /// The socket has failed.
-    pub(super) fn broken(mut self, error: &io::Error, shutdown: &Shutdown) -> CloseReason {
+    pub(super) fn broken(&mut self, error: &io::Error, shutdown: &Shutdown) -> CloseReason {
         let reason = CloseReason::of_lost(error);
         tracing::debug!(target: "nestrs::tcp", %error, "connection lost");
         self.out = Out::default();
@@ -154,10 +163,10 @@ impl Connection {
     /// Nobody waits for answers any more: handlers run to their end without the connection, under the server's limit on
     /// calls; streams of replies end here.
     pub(super) fn leave(&mut self, shutdown: &Shutdown) {
-        self.gone.cancel();
+        self.context.leave();
         self.meter.abandoned(self.flights.len() + self.parked.len());
         self.parked.clear();
-        let mut flights = std::mem::take(&mut self.flights);
+        let mut flights = self.flights.take();
         if !flights.is_empty() {
             shutdown.spawn(async move {
                 while flights.next().await.is_some() {

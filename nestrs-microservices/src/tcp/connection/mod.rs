@@ -10,6 +10,7 @@
 mod answering;
 mod clock;
 mod ending;
+mod flights;
 mod in_flight;
 mod limits;
 mod reading;
@@ -19,24 +20,19 @@ mod serving;
 mod tally;
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use futures_util::stream::FuturesUnordered;
 use nestrs_core::spans;
 use tokio::time::Instant;
-use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::Instrument;
 
 use crate::context::ConnectionContext;
-use crate::dispatcher::{Call, Dispatcher, Progress, panicked};
+use crate::dispatcher::panicked;
 use crate::net::CloseReason;
 use crate::net::codec::NestDecoder;
 use crate::net::io::BoxIo;
@@ -46,7 +42,7 @@ use crate::shutdown::Shutdown;
 use super::admission::{Admitted, admit};
 use super::out::Out;
 use clock::{Alarm, FrameClock};
-use in_flight::Place;
+use flights::{Flight, Flights};
 use recv_budget::Reservation;
 use send_budget::QueueShare;
 use tally::some;
@@ -55,26 +51,27 @@ pub(super) use limits::Limits;
 pub(super) use serving::LINGER;
 pub(super) use tally::some as some_suppressed;
 
-/// Serves one connection to its end.
-pub(super) async fn serve_connection(
+/// Serves one connection to its end, which comes by itself soon after that of the grace period. A chain of futures, since
+/// an `async fn` has room for what it is given twice.
+pub(super) fn serve_connection(
     io: BoxIo,
     meter: Arc<Meter>,
     limits: Arc<Limits>,
-    dispatcher: Dispatcher,
     shutdown: Shutdown,
-) -> CloseReason {
-    let (id, peer_addr) = (meter.id, meter.peer_addr);
+) -> impl Future<Output = CloseReason> + Send {
+    let span = spans::connection("tcp", meter.id.0, meter.peer_addr);
     let server = Arc::clone(&limits);
-    let serving = async {
+    let serving = async move {
         // A connection begins here,
         tracing::debug!(target: "nestrs::tcp", "connected");
-        let serving = async {
-            match admit(io, &meter, &limits, &shutdown).await {
-                Ok(admitted) => Connection::new(admitted, meter, limits, dispatcher).serve(&shutdown).await,
-                Err(reason) => reason,
-            }
+        let mut connection = match admit(io, &meter, &limits, &shutdown).await {
+            Ok(admitted) => Connection::new(admitted, meter, limits),
+            Err(reason) => return reason,
         };
-        let outcome = AssertUnwindSafe(serving).catch_unwind().await;
+        // By reference: a future that takes a connection has room for it twice.
+        connection.serve(&shutdown).await
+    };
+    let serving = AssertUnwindSafe(serving).catch_unwind().map(move |outcome| {
         let reason = outcome.unwrap_or_else(|panic| {
             let error = panicked(&*panic);
             server.tally.failed.pass(|suppressed| {
@@ -86,23 +83,18 @@ pub(super) async fn serve_connection(
         // and ends here, whatever the reason.
         ending::log_end(reason, &server.tally);
         reason
-    };
-    serving.instrument(spans::connection("tcp", id.0, peer_addr)).await
+    });
+    serving.instrument(span)
 }
 
 struct Connection {
     io: BoxIo,
     phase: Phase,
     limits: Arc<Limits>,
-    dispatcher: Dispatcher,
     /// Handed to every call.
     context: Arc<ConnectionContext>,
-    peer_addr: Option<SocketAddr>,
     /// Counts for the server's registry.
     meter: Arc<Meter>,
-    /// Cancelled when nobody will read an answer any more; at the latest with the connection itself.
-    gone: CancellationToken,
-    _gone_at_last: DropGuard,
 
     /// Received and not yet decoded; empty and without storage between messages.
     buffer: BytesMut,
@@ -116,7 +108,7 @@ struct Connection {
     reserving: Option<BoxFuture<'static, Reservation>>,
 
     /// Calls that moved aside.
-    flights: FuturesUnordered<Flight>,
+    flights: Flights,
     /// Streams of replies, each with how far the socket must have come before it is asked for more; in that order.
     parked: VecDeque<(u64, Flight)>,
     /// Waiting for a place among the calls of the whole server.
@@ -160,50 +152,25 @@ struct Linger {
     at_last: Instant,
 }
 
-/// A call that moved aside.
-struct Flight {
-    call: Call,
-    /// Whom to tell when it is dropped.
-    id: Option<Bytes>,
-    place: Option<Place>,
-}
-
-impl Future for Flight {
-    type Output = (Progress, Option<Place>);
-    fn poll(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
-        let progress = ready!(Pin::new(&mut self.call).poll(task));
-        Poll::Ready((progress, self.place.take()))
-    }
-}
-
 impl Connection {
-    fn new(admitted: Admitted, meter: Arc<Meter>, limits: Arc<Limits>, dispatcher: Dispatcher) -> Self {
+    fn new(admitted: Admitted, meter: Arc<Meter>, limits: Arc<Limits>) -> Self {
         let Admitted { io, identity, claims } = admitted;
         let options = &limits.options;
-        let (id, peer_addr) = (meter.id, meter.peer_addr);
-        let gone = CancellationToken::new();
         Self {
             io,
             phase: Phase::Open,
-            context: Arc::new(
-                ConnectionContext::new(options.transport.as_str(), id, peer_addr, gone.clone()).known(identity, claims),
-            ),
-            dispatcher,
-            peer_addr,
-            meter,
-            gone: gone.clone(),
-            _gone_at_last: gone.drop_guard(),
+            context: Arc::new(ConnectionContext::new(Arc::clone(&meter), identity, claims)),
             buffer: BytesMut::new(),
             decoder: NestDecoder::new(options.max_frame_bytes),
             more: false,
             frame_clock: FrameClock::default(),
             reservation: None,
             reserving: None,
-            flights: FuturesUnordered::new(),
+            flights: Flights::default(),
             parked: VecDeque::new(),
             room: None,
             out: Out::default(),
-            queue_share: limits.send_budget.share(id),
+            queue_share: limits.send_budget.share(meter.id),
             pressed: false,
             progress: None,
             reading: true,
@@ -212,6 +179,7 @@ impl Connection {
             active: options.idle_timeout.map(|_| Instant::now()),
             handlers_first: false,
             alarm: Alarm::default(),
+            meter,
             limits,
         }
     }
@@ -226,6 +194,13 @@ impl Connection {
         if let Some(active) = &mut self.active {
             *active = Instant::now();
         }
+    }
+}
+
+/// Whatever way it ends, also by a panic.
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.context.leave();
     }
 }
 

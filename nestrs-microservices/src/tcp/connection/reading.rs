@@ -1,27 +1,27 @@
 //! From bytes to calls.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Bytes, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
+use nestrs_core::Payload;
 use nestrs_core::log_limit::LogLimit;
-use nestrs_core::{Pattern, Payload};
-use tokio::io::{AsyncRead, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 use tokio::time::Instant;
 use tracing::field::display;
 
-use crate::dispatcher::{Call, Inbound};
 use crate::net::codec::FrameError;
 use crate::packet::Packet;
 use crate::tcp::fault::Fault;
 use crate::tcp::options::Overflow;
 
 use super::answering::{Refusal, fenced};
+use super::flights::Flight;
 use super::recv_budget::Reservation;
-use super::{Connection, Flight, Phase};
+use super::{Connection, Phase};
 
 /// How much one read takes at most. The buffer belongs to the thread: an idle connection holds none.
 const READ_MAX: usize = 64 * 1024;
@@ -34,20 +34,25 @@ const SHARED_MAX: usize = 16 * 1024;
 /// How much is allocated at a time for such copies: one allocation for each would be felt.
 const COPIES_LEN: usize = 4 * 1024;
 
+/// Room beside a read that has filled its buffer: its frame is a long one, and often not much longer.
+const READ_MORE: usize = 16 * 1024;
+/// With less room than this a buffer grows. It keeps what a frame may have stored below twice what has come and 64 KiB.
+const ROOM_MIN: usize = 8 * 1024;
+
+/// Storage of reads up to this size is used again. Whoever keeps a frame of one keeps little more than the frame.
+const SPARE_MAX: usize = 1024;
+
 thread_local! {
     static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_MAX].into_boxed_slice());
+    /// What the last small read was stored in. It is written again only when nothing of that is held any more.
+    static SPARE: Cell<BytesMut> = Cell::new(BytesMut::new());
 }
 
 impl Connection {
     /// Appends what the socket has to the buffer, and says how much that was: 0 is the end.
     pub(super) fn poll_read(&mut self, task: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let most = self.read_max();
-        let read = SCRATCH.with_borrow_mut(|scratch| {
-            let mut chunk = ReadBuf::new(scratch.get_mut(..most).unwrap_or_default());
-            ready!(Pin::new(&mut self.io).poll_read(task, &mut chunk))?;
-            self.buffer.extend_from_slice(chunk.filled());
-            Poll::Ready(Ok(chunk.filled().len()))
-        });
+        let missing = self.decoder.body_len().map_or(0, |(least, _)| least.saturating_sub(self.buffer.len()));
+        let read = if missing > ROOM_MIN { self.poll_read_in_place(missing, task) } else { self.poll_read_aside(task) };
         // Everything that is read passes here.
         if let Poll::Ready(Ok(read @ 1..)) = read {
             self.received = Instant::now();
@@ -55,6 +60,35 @@ impl Connection {
             self.touch();
         }
         read
+    }
+
+    /// Reads into a buffer of the thread, and keeps what has come.
+    fn poll_read_aside(&mut self, task: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let most = self.read_max();
+        SCRATCH.with_borrow_mut(|scratch| {
+            let mut chunk = ReadBuf::new(scratch.get_mut(..most).unwrap_or_default());
+            ready!(Pin::new(&mut self.io).poll_read(task, &mut chunk))?;
+            let chunk = chunk.filled();
+            if chunk.len() == READ_MAX && self.buffer.is_empty() {
+                self.buffer = BytesMut::with_capacity(READ_MAX + READ_MORE);
+            } else if chunk.len() <= SPARE_MAX && self.buffer.capacity() == 0 {
+                self.buffer = SPARE.take();
+            }
+            self.buffer.extend_from_slice(chunk);
+            Poll::Ready(Ok(chunk.len()))
+        })
+    }
+
+    /// Reads the rest of a long frame to where it stays.
+    fn poll_read_in_place(&mut self, missing: usize, task: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let most = self.read_max();
+        if self.buffer.capacity() - self.buffer.len() < ROOM_MIN {
+            // By no more than has come, whatever was announced.
+            self.buffer.reserve(missing.min(most).min(self.buffer.len().max(READ_MAX)));
+        }
+        let mut room = (&mut self.buffer).limit(most);
+        let read = pin!(self.io.read_buf(&mut room));
+        read.poll(task)
     }
 
     /// How much the next read may take.
@@ -93,20 +127,25 @@ impl Connection {
             };
             let Some(frame) = self.decoder.decode(&mut self.buffer).map_err(Fault::Frame)? else {
                 self.more = false;
-                return self.keep_unfinished(decoded);
+                return self.keep_unfinished(decoded, batch_len);
             };
             // Every frame passes here.
             self.meter.frame_received();
             decoded = true;
             let frame = self.take_frame(frame, batch_len, &mut copies);
-            let Some(packet) = self.read_packet(frame)? else { continue };
+            let Some(frame) = self.deserialized(frame)? else { continue };
+            // Used where it was made: a packet is large, and this is done for every frame.
+            let mut read = Packet::read_text(frame);
+            let Ok(packet) = &mut read else {
+                return read.map(|_| ()).map_err(Fault::Packet);
+            };
             match refusal {
                 _ if packet.pattern.is_none() && packet.id.is_none() => {
                     self.meter.ignored_packet();
                     self.limits.tally.dropped(None, "JSON that is no packet");
                 }
                 None => self.begin(packet, task),
-                Some(refusal) => self.refuse(&packet, refusal),
+                Some(refusal) => self.refuse(packet, refusal),
             }
         }
         Ok(())
@@ -133,9 +172,12 @@ impl Connection {
     }
 
     /// Sees to what is left when there is no further whole frame.
-    fn keep_unfinished(&mut self, decoded: bool) -> Result<(), Fault> {
+    fn keep_unfinished(&mut self, decoded: bool, batch_len: usize) -> Result<(), Fault> {
         if self.buffer.is_empty() {
-            self.buffer = BytesMut::new();
+            let storage = std::mem::take(&mut self.buffer);
+            if decoded && batch_len <= SPARE_MAX {
+                SPARE.set(storage);
+            }
         } else if decoded {
             // Not in the storage of the frames before it.
             self.buffer = BytesMut::from(&self.buffer[..]);
@@ -170,56 +212,38 @@ impl Connection {
         self.frame_clock.holds_share(self.buffer.len());
     }
 
-    /// The packet in a frame; `None` when a deserializer of the user's refuses it.
-    fn read_packet(&self, frame: Bytes) -> Result<Option<Packet>, Fault> {
-        let frame = match &self.limits.options.deserializer {
-            None => frame,
-            Some(deserializer) => {
-                let wire = Payload::from_json(frame).into_value().map_err(|_| Fault::Json)?;
-                let deserialized = fenced(|| deserializer.deserialize(wire));
-                match deserialized {
-                    Ok(packet) => Bytes::from(packet.to_string()),
-                    Err(error) => {
-                        static REFUSED: LogLimit = LogLimit::per_second(10);
-                        REFUSED.pass(|suppressed| {
-                            let (peer_addr, suppressed) =
-                                (self.peer_addr.map(display), (suppressed > 0).then_some(suppressed));
-                            tracing::warn!(
-                                target: "nestrs::tcp", peer_addr, %error, suppressed,
-                                "the deserializer refused a packet; dropped"
-                            );
-                        });
-                        self.meter.ignored_packet();
-                        return Ok(None);
-                    }
-                }
-            }
-        };
-        Packet::read(&frame).map(Some).map_err(Fault::Packet)
-    }
-
-    /// Begins a call, and answers it if it is done at once; otherwise it moves aside.
-    fn begin(&mut self, packet: Packet, task: &mut Context<'_>) {
-        let mut call = self.dispatch(&packet);
-        match Pin::new(&mut call).poll(task) {
-            Poll::Ready(progress) => self.answer(progress, None),
-            Poll::Pending => {
-                let place = Some(self.limits.in_flight.enter());
-                self.flights.push(Flight { call, id: packet.id, place });
+    /// A frame as a deserializer of the user's leaves it; `None` when that refuses it.
+    fn deserialized(&self, frame: Bytes) -> Result<Option<Bytes>, Fault> {
+        let Some(deserializer) = &self.limits.options.deserializer else { return Ok(Some(frame)) };
+        let wire = Payload::from_json(frame).into_value().map_err(|_| Fault::Json)?;
+        match fenced(|| deserializer.deserialize(wire)) {
+            Ok(packet) => Ok(Some(Bytes::from(packet.to_string()))),
+            Err(error) => {
+                static REFUSED: LogLimit = LogLimit::per_second(10);
+                REFUSED.pass(|suppressed| {
+                    let (peer_addr, suppressed) =
+                        (self.meter.peer_addr.map(display), (suppressed > 0).then_some(suppressed));
+                    tracing::warn!(
+                        target: "nestrs::tcp", peer_addr, %error, suppressed,
+                        "the deserializer refused a packet; dropped"
+                    );
+                });
+                self.meter.ignored_packet();
+                Ok(None)
             }
         }
     }
 
-    fn dispatch(&self, packet: &Packet) -> Call {
-        // The frame was checked to be UTF-8, and its members are slices of it.
-        let pattern = packet.pattern.as_deref().and_then(|json| std::str::from_utf8(json).ok());
-        let inbound = Inbound {
-            route: pattern.and_then(Pattern::route_of),
-            id: packet.id.clone(),
-            payload: packet.payload.clone(),
-            metadata: packet.metadata.clone(),
-            transport: Arc::clone(&self.context) as _,
-        };
-        self.dispatcher.dispatch_received(inbound, Some(self.received.into_std()))
+    /// Begins a call, and answers it if it is done at once; otherwise it moves aside.
+    fn begin(&mut self, packet: &mut Packet, task: &mut Context<'_>) {
+        let (transport, received) = (Arc::clone(&self.context) as _, self.received.into_std());
+        let mut call = self.limits.dispatcher.dispatch_packet(packet, transport, received);
+        match Pin::new(&mut call).poll(task) {
+            Poll::Ready(progress) => self.answer(progress, None),
+            Poll::Pending => {
+                let place = Some(self.limits.in_flight.enter());
+                self.flights.push(Flight { call, id: packet.id.take(), place });
+            }
+        }
     }
 }

@@ -2,12 +2,10 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures_util::StreamExt;
 use tokio::time::Instant;
 
 use crate::net::CloseReason;
@@ -47,17 +45,15 @@ enum Event {
 }
 
 impl Connection {
-    pub(super) async fn serve(mut self, shutdown: &Shutdown) -> CloseReason {
-        let mut begun = pin!(shutdown.begun());
-        let mut expired = pin!(shutdown.expired());
+    pub(super) async fn serve(&mut self, shutdown: &Shutdown) -> CloseReason {
         loop {
             self.decide();
             if let Phase::Ending(reason, _) = self.phase
                 && self.is_idle()
             {
-                return self.close(reason).await;
+                return self.close(reason, shutdown).await;
             }
-            match poll_fn(|task| self.poll_event(task, begun.as_mut(), expired.as_mut())).await {
+            match poll_fn(|task| self.poll_event(task, shutdown)).await {
                 // Handlers that are always ready must not keep the thread.
                 Event::Turn => tokio::task::coop::consume_budget().await,
                 Event::ShutdownBegan => self.drain(),
@@ -69,18 +65,18 @@ impl Connection {
                 Event::End => self.peer_has_ended(),
                 Event::Broken(error) => return self.broken(&error, shutdown),
                 Event::Condemned => return self.cut_off(CloseReason::Budget, shutdown),
-                Event::Quiet => return self.close(CloseReason::Shutdown).await,
+                Event::Quiet => return self.close(CloseReason::Shutdown, shutdown).await,
                 Event::Alarm => match self.what_is_due() {
                     Some(Due::Over(reason)) => {
                         self.leave(shutdown);
-                        return self.close(reason).await;
+                        return self.close(reason, shutdown).await;
                     }
                     Some(Due::CutOff(reason)) => return self.cut_off(reason, shutdown),
-                    Some(Due::Idle) => return self.close(CloseReason::Idle).await,
+                    Some(Due::Idle) => return self.close(CloseReason::Idle, shutdown).await,
                     Some(Due::LookAfter) => match self.io.peer_has_ended() {
                         Ok(false) => {}
                         // There may be calls among what it has sent, so they are read when there is room again.
-                        Ok(true) => self.gone.cancel(),
+                        Ok(true) => self.context.leave(),
                         Err(error) => return self.broken(&error, shutdown),
                     },
                     None => {}
@@ -95,7 +91,8 @@ impl Connection {
     /// Decides what the next turn may do, by what is queued and under way.
     fn decide(&mut self) {
         while self.parked.front().is_some_and(|(mark, _)| *mark <= self.out.taken()) {
-            self.flights.extend(self.parked.pop_front().map(|(_, flight)| flight));
+            let Some((_, flight)) = self.parked.pop_front() else { break };
+            self.flights.push(flight);
         }
         self.meter.set_in_flight(self.flights.len() + self.parked.len());
         let (queued, high) = (self.out.queued(), self.limits.options.send_queue_high);
@@ -129,22 +126,10 @@ impl Connection {
         self.flights.len() + self.parked.len() < self.limits.options.max_in_flight_per_conn.max(1)
     }
 
-    fn poll_event(
-        &mut self,
-        task: &mut Context<'_>,
-        begun: Pin<&mut impl Future<Output = ()>>,
-        expired: Pin<&mut impl Future<Output = ()>>,
-    ) -> Poll<Event> {
-        let stop = match self.phase {
-            Phase::Open => begun.poll(task).map(|()| Event::ShutdownBegan),
-            Phase::Draining(_) | Phase::Ending(..) => expired.poll(task).map(|()| Event::GraceOver),
-        };
-        if stop.is_ready() {
-            return stop;
-        }
+    fn poll_event(&mut self, task: &mut Context<'_>, shutdown: &Shutdown) -> Poll<Event> {
         // One that is busy all the time looks here; one that has nothing to do is woken, below.
-        if matches!(self.phase, Phase::Open) && self.meter.is_told_to_close() {
-            return Poll::Ready(Event::ToldToClose);
+        if let Some(event) = self.look_up(shutdown) {
+            return Poll::Ready(event);
         }
         // What was left in the buffer when a limit was reached comes first.
         if self.reading && self.more {
@@ -178,11 +163,21 @@ impl Connection {
         if self.is_quiet() {
             return Poll::Ready(Event::Quiet);
         }
-        if matches!(self.phase, Phase::Open) && self.meter.poll_told_to_close(task).is_ready() {
-            return Poll::Ready(Event::ToldToClose);
+        self.meter.listen(task);
+        if let Some(event) = self.look_up(shutdown) {
+            return Poll::Ready(event);
         }
         let at = self.next_due();
         self.alarm.poll(at, task).map(|()| Event::Alarm)
+    }
+
+    /// What others want of this connection. It is woken when that changes, and keeps no list of whom it waits for.
+    fn look_up(&self, shutdown: &Shutdown) -> Option<Event> {
+        match self.phase {
+            Phase::Open if shutdown.has_begun() => Some(Event::ShutdownBegan),
+            Phase::Open => self.meter.is_told_to_close().then_some(Event::ToldToClose),
+            Phase::Draining(_) | Phase::Ending(..) => shutdown.has_expired().then_some(Event::GraceOver),
+        }
     }
 
     /// Answers what has become ready; all of it goes into the same write.
@@ -197,7 +192,7 @@ impl Connection {
             if self.out.queued() > enough {
                 break;
             }
-            let Poll::Ready(Some((progress, place))) = self.flights.poll_next_unpin(task) else { break };
+            let Poll::Ready((progress, place)) = self.flights.poll_next(task) else { break };
             self.answer(progress, place);
             answered = Poll::Ready(());
         }
@@ -366,7 +361,7 @@ impl Connection {
 
     /// The peer will send nothing more; calls under way are still answered.
     fn peer_has_ended(&mut self) {
-        self.gone.cancel();
+        self.context.leave();
         if self.decoder.is_inside_frame(&self.buffer) {
             return self.fault(&Fault::Truncated);
         }

@@ -1,7 +1,10 @@
 use std::future::poll_fn;
+use std::task::Poll;
 
+use bytes::Bytes;
 use tokio::io::{AsyncWriteExt, DuplexStream};
 
+use crate::dispatcher::Dispatcher;
 use crate::net::io::Plain;
 use crate::net::registry::Registry;
 use crate::tcp::TcpMicroserviceOptions;
@@ -12,11 +15,13 @@ const NOBODY: &str = r#"31#{"pattern":"x","data":1,"id":1}"#;
 
 fn connection() -> (Connection, DuplexStream) {
     let (near, far) = tokio::io::duplex(1024 * 1024);
-    let limits = Arc::new(Limits::new(TcpMicroserviceOptions::default()));
     let meter = Arc::clone(&Registry::new("tcp").register(None, Instant::now()).meter);
     let admitted = Admitted { io: Box::new(Plain(far)), identity: None, claims: None };
-    let connection = Connection::new(admitted, meter, limits, Dispatcher::from_routes([]));
-    (connection, near)
+    (Connection::new(admitted, meter, limits()), near)
+}
+
+fn limits() -> Arc<Limits> {
+    Arc::new(Limits::new(TcpMicroserviceOptions::default(), Dispatcher::from_routes([])))
 }
 
 /// Reads once, and serves what that brought.
@@ -38,6 +43,30 @@ async fn sl_11_between_messages_a_connection_holds_no_buffer() {
     peer.write_all(format!("{NOBODY}\r\n").as_bytes()).await.unwrap();
     serve_once(&mut connection).await;
     assert!(connection.buffer.capacity() < 64, "{}", connection.buffer.capacity());
+}
+
+/// Two allocations less for each call that comes alone.
+#[tokio::test]
+async fn small_frames_are_stored_where_those_before_them_were_unless_somebody_holds_these() {
+    let (mut connection, mut peer) = connection();
+    let mut places = Vec::new();
+    let mut held = None;
+    for number in 0..5 {
+        // All are equally long, and the fourth read has two.
+        let count = if number == 3 { 2 } else { 1 };
+        peer.write_all(NOBODY.replace('x', &number.to_string()).repeat(count).as_bytes()).await.unwrap();
+        assert_ne!(poll_fn(|task| connection.poll_read(task)).await.unwrap(), 0);
+        places.push(connection.buffer.as_ptr());
+        if number == 3 {
+            held = connection.decoder.decode(&mut connection.buffer).unwrap();
+        }
+        poll_fn(|task| Poll::Ready(connection.serve_buffered(task))).await.unwrap();
+        assert_eq!(connection.buffer.capacity(), 0);
+    }
+    assert_eq!((places[1], places[2]), (places[0], places[0]));
+    let held = held.unwrap();
+    assert!(!held.as_ptr_range().contains(&places[4]), "somebody reads there");
+    assert_eq!(held, NOBODY.replace('x', "3")[3..]);
 }
 
 #[tokio::test]
@@ -68,7 +97,7 @@ async fn sl_11_a_small_frame_does_not_keep_its_batch() {
 /// Polls for polling's sake would keep a thread busy until the grace period is over.
 #[tokio::test(start_paused = true)]
 async fn sd_1_half_a_frame_of_a_peer_that_was_just_answered_is_waited_for_in_peace() {
-    let (connection, mut peer) = connection();
+    let (mut connection, mut peer) = connection();
     let shutdown = Shutdown::new(Duration::from_secs(10));
     let serving = connection.serve(&shutdown);
     let mut serving = std::pin::pin!(serving);
@@ -89,4 +118,16 @@ async fn sd_1_half_a_frame_of_a_peer_that_was_just_answered_is_waited_for_in_pea
     };
     let (reason, _peer) = tokio::join!(counted, peer);
     assert_eq!(reason, CloseReason::Shutdown);
+}
+
+/// What is not needed by a connection that does nothing is in a box, or not there yet.
+#[tokio::test]
+async fn sl_11_the_task_of_a_connection_is_small() {
+    let meter = Arc::clone(&Registry::new("tcp").register(None, Instant::now()).meter);
+    let (shutdown, (_near, far)) = (Shutdown::new(Duration::from_secs(10)), tokio::io::duplex(1024));
+    let serving = serve_connection(Box::new(Plain(far)), meter, limits(), shutdown);
+    assert!(size_of::<Connection>() <= 480, "{}", size_of::<Connection>());
+    // Not two connections, and not the timers of its end.
+    let around = size_of_val(&serving) - size_of::<Connection>();
+    assert!(around <= 256, "{around}");
 }

@@ -92,6 +92,14 @@ impl Dialler {
         }
     }
 
+    /// The connection, if there is one, be it that it takes no more calls: for whoever is told so by the connection itself.
+    pub(super) fn any_link(&self) -> Option<Arc<Link>> {
+        match &self.state().phase {
+            Phase::Connected(link, _) => Some(Arc::clone(link)),
+            Phase::Idle | Phase::Dialling(..) | Phase::Closed => None,
+        }
+    }
+
     /// The connection, made if there is none. Waits no longer than `deadline` and the time a dial may take.
     pub(super) async fn link(self: &Arc<Self>, deadline: Option<Instant>) -> Result<Arc<Link>, TransportError> {
         let dialling = {

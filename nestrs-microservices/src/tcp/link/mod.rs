@@ -5,9 +5,9 @@ mod task;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Waker;
+use std::task::{Context, Poll, Waker, ready};
 
-use nestrs_core::{ErrorKind, Sent, TransportError};
+use nestrs_core::{ErrorKind, Payload, Sent, TransportError};
 use tokio::sync::{Notify, watch};
 use tokio_util::task::TaskTracker;
 
@@ -107,6 +107,12 @@ impl Link {
         self.pending.len()
     }
 
+    /// The answer of a call that wants one.
+    pub(super) fn poll_answer(&self, id: u64, task: &mut Context<'_>) -> Poll<Result<Payload, TransportError>> {
+        let answer = ready!(self.pending.poll_answer(id, task));
+        Poll::Ready(answer.unwrap_or_else(|| Err(lost("nobody answers any more"))))
+    }
+
     /// Forgets a call whose caller no longer waits.
     pub(super) fn forget(&self, id: u64) {
         self.pending.forget(id);
@@ -143,6 +149,19 @@ impl Link {
             }
             Life::Leaving | Life::Ended(_) => false,
         });
+    }
+
+    /// Queues a request that wants one answer, if there is room for it and nobody waits for some. `false`, with nothing
+    /// done, where it has to wait or cannot be sent.
+    pub(super) fn submit_at_once(&self, frame: &[u8], id: u64) -> bool {
+        let mut out = self.out();
+        if out.waiting > 0 {
+            return false;
+        }
+        let Ok(Some(queued)) = self.enqueue(&mut out, frame, &mut Some((id, Waiter::One))) else { return false };
+        drop(out);
+        queued.begin();
+        true
     }
 
     /// Queues a frame, and lets `waiter` wait for the responses to its id. Waits while too many bytes are queued; first

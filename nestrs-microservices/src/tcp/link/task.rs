@@ -249,7 +249,7 @@ impl Task {
             }
             Err(error) => return Err(lost(&error.to_string())),
         };
-        let id = response.id.as_deref().and_then(id_of);
+        let id = response.id.and_then(id_of);
         if let ResponseEvent::Error(err) = &response.event
             && is_farewell(err)
         {

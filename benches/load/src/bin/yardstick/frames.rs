@@ -167,8 +167,15 @@ pub(crate) fn not_found(output: &mut Vec<u8>, id: &str) {
     close(output, at, 3);
 }
 
+/// What it answers where the payload is none of the handler's.
+pub(crate) fn unreadable(output: &mut Vec<u8>, why: &serde_json::Error, id: &str) {
+    let why = serde_json::Value::String(why.to_string());
+    let body = format!(r#"{{"err":{why},"isDisposed":true,"id":{id}}}"#);
+    output.extend_from_slice(format!("{}#{body}", units(body.as_bytes())).as_bytes());
+}
+
 /// Writes the length of the body behind the hole at `at`.
-fn close(output: &mut Vec<u8>, at: usize, hole: usize) {
+pub(crate) fn close(output: &mut Vec<u8>, at: usize, hole: usize) {
     let body = &output[at + hole + 1..];
     let units = if body.is_ascii() { body.len() } else { units(body) };
     let needed = digits(units);

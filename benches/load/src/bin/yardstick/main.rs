@@ -3,16 +3,23 @@
 //! What a service would be if somebody wrote it by hand for its handlers alone: frames are cut out of a buffer of the
 //! thread, the envelope and the payload are parsed by serde_json into types, replies are written into the output behind
 //! a hole for their length, and whatever one read brought is answered by one write. An idle connection has no buffer.
-//! It has no deadlines, no budgets and no limit but that of a frame; its handlers are plain functions.
+//!
+//! It does all that the wire asks for: lengths in UTF-16 code units, a longest frame, members in any order, any JSON as
+//! an id, patterns with escapes, a map of handlers, payloads checked by the types that they are read as, an error for
+//! what fits none. It has no deadlines, no budgets and no limit but that of a frame, and patterns that are objects match
+//! only as they were written; its handlers are plain functions.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::future::poll_fn;
 use std::io::{self, ErrorKind, Read as _};
 use std::pin::{Pin, pin};
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWriteExt as _, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
@@ -36,18 +43,79 @@ thread_local! {
 struct Request<'a> {
     #[serde(borrow)]
     pattern: &'a RawValue,
-    #[serde(borrow)]
-    data: &'a RawValue,
-    #[serde(borrow)]
+    /// Nothing where there was `undefined`.
+    #[serde(borrow, default)]
+    data: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
     id: Option<&'a RawValue>,
 }
 
-fn sum(numbers: &[i64]) -> i64 {
-    numbers.iter().sum()
+/// What is there is an id, `null` too.
+fn present<'de, D: Deserializer<'de>>(from: D) -> Result<Option<&'de RawValue>, D::Error> {
+    Deserialize::deserialize(from).map(Some)
 }
 
-fn echo(text: String) -> String {
-    text
+/// What a handler gets. An event has no id, and nobody reads its answer.
+struct Call<'a> {
+    data: &'a str,
+    id: &'a str,
+    body_len: usize,
+}
+
+impl<'a> Call<'a> {
+    fn read<T: Deserialize<'a>>(&self) -> Result<T, Problem> {
+        serde_json::from_str(self.data).map_err(Problem::Payload)
+    }
+}
+
+enum Problem {
+    Payload(serde_json::Error),
+    Socket(io::Error),
+}
+
+impl From<io::Error> for Problem {
+    fn from(error: io::Error) -> Self {
+        Self::Socket(error)
+    }
+}
+
+type Handler = fn(&Call<'_>, &mut Out<'_>) -> Result<(), Problem>;
+
+static MESSAGES: LazyLock<HashMap<&str, Handler>> = LazyLock::new(|| {
+    HashMap::from([("math.sum", sum as Handler), ("echo", echo), ("event.seen", seen), ("stream", stream)])
+});
+static EVENTS: LazyLock<HashMap<&str, Handler>> = LazyLock::new(|| HashMap::from([("event.note", note as Handler)]));
+
+fn sum(call: &Call<'_>, out: &mut Out<'_>) -> Result<(), Problem> {
+    let numbers: Vec<i64> = call.read()?;
+    Ok(Reply { value: &numbers.iter().sum::<i64>(), last: true, id: call.id }.write(out.bytes, call.id.len() + 48)?)
+}
+
+fn echo(call: &Call<'_>, out: &mut Out<'_>) -> Result<(), Problem> {
+    let text: String = call.read()?;
+    Ok(Reply { value: &text, last: true, id: call.id }.write(out.bytes, call.body_len + 8)?)
+}
+
+fn seen(call: &Call<'_>, out: &mut Out<'_>) -> Result<(), Problem> {
+    let seen = SEEN.load(Ordering::Relaxed);
+    Ok(Reply { value: &seen, last: true, id: call.id }.write(out.bytes, call.id.len() + 48)?)
+}
+
+fn stream(call: &Call<'_>, out: &mut Out<'_>) -> Result<(), Problem> {
+    let count: u64 = call.read()?;
+    for item in 1..=count {
+        Reply { value: &item, last: item == count, id: call.id }.write(out.bytes, call.id.len() + 30)?;
+        if out.bytes.len() >= WRITE_LEN {
+            out.flush()?;
+        }
+    }
+    Ok(())
+}
+
+fn note(call: &Call<'_>, _out: &mut Out<'_>) -> Result<(), Problem> {
+    let _: u64 = call.read()?;
+    SEEN.fetch_add(1, Ordering::Relaxed);
+    Ok(())
 }
 
 #[tokio::main]
@@ -111,62 +179,66 @@ fn turn(
 }
 
 fn answers(stream: &TcpStream, frames: &mut Frames, input: &[u8], output: &mut Vec<u8>) -> io::Result<Vec<u8>> {
-    let mut rest = Vec::new();
-    frames.each(input, |body| answer(body, output, |output| flush(stream, output, &mut rest)))?;
-    if !output.is_empty() {
-        flush(stream, output, &mut rest)?;
+    let mut out = Out { bytes: output, stream, rest: Vec::new() };
+    frames.each(input, |body| answer(body, &mut out))?;
+    if !out.bytes.is_empty() {
+        out.flush()?;
     }
     // One long reply must not be paid for by this thread for ever.
-    output.shrink_to(4 * WRITE_LEN);
-    Ok(rest)
+    out.bytes.shrink_to(4 * WRITE_LEN);
+    Ok(out.rest)
 }
 
-/// Writes what there is; what the socket does not take is added to `rest`.
-fn flush(stream: &TcpStream, output: &mut Vec<u8>, rest: &mut Vec<u8>) -> io::Result<()> {
-    let mut written = 0;
-    while rest.is_empty() && written < output.len() {
-        match stream.try_write(&output[written..]) {
-            Ok(len) => written += len,
-            Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-            Err(error) => return Err(error),
-        }
-    }
-    rest.extend_from_slice(&output[written..]);
-    output.clear();
-    Ok(())
+/// Where answers go.
+struct Out<'a> {
+    bytes: &'a mut Vec<u8>,
+    stream: &'a TcpStream,
+    /// What the socket did not take.
+    rest: Vec<u8>,
 }
 
-fn answer(body: &str, output: &mut Vec<u8>, mut flush: impl FnMut(&mut Vec<u8>) -> io::Result<()>) -> io::Result<()> {
-    let request: Request<'_> = serde_json::from_str(body)?;
-    let data = request.data.get();
-    let Some(id) = request.id else {
-        let _: u64 = serde_json::from_str(data)?;
-        SEEN.fetch_add(1, Ordering::Relaxed);
-        return Ok(());
-    };
-    let id = id.get();
-    match request.pattern.get() {
-        "\"math.sum\"" => {
-            let numbers: Vec<i64> = serde_json::from_str(data)?;
-            Reply { value: &sum(&numbers), last: true, id }.write(output, id.len() + 48)?;
-        }
-        "\"echo\"" => {
-            let text: String = serde_json::from_str(data)?;
-            Reply { value: &echo(text), last: true, id }.write(output, body.len() + 8)?;
-        }
-        "\"event.seen\"" => {
-            Reply { value: &SEEN.load(Ordering::Relaxed), last: true, id }.write(output, id.len() + 48)?;
-        }
-        "\"stream\"" => {
-            let count: u64 = serde_json::from_str(data)?;
-            for item in 1..=count {
-                Reply { value: &item, last: item == count, id }.write(output, id.len() + 30)?;
-                if output.len() >= WRITE_LEN {
-                    flush(output)?;
-                }
+impl Out<'_> {
+    /// Writes what there is; what the socket does not take is kept.
+    fn flush(&mut self) -> io::Result<()> {
+        let mut written = 0;
+        while self.rest.is_empty() && written < self.bytes.len() {
+            match self.stream.try_write(&self.bytes[written..]) {
+                Ok(len) => written += len,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error),
             }
         }
-        _ => frames::not_found(output, id),
+        self.rest.extend_from_slice(&self.bytes[written..]);
+        self.bytes.clear();
+        Ok(())
     }
-    if output.len() >= WRITE_LEN { flush(output) } else { Ok(()) }
+}
+
+fn answer(body: &str, out: &mut Out<'_>) -> io::Result<()> {
+    let request: Request<'_> = serde_json::from_str(body)?;
+    let pattern = key(request.pattern.get())?;
+    let data = request.data.map_or("null", RawValue::get);
+    let Some(id) = request.id.map(RawValue::get) else {
+        // Nobody is told of an event that nobody takes, or that nobody can read.
+        return match EVENTS.get(&*pattern).map(|handle| handle(&Call { data, id: "", body_len: body.len() }, out)) {
+            Some(Err(Problem::Socket(error))) => Err(error),
+            _ => Ok(()),
+        };
+    };
+    match MESSAGES.get(&*pattern).map(|handle| handle(&Call { data, id, body_len: body.len() }, out)) {
+        Some(Ok(())) => {}
+        Some(Err(Problem::Socket(error))) => return Err(error),
+        Some(Err(Problem::Payload(error))) => frames::unreadable(out.bytes, &error, id),
+        None => frames::not_found(out.bytes, id),
+    }
+    if out.bytes.len() >= WRITE_LEN { out.flush() } else { Ok(()) }
+}
+
+/// The text of a pattern that is a string; the JSON of any other.
+fn key(pattern: &str) -> io::Result<Cow<'_, str>> {
+    match pattern.strip_prefix('"').and_then(|pattern| pattern.strip_suffix('"')) {
+        Some(text) if !text.contains('\\') => Ok(Cow::Borrowed(text)),
+        Some(_) => Ok(Cow::Owned(serde_json::from_str(pattern)?)),
+        None => Ok(Cow::Borrowed(pattern)),
+    }
 }

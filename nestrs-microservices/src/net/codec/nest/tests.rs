@@ -232,3 +232,26 @@ fn fr_5_a_body_of_bytes_that_begin_nothing_is_refused_in_time() {
     buffer.extend_from_slice(&[0x91]);
     assert_eq!(decoder.decode(&mut buffer), Err(FrameError::Utf8));
 }
+
+/// On both sides of the length from which std is asked.
+#[test]
+fn fr_1_one_byte_that_is_not_ascii_is_seen_wherever_it_stands() {
+    for len in (0..40).chain([SHORT_MAX, SHORT_MAX + 1]) {
+        let mut text = vec![0x7f; len];
+        assert!(is_ascii(&text), "{len}");
+        for at in (0..len).filter(|at| len < 40 || at % 97 == 0 || at + 9 > len) {
+            text[at] = 0x80;
+            assert!(!is_ascii(&text), "{at} of {len}");
+            text[at] = 0x7f;
+        }
+    }
+}
+
+#[test]
+fn fr_1_every_length_is_written_in_digits() {
+    for units in (0..12_345).chain([99_999, 100_000, u32::MAX as usize, usize::MAX]) {
+        let mut out = Vec::new();
+        write_frame_header(&mut out, units);
+        assert_eq!(out, format!("{units}#").into_bytes());
+    }
+}
