@@ -54,7 +54,7 @@ impl Progress {
     /// None yet: the call goes on as another future, which says what it has come to.
     pub(super) fn instead(progress: BoxFuture<'static, Self>) -> Self {
         let call = Call { running: Running::Boxed(progress), runs_on: false, instead: true };
-        Self { id: None, answers: Answers::none(), rest: Some(call) }
+        Self { id: None, answers: Answers::none(), rest: Some(call), failed: None }
     }
 }
 

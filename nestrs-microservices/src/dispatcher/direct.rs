@@ -10,7 +10,7 @@ use nestrs_core::{BoxFuture, Ending, HandlerResult, Reply, spans::Timed};
 
 use super::answers::Answers;
 use super::bounded::{dropped_at_deadline, in_time, set_end};
-use super::call::Progress;
+use super::call::{EventFailure, Progress};
 use super::handler::{log_outcome, poll_handler};
 use super::place::Beginning;
 use super::run::{dropped_with_panic, only};
@@ -74,11 +74,14 @@ pub(super) fn direct(beginning: Beginning) -> impl Future<Output = Progress> + S
                 return Progress::instead(items);
             }
             // What failed has been logged where it failed.
-            _ if !is_request => return Progress { id, answers: Answers::none(), rest: None },
+            outcome if !is_request => {
+                let failed = outcome.err().as_ref().map(EventFailure::of);
+                return Progress { id, answers: Answers::none(), rest: None, failed };
+            }
             Ok(Reply::Value(payload)) => Answer::Value { payload, last: true },
             Ok(Reply::Empty) => Answer::End,
             Err(error) => Answer::Error(error),
         };
-        Progress { id, answers: Answers::one(answer), rest: None }
+        Progress { id, answers: Answers::one(answer), rest: None, failed: None }
     }
 }
