@@ -6,13 +6,18 @@ use tracing_subscriber::filter::Targets;
 use super::level::LogLevel;
 
 /// Reads `debug`, `warn,my_app=debug` or `my_app::orders`. What no part names is logged at the level that stands alone,
-/// or else at `log`. Later parts win over earlier ones.
+/// or else at `log`; the NATS driver, which tells of each connection what our own lines tell too, at `warn` then. Later parts
+/// win over earlier ones.
 ///
 /// # Errors
 /// The part that cannot be read, and why.
 pub(super) fn parse(text: &str) -> Result<Targets, String> {
+    let parts = || text.split(',').map(str::trim).filter(|part| !part.is_empty());
     let mut targets = Targets::new().with_default(LogLevel::Log.filter());
-    for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+    if !parts().any(|part| level_of(part).is_ok()) {
+        targets = targets.with_target("async_nats", LogLevel::Warn.filter());
+    }
+    for part in parts() {
         if part.contains(['[', '{', '/']) {
             return Err(format!("`{}`: spans, fields and texts cannot be filtered by", part.escape_debug()));
         }
@@ -68,6 +73,14 @@ mod tests {
         check("nestrs::call=debug", "app", Some(Level::INFO));
         // A misspelt level must not silence a program.
         check("inof", "app", Some(Level::INFO));
+    }
+
+    #[test]
+    fn the_driver_of_nats_is_heard_when_it_is_asked_for() {
+        check("", "async_nats::connector", Some(Level::WARN));
+        check("nestrs=debug", "async_nats", Some(Level::WARN));
+        check("log", "async_nats", Some(Level::INFO));
+        check("async_nats=debug", "async_nats", Some(Level::DEBUG));
     }
 
     #[test]

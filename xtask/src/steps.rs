@@ -25,7 +25,8 @@ const ALL_STEPS_MAX: Duration = Duration::from_secs(38 * 60);
 /// The test target that needs more than Rust: run by the step of its name, and not counted by the step `test`.
 const INTEROP: &str = "interop";
 /// The test targets that need message brokers; each skips itself in the step `test`, and is run by the step `brokers`.
-const BROKERS: &[&str] = &["brokers", "conformance", "nats", "redis"];
+const BROKERS: &[&str] =
+    &["brokers", "conformance", "examples_brokers", "nats", "nats_jetstream", "nats_service", "redis"];
 
 struct Step {
     name: &'static str,
