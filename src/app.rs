@@ -163,17 +163,16 @@ impl Plan {
         }
         Serving::check(&application, &serving)?;
         #[cfg(feature = "http")]
-        if let Some((router, list, bound)) = http {
+        let http = http.map(|(router, list, bound)| {
             if bound.shared {
                 tracing::info!(address = %bound.address, "HTTP and messages share one address, told apart by the first byte");
             }
             listening.push(Listening { transport: "http", address: bound.address.to_string() });
             routes.extend(list);
             let handle = ServerHandle::new("http", &bound.address.to_string());
-            let serving = share::serve_http(bound.listener, router, shutdown.clone());
-            tasks.spawn(shutdown.track(attended(handle.clone(), serving)));
-            handles.push(handle);
-        }
+            handles.push(handle.clone());
+            (handle, router, bound.listener)
+        });
         let mut dispatchers = Vec::new();
         for (server, serving) in self.servers.iter_mut().zip(&serving) {
             let dispatcher = Dispatcher::serving(&application, serving);
@@ -181,6 +180,14 @@ impl Plan {
             dispatchers.push(dispatcher);
         }
         servers.fill(handles);
+        // Before anybody can have an answer: whoever has one may end this process by a signal.
+        let signal = Arc::new(OnceLock::new());
+        let signals = if self.shutdown_hooks { on_signals(shutdown.clone(), Arc::clone(&signal)) } else { None };
+        #[cfg(feature = "http")]
+        if let Some((handle, router, listener)) = http {
+            let serving = share::serve_http(listener, router, shutdown.clone());
+            tasks.spawn(shutdown.track(attended(handle, serving)));
+        }
         for ((server, dispatcher), handle) in
             std::mem::take(&mut self.servers).into_iter().zip(dispatchers).zip(&servers)
         {
@@ -188,8 +195,6 @@ impl Plan {
         }
         log_start(&routes, &listening);
         self.warn_of_unguarded(&application);
-        let signal = Arc::new(OnceLock::new());
-        let signals = if self.shutdown_hooks { on_signals(shutdown.clone(), Arc::clone(&signal)) } else { None };
         if cfg!(panic = "abort") {
             tracing::warn!(
                 target: "nestrs::app",

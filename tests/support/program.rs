@@ -8,7 +8,9 @@ pub fn program(example: &str) -> PathBuf {
     let target = own.parent().and_then(|deps| deps.parent()).expect("tests are built into `deps`");
     let program = target.join("examples").join(example);
     if !program.exists() {
-        let built = std::process::Command::new(env!("CARGO")).args(["build", "--quiet", "--all-features", "--example", example]).status();
+        let built = std::process::Command::new(env!("CARGO"))
+            .args(["build", "--quiet", "--all-features", "--example", example])
+            .status();
         assert!(built.is_ok_and(|status| status.success()), "`{example}` does not build");
     }
     program

@@ -4,6 +4,7 @@ mod brokers;
 mod connections;
 mod faults;
 mod halfopen;
+mod kept;
 mod kill9;
 mod memory;
 mod panics;
@@ -66,6 +67,11 @@ pub const SCENARIOS: &[Scenario] = &[
         name: "brokers",
         about: "brokers stopped, killed, frozen and not there yet, under load",
         run: |settings| tell(brokers::run(settings)),
+    },
+    Scenario {
+        name: "kept",
+        about: "events that brokers keep, stopped, killed and frozen under load",
+        run: |settings| tell(kept::run(settings)),
     },
     Scenario { name: "soak", about: "all of it for a long time", run: |settings| tell(soak::run(settings)) },
 ];

@@ -1,0 +1,253 @@
+//! Events that a broker keeps until they are handled, five hundred a second, while it is stopped, killed and frozen, and while
+//! their service is started anew: of those that it has confirmed, none is lost.
+
+mod ends;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use nestrs::microservices::ClientProxy;
+use nestrs::{RunningApp, Sent};
+use nestrs_brokers::{Broker, Nats, Redis};
+use tokio::sync::Notify;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::MissedTickBehavior;
+
+use super::Broken;
+use super::faults::SLACK;
+use crate::process::eventually;
+use crate::report::Report;
+use crate::settings::Settings;
+use ends::{Ends, Handled, Kind};
+
+/// Between two events.
+const PACE: Duration = Duration::from_millis(2);
+/// How long an `emit` may take.
+const TIMEOUT: Duration = Duration::from_secs(3);
+/// By when every event is handled: whose service was lost with it comes again after some seconds.
+const HANDLED: Duration = Duration::from_secs(30);
+
+/// How a broker is lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Loss {
+    Stopped,
+    Killed,
+    Frozen,
+}
+
+pub(in crate::scenarios) async fn run(settings: Settings) -> Result<Report, Broken> {
+    let (nats, redis) =
+        tokio::join!(Broker::start_or_skip(Nats::new().jetstream()), Broker::start_or_skip(Redis::new().durable()),);
+    if nats.is_none() && redis.is_none() {
+        return Ok(Report::skipped("there are neither `nats-server` nor `redis-server`"));
+    }
+    let (nats, redis) = tokio::join!(broker(&settings, Kind::JetStream, nats), broker(&settings, Kind::Streams, redis));
+    let mut report = Report::default();
+    report.figure("cycles", settings.rounds(2, 100));
+    report.absorb_part("jetstream", nats?);
+    report.absorb_part("streams", redis?);
+    Ok(report)
+}
+
+/// What is there while a broker comes and goes.
+struct Story {
+    ends: Ends,
+    broker: Broker,
+    client: ClientProxy,
+    settings: Settings,
+    rng: fastrand::Rng,
+    report: Report,
+    sum: Sum,
+}
+
+/// What all cycles have come to.
+#[derive(Debug, Default)]
+struct Sum {
+    confirmed: usize,
+    lost: usize,
+    refused: usize,
+    doubtful: usize,
+    doubtful_handled: usize,
+    again: u32,
+    slowest: Duration,
+}
+
+async fn broker(settings: &Settings, kind: Kind, broker: Option<Broker>) -> Result<Report, Broken> {
+    let Some(broker) = broker else {
+        let mut report = Report::default();
+        report.figure(kind.name(), "skipped");
+        return Ok(report);
+    };
+    let ends = Ends::new(kind, &broker.address());
+    let client = ends.client();
+    let rng = settings.rng(kind.name());
+    let mut story =
+        Story { ends, broker, client, settings: settings.clone(), rng, report: Report::default(), sum: Sum::default() };
+    let mut app = story.ends.serve().await?;
+    for _ in 0..settings.rounds(2, 100) {
+        for loss in [Loss::Stopped, Loss::Killed, Loss::Frozen] {
+            app = story.lose(loss, app).await.map_err(|broken| format!("{}, {loss:?}: {broken}", kind.name()))?;
+        }
+    }
+    app.close().await;
+    Ok(story.end(kind.name()).await)
+}
+
+impl Story {
+    /// One loss, and then one service that ends and another that takes its place.
+    async fn lose(&mut self, loss: Loss, app: RunningApp) -> Result<RunningApp, Broken> {
+        let traffic = Traffic::begin(&self.client, self.rng.u64(..));
+        tokio::time::sleep(Duration::from_millis(self.rng.u64(200..400))).await;
+        match loss {
+            Loss::Stopped => self.broker.stop().await?,
+            Loss::Killed => self.broker.kill().await?,
+            Loss::Frozen => self.broker.pause().await?,
+        }
+        let outage = match loss {
+            Loss::Frozen => self.settings.pick(Duration::from_millis(1500), Duration::from_secs(15)),
+            _ => Duration::from_millis(self.rng.u64(200..900)),
+        };
+        tokio::time::sleep(outage).await;
+        match loss {
+            Loss::Frozen => self.broker.resume().await?,
+            _ => self.broker.restart().await?,
+        }
+        tokio::time::sleep(Duration::from_millis(self.rng.u64(500..2500))).await;
+        let before = app.get::<Handled>().ok_or("it is a provider")?;
+        app.close().await;
+        let app = self.ends.serve().await?;
+        let now = app.get::<Handled>().ok_or("it is a provider")?;
+        tokio::time::sleep(Duration::from_millis(self.rng.u64(200..400))).await;
+        let found = traffic.end().await?;
+        self.judge(loss, &found, &[before, now]).await;
+        Ok(app)
+    }
+
+    /// None lost that was confirmed, none handled of which its emitter was told that it was not sent.
+    async fn judge(&mut self, loss: Loss, found: &Found, services: &[Arc<Handled>]) {
+        let times = || {
+            let mut times: HashMap<u64, u32> = HashMap::new();
+            for (nonce, count) in services.iter().flat_map(|service| service.all()) {
+                *times.entry(nonce).or_default() += count;
+            }
+            times
+        };
+        let missing = |times: &HashMap<u64, u32>| found.confirmed.iter().filter(|it| !times.contains_key(it)).count();
+        let began = Instant::now();
+        _ = eventually(HANDLED, async || missing(&times()) == 0).await;
+        self.sum.slowest = self.sum.slowest.max(began.elapsed());
+        let times = times();
+        let lost = missing(&times);
+        self.report.check("br_6", lost == 0, || {
+            format!("{lost} of {} confirmed events were not handled when it was {loss:?}", found.confirmed.len())
+        });
+        self.report.check("br_6", !found.confirmed.is_empty(), || format!("none was confirmed around {loss:?}"));
+        let lies = found.refused.iter().filter(|nonce| times.contains_key(nonce)).count();
+        self.report.check("cl_3", lies == 0, || format!("{lies} events with `sent = No` were handled"));
+        let slow = found.slowest;
+        self.report.check("cl_6", found.hung == 0 && slow < TIMEOUT + SLACK, || {
+            format!("{} events hang, and one took {slow:.1?}", found.hung)
+        });
+        self.sum.confirmed += found.confirmed.len();
+        self.sum.lost += lost;
+        self.sum.refused += found.refused.len();
+        self.sum.doubtful += found.doubtful.len();
+        self.sum.doubtful_handled += found.doubtful.iter().filter(|nonce| times.contains_key(nonce)).count();
+        self.sum.again += times.values().map(|times| times - 1).sum::<u32>();
+        for service in services {
+            service.forget();
+        }
+    }
+
+    async fn end(self, name: &str) -> Report {
+        let Self { mut report, sum, client, .. } = self;
+        client.close().await;
+        report.figure(&format!("{name}_confirmed"), sum.confirmed);
+        report.figure(&format!("{name}_confirmed_lost"), sum.lost);
+        report.figure(&format!("{name}_not_sent"), sum.refused);
+        report.figure(&format!("{name}_maybe_sent"), sum.doubtful);
+        report.figure(&format!("{name}_maybe_sent_and_handled"), sum.doubtful_handled);
+        report.figure(&format!("{name}_handled_again"), sum.again);
+        report.figure(&format!("{name}_all_handled_after"), format!("{:.1?}/{HANDLED:?}", sum.slowest));
+        report
+    }
+}
+
+/// What emitters were told.
+#[derive(Debug, Default)]
+struct Found {
+    confirmed: HashSet<u64>,
+    /// Events with `sent = No`.
+    refused: HashSet<u64>,
+    /// All that failed otherwise: the broker may have them.
+    doubtful: HashSet<u64>,
+    /// Those whose `emit` did not return.
+    hung: usize,
+    slowest: Duration,
+}
+
+type Told = Option<(u64, Duration, Result<(), Option<Sent>>)>;
+
+impl Found {
+    fn take(&mut self, told: Result<Told, tokio::task::JoinError>) {
+        let Ok(Some((nonce, took, outcome))) = told else {
+            // One that panicked has not returned either.
+            self.hung += 1;
+            return;
+        };
+        self.slowest = self.slowest.max(took);
+        let set = match outcome {
+            Ok(()) => &mut self.confirmed,
+            Err(Some(Sent::No)) => &mut self.refused,
+            Err(_) => &mut self.doubtful,
+        };
+        set.insert(nonce);
+    }
+}
+
+/// Events that go on until they are told to end.
+#[derive(Debug)]
+struct Traffic {
+    stop: Arc<Notify>,
+    going: JoinHandle<Found>,
+}
+
+impl Traffic {
+    fn begin(client: &ClientProxy, seed: u64) -> Self {
+        let stop = Arc::new(Notify::new());
+        Self { going: tokio::spawn(go(client.clone(), fastrand::Rng::with_seed(seed), Arc::clone(&stop))), stop }
+    }
+
+    async fn end(self) -> Result<Found, tokio::task::JoinError> {
+        self.stop.notify_one();
+        self.going.await
+    }
+}
+
+async fn go(client: ClientProxy, mut rng: fastrand::Rng, stop: Arc<Notify>) -> Found {
+    let mut found = Found::default();
+    let mut under_way = JoinSet::new();
+    let mut pace = tokio::time::interval(PACE);
+    // A machine that was busy is made to catch up: the number is what counts.
+    pace.set_missed_tick_behavior(MissedTickBehavior::Burst);
+    loop {
+        tokio::select! {
+            biased;
+            () = stop.notified() => break,
+            _ = pace.tick() => {
+                let (client, nonce) = (client.with_timeout(TIMEOUT), rng.u64(..));
+                under_way.spawn(async move {
+                    let began = Instant::now();
+                    let emitted = tokio::time::timeout(TIMEOUT * 3, client.emit(ends::PATTERN, &nonce)).await.ok()?;
+                    Some((nonce, began.elapsed(), emitted.map_err(|error| error.sent())))
+                });
+            }
+            Some(told) = under_way.join_next() => found.take(told),
+        }
+    }
+    while let Some(told) = under_way.join_next().await {
+        found.take(told);
+    }
+    found
+}
