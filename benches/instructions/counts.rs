@@ -73,8 +73,22 @@ fn call_at_16(client: Client) -> Client {
     client
 }
 
+#[library_benchmark]
+#[bench::bare(Server::streaming(OPERATIONS))]
+fn item_sent(server: Server) -> Server {
+    server.serve(1);
+    server
+}
+
+#[library_benchmark]
+#[bench::bare(Client::streaming())]
+fn item_taken(client: Client) -> Client {
+    client.take(OPERATIONS);
+    client
+}
+
 library_benchmark_group!(name = parts, benchmarks = [frame, packet, route, dispatch]);
-library_benchmark_group!(name = whole, benchmarks = [request_at_16, request_at_1, call_at_16]);
+library_benchmark_group!(name = whole, benchmarks = [request_at_16, request_at_1, call_at_16, item_sent, item_taken]);
 
 main!(
     config = LibraryBenchmarkConfig::default()

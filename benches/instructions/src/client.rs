@@ -1,18 +1,20 @@
 //! Whole calls: a client whose server answers at once, by copying the id into a reply.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use nestrs::microservices::net::io::Connector;
 use nestrs::microservices::{ClientProxy, TcpTransport, TcpTransportOptions};
 use nestrs::pattern;
 use tokio::runtime::Runtime;
 
-use crate::IN_FLIGHT;
 use crate::server::runtime;
-use crate::socket::Socket;
+use crate::socket::{Peer, Socket};
+use crate::{IN_FLIGHT, OPERATIONS, wire};
 
 const ID_LEN: usize = 21;
+/// What stands for an id.
+const NO_ID: &[u8; ID_LEN] = b"!!!!!!!!!!!!!!!!!!!!!";
 const BEFORE_ID: &[u8] = br#"62#{"response":15,"isDisposed":true,"id":""#;
 const AFTER_ID: &[u8] = br#""}"#;
 
@@ -29,11 +31,41 @@ impl Client {
     /// When its calls are not answered.
     #[must_use]
     pub fn start() -> Self {
-        let connector = Connector::new(|| async { Ok(Socket::answered_by(answer)) });
-        let options = TcpTransportOptions::default().connector(connector);
-        let client = Self { runtime: runtime(), proxy: ClientProxy::new(Arc::new(TcpTransport::new(options))) };
+        let client = Self::answered_by(answer);
         client.call(1);
         client
+    }
+
+    /// The same, whose calls are answered by streams of [`OPERATIONS`] items each.
+    ///
+    /// # Panics
+    /// When its calls are not answered.
+    #[must_use]
+    pub fn streaming() -> Self {
+        let client = Self::answered_by(answer_with_items);
+        client.take(OPERATIONS);
+        client
+    }
+
+    fn answered_by(answer: Peer) -> Self {
+        let connector = Connector::new(move || async move { Ok(Socket::answered_by(answer)) });
+        let options = TcpTransportOptions::default().connector(connector);
+        Self { runtime: runtime(), proxy: ClientProxy::new(Arc::new(TcpTransport::new(options))) }
+    }
+
+    /// Asks for a stream, and takes its items.
+    ///
+    /// # Panics
+    /// When there are not so many.
+    pub fn take(&self, items: usize) {
+        self.runtime.block_on(async {
+            let stream = self.proxy.send_stream::<_, usize>(pattern!({ cmd: "count" }), &items).await;
+            let mut stream = stream.expect("it is asked for");
+            for item in 1..=items {
+                assert_eq!(stream.next().await, Some(Ok(item)), "what is counted gives wrong answers");
+            }
+            assert_eq!(stream.next().await, None);
+        });
     }
 
     /// Makes so many calls by each of [`IN_FLIGHT`] tasks, one after the other.
@@ -69,6 +101,23 @@ fn answer(requests: &[u8], replies: &mut Vec<u8>) {
         replies.extend_from_slice(&request[id_end - ID_LEN..id_end]);
         replies.extend_from_slice(AFTER_ID);
         rest = after;
+    }
+}
+
+/// The same for a stream: its frames are made once, and get their ids here.
+fn answer_with_items(requests: &[u8], replies: &mut Vec<u8>) {
+    static ITEMS: LazyLock<(Vec<u8>, Vec<usize>)> = LazyLock::new(|| {
+        let frames = wire::items(OPERATIONS, NO_ID);
+        let ids = frames.windows(ID_LEN).enumerate().filter(|(_, id)| id == NO_ID).map(|(at, _)| at).collect();
+        (frames, ids)
+    });
+    let (frames, ids) = &*ITEMS;
+    let id_end = requests.len() - AFTER_ID.len();
+    let id = &requests[id_end - ID_LEN..id_end];
+    let start = replies.len();
+    replies.extend_from_slice(frames);
+    for at in ids {
+        replies[start + at..][..ID_LEN].copy_from_slice(id);
     }
 }
 

@@ -2,8 +2,8 @@
 //! the eyes of valgrind.
 //!
 //! - [`parts`]: one step of a message's way by itself: a frame, a packet, a route, a dispatched call;
-//! - [`server`]: whole requests, from the bytes that a socket gives to the bytes that it takes;
-//! - [`client`]: whole calls, from `send` to the value;
+//! - [`server`]: whole requests, from the bytes that a socket gives to the bytes that it takes, and items of streams;
+//! - [`client`]: whole calls, from `send` to the value, and items of streams;
 //! - [`service`]: the handlers, bare and with stages; [`socket`]: the socket, in memory; [`wire`]: the bytes.
 //!
 //! One thread and no kernel: a count is the same in every run, and on every machine whose processor valgrind shows to the

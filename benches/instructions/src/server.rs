@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use crate::service::AppModule;
 use crate::socket::Socket;
-use crate::wire::frame;
+use crate::wire::{self, frame};
 
 /// Batches before anything is counted.
 const WARM_UP: usize = 4;
@@ -41,6 +41,19 @@ impl Server {
     /// When it does not answer with `reply`.
     #[must_use]
     pub fn start(request: &str, reply: &str, at_once: usize) -> Self {
+        Self::exchanging(frame(request).repeat(at_once), frame(reply).repeat(at_once))
+    }
+
+    /// A server with options as they are by default, to be asked for a stream of so many items.
+    ///
+    /// # Panics
+    /// When it does not answer with them.
+    #[must_use]
+    pub fn streaming(items: usize) -> Self {
+        Self::exchanging(frame(&wire::count(items)), wire::items(items, wire::ID))
+    }
+
+    fn exchanging(batch: Vec<u8>, replies: Vec<u8>) -> Self {
         let runtime = runtime();
         let socket = Socket::default();
         runtime.block_on(async {
@@ -51,8 +64,7 @@ impl Server {
             // Both are to live as long as the process.
             std::mem::forget((app, connections));
         });
-        let server =
-            Self { runtime, socket, batch: frame(request).repeat(at_once), replies: frame(reply).repeat(at_once) };
+        let server = Self { runtime, socket, batch, replies };
         server.serve(WARM_UP);
         server
     }

@@ -1,5 +1,6 @@
 //! The handlers. That of five integers takes an array, so that no allocation is its own.
 
+use futures_util::{Stream, stream};
 use nestrs::prelude::*;
 
 /// Adds, and repeats.
@@ -28,6 +29,12 @@ impl Service {
     #[message_pattern({ cmd: "echo" })]
     async fn echo(&self, text: String) -> String {
         text
+    }
+
+    /// Counts up to a number, an item at a time, and never waits.
+    #[message_pattern({ cmd: "count" })]
+    fn count(&self, end: usize) -> impl Stream<Item = usize> {
+        stream::iter(1..=end)
     }
 }
 

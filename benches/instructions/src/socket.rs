@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 pub struct Socket(Arc<Mutex<Inner>>);
 
 /// What a peer does with what is written to it: looks at that, and appends what is to be read next.
-type Peer = fn(written: &[u8], to_read: &mut Vec<u8>);
+pub(crate) type Peer = fn(written: &[u8], to_read: &mut Vec<u8>);
 
 #[derive(Default)]
 struct Inner {
