@@ -302,7 +302,7 @@ where
 {
     let slot = Arc::new(Mutex::new(Slot::default()));
     let body = Box::pin(body(Emitter(Arc::clone(&slot))));
-    Box::pin(Generated { body: Some(body), failure: None, slot })
+    Box::pin(Generated { body: Some(body), failure: None, reader: None, waiting: Vec::new(), slot })
 }
 
 /// Takes the items of a generated stream, one at a time.
@@ -313,7 +313,9 @@ pub struct Emitter(Arc<Mutex<Slot>>);
 #[derive(Debug, Default)]
 struct Slot {
     item: Option<Payload>,
-    /// Parts of the block that wait for the next item to be asked for.
+    /// Whoever asked for the last item. What waits with this waker is polled with the block.
+    reader: Option<Waker>,
+    /// Other parts of the block that wait for the next item to be asked for.
     waiting: Vec<Waker>,
 }
 
@@ -330,7 +332,9 @@ impl Emitter {
                 Some(_) => item = Some(next),
                 None => slot.item = Some(next),
             }
-            slot.waiting.push(task.waker().clone());
+            if !is(&slot.reader, task) {
+                slot.waiting.push(task.waker().clone());
+            }
             Poll::Pending
         })
         .await;
@@ -341,11 +345,19 @@ fn lock(slot: &Mutex<Slot>) -> MutexGuard<'_, Slot> {
     slot.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+fn is(waker: &Option<Waker>, task: &Context<'_>) -> bool {
+    waker.as_ref().is_some_and(|waker| waker.will_wake(task.waker()))
+}
+
 struct Generated<Fut> {
     /// `None` once it has ended.
     body: Option<Pin<Box<Fut>>>,
     /// What it ended with, kept until its last item is taken.
     failure: Option<TransportError>,
+    /// As in `slot`, to be compared without the lock: it is the same one from item to item.
+    reader: Option<Waker>,
+    /// Those of `slot` who waited when the last item was taken. The two lists take turns, so that none is made for an item.
+    waiting: Vec<Waker>,
     slot: Arc<Mutex<Slot>>,
 }
 
@@ -353,20 +365,31 @@ impl<Fut: Future<Output = Result<(), TransportError>>> Stream for Generated<Fut>
     type Item = Result<Payload, TransportError>;
 
     fn poll_next(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let Self { body, failure, slot } = &mut *self;
+        let Self { body, failure, reader, waiting, slot } = &mut *self;
         if let Some(running) = body {
+            if !is(reader, task) {
+                *reader = Some(task.waker().clone());
+                let before = std::mem::replace(&mut lock(slot).reader, reader.clone());
+                // Without the lock: a task may go with its last waker.
+                drop(before);
+            }
             // The next item is asked for. A part with a waker of its own would not be polled again without this.
-            let waiting = std::mem::take(&mut lock(slot).waiting);
-            waiting.iter().filter(|waker| !waker.will_wake(task.waker())).for_each(Waker::wake_by_ref);
+            waiting.drain(..).for_each(Waker::wake);
             if let Poll::Ready(outcome) = running.as_mut().poll(task) {
                 *body = None;
                 *failure = outcome.err();
             }
         }
-        if let Some(item) = lock(slot).item.take() {
-            return Poll::Ready(Some(Ok(item)));
+        let item = {
+            let mut slot = lock(slot);
+            std::mem::swap(waiting, &mut slot.waiting);
+            slot.item.take()
+        };
+        match item {
+            Some(item) => Poll::Ready(Some(Ok(item))),
+            None if body.is_some() => Poll::Pending,
+            None => Poll::Ready(failure.take().map(Err)),
         }
-        if body.is_some() { Poll::Pending } else { Poll::Ready(failure.take().map(Err)) }
     }
 }
 

@@ -10,6 +10,7 @@ use nestrs_core::{BoxFuture, ErrorKind, TransportError};
 
 use super::answers::Answers;
 use super::place::{Beginning, Placed};
+use super::stream::Stream;
 
 /// A call under way: the next packets of its answer, once they are there.
 pub struct Call {
@@ -22,6 +23,8 @@ pub struct Call {
 enum Running {
     Placed(Placed),
     Boxed(BoxFuture<'static, Progress>),
+    /// Gone with the progress that has it as its rest.
+    Stream(Option<Box<Stream>>),
 }
 
 impl Call {
@@ -32,6 +35,10 @@ impl Call {
     #[inline]
     pub(super) fn begin(beginning: Beginning) -> Self {
         Self { running: Running::Placed(Placed::begin(beginning)), runs_on: false, instead: false }
+    }
+
+    pub(super) fn streaming(stream: Box<Stream>) -> Self {
+        Self { running: Running::Stream(Some(stream)), runs_on: false, instead: false }
     }
 
     pub(super) fn running_on(unfinished: BoxFuture<'static, ()>) -> Self {
@@ -51,9 +58,9 @@ impl Call {
 }
 
 impl Progress {
-    /// None yet: the call goes on as another future, which says what it has come to.
-    pub(super) fn instead(progress: BoxFuture<'static, Self>) -> Self {
-        let call = Call { running: Running::Boxed(progress), runs_on: false, instead: true };
+    /// None yet: the call goes on as a stream, which says what it has come to.
+    pub(super) fn instead(stream: Box<Stream>) -> Self {
+        let call = Call { instead: true, ..Call::streaming(stream) };
         Self { id: None, answers: Answers::none(), rest: Some(call), failed: None }
     }
 }
@@ -79,6 +86,7 @@ impl Future for Call {
                 self.poll(task)
             }
             Running::Boxed(boxed) => boxed.as_mut().poll(task),
+            Running::Stream(stream) => Stream::poll(stream, task),
         }
     }
 }

@@ -3,7 +3,6 @@
 
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::task::Poll;
 
 use nestrs_core::{BoxFuture, Ending, HandlerResult, Reply, spans::Timed};
@@ -69,9 +68,7 @@ pub(super) fn direct(beginning: Beginning) -> impl Future<Output = Progress> + S
             // Also for an event: its items are made, some at a time, and nobody reads them. Not waited for here, which would
             // make room for all of the above beside it.
             Ok(Reply::Stream(items)) => {
-                let deadline = cx.deadline();
-                let items = Stream { items, pattern: Arc::clone(&entry.pattern), deadline }.next(None, id);
-                return Progress::instead(items);
+                return Progress::instead(Stream::begin(items, &entry.pattern, cx.deadline(), id));
             }
             // What failed has been logged where it failed.
             outcome if !is_request => {

@@ -4,7 +4,6 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -46,7 +45,7 @@ pub(super) fn run(beginning: Beginning) -> impl Future<Output = Progress> + Send
         let answer = match outcome {
             // Also for an event: its items are made, some at a time, and nobody reads them.
             Ok(Reply::Stream(items)) => {
-                return Stream { items, pattern: Arc::clone(&entry.pattern), deadline }.next(None, id).await;
+                return Progress::instead(Stream::begin(items, &entry.pattern, deadline, id));
             }
             // What failed has been logged where it failed.
             outcome if !is_request => {

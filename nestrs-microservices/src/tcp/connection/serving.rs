@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -90,10 +91,6 @@ impl Connection {
 
     /// Decides what the next turn may do, by what is queued and under way.
     fn decide(&mut self) {
-        while self.parked.front().is_some_and(|(mark, _)| *mark <= self.out.taken()) {
-            let Some((_, flight)) = self.parked.pop_front() else { break };
-            self.flights.push(flight);
-        }
         self.meter.set_in_flight(self.flights.len() + self.parked.len());
         let (queued, high) = (self.out.queued(), self.limits.options.send_queue_high);
         self.pressed = if self.pressed { queued > high / 2 } else { queued > high };
@@ -187,6 +184,21 @@ impl Connection {
         // stands still keeps what it has locked, so they only do where they might add up to more than may be queued.
         let options = &self.limits.options;
         let enough = options.send_queue_high.max(options.send_queue_max / 4);
+        // Streams are polled in their place, so that one that goes on and on never moves aside. What is parked by its
+        // answer has its turn later.
+        for _ in 0..self.parked.len() {
+            if self.out.queued() > enough || self.parked.front().is_none_or(|(mark, _)| *mark > self.out.taken()) {
+                break;
+            }
+            let Some((_, mut flight)) = self.parked.pop_front() else { break };
+            match Pin::new(&mut flight).poll(task) {
+                Poll::Ready((progress, place)) => {
+                    self.answer(progress, place);
+                    answered = Poll::Ready(());
+                }
+                Poll::Pending => self.flights.push(flight),
+            }
+        }
         // What becomes ready by an answer has its turn later.
         for _ in 0..self.flights.len() {
             if self.out.queued() > enough {
@@ -201,6 +213,7 @@ impl Connection {
 
     /// Writes what is queued, then reads if there is room for more.
     fn poll_io(&mut self, task: &mut Context<'_>) -> Poll<Event> {
+        let mut streams_go_on = false;
         if !self.out.is_empty() {
             let before = self.out.queued();
             let outcome = self.poll_write(task);
@@ -213,18 +226,21 @@ impl Connection {
             }
             // What waited for this has its turn; where nothing did, reading goes on.
             let turn = match outcome {
-                Poll::Ready(_) => self.pressed || !self.parked.is_empty() || !matches!(self.phase, Phase::Open),
+                Poll::Ready(_) => self.pressed || !matches!(self.phase, Phase::Open),
                 Poll::Pending => written > 0,
             };
             if turn {
                 return Poll::Ready(Event::Turn);
             }
+            // So it does where streams did, which may do so for ever: others are heard meanwhile.
+            streams_go_on = outcome.is_ready() && !self.parked.is_empty();
         }
+        let silence = if streams_go_on { Poll::Ready(Event::Turn) } else { Poll::Pending };
         if !self.reading {
-            return Poll::Pending;
+            return silence;
         }
         match self.poll_read(task) {
-            Poll::Pending => Poll::Pending,
+            Poll::Pending => silence,
             Poll::Ready(Err(error)) => Poll::Ready(Event::Broken(error)),
             Poll::Ready(Ok(0)) => Poll::Ready(Event::End),
             Poll::Ready(Ok(_)) => self.run_batch(task),
