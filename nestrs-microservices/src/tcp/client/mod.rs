@@ -300,14 +300,7 @@ impl Transport for TcpTransport {
         payload: Payload,
         options: &CallOptions,
     ) -> Result<BoxStream<'static, Result<Payload, TransportError>>, TransportError> {
-        let begun = StreamCall::open(&self.shared, &self.owner, pattern, payload, options).await?;
-        Ok(futures_util::stream::unfold(Some(begun), |state| async {
-            let (mut call, mut items) = state?;
-            let item = call.next(&mut items).await?;
-            let state = item.is_ok().then_some((call, items));
-            Some((item, state))
-        })
-        .boxed())
+        Ok(StreamCall::open(&self.shared, &self.owner, pattern, payload, options).await?.boxed())
     }
 
     async fn connect(&self) -> Result<(), TransportError> {

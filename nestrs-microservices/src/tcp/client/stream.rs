@@ -1,8 +1,12 @@
 //! A call that is answered by many values.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use futures_util::Stream;
+use futures_util::future::BoxFuture;
 use nestrs_core::{Pattern, Payload, Sent, TransportError};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
@@ -12,6 +16,18 @@ use crate::transport::CallOptions;
 
 use super::tries::Tries;
 use super::{InFlight, Inner, Owner, timed_out};
+
+/// The values of a call, for whoever asked for them.
+///
+/// What has come is taken without a clock and where it is; only what must be waited for gets a future, which has the call
+/// meanwhile.
+pub(super) enum Replies {
+    Here(Box<StreamCall>, Items),
+    Awaited(BoxFuture<'static, (Option<Item>, Box<StreamCall>, Items)>),
+    Over,
+}
+
+type Item = Result<Payload, TransportError>;
 
 /// A request that is answered by many values, and what it takes to make it once more.
 pub(super) struct StreamCall {
@@ -45,8 +61,8 @@ impl StreamCall {
         pattern: &Pattern,
         payload: Payload,
         options: &CallOptions,
-    ) -> Result<(Self, Items), TransportError> {
-        let mut call = Self {
+    ) -> Result<Replies, TransportError> {
+        let mut call = Box::new(Self {
             shared: Arc::clone(shared),
             _owner: Arc::clone(owner),
             pattern: pattern.clone(),
@@ -54,11 +70,11 @@ impl StreamCall {
             options: options.clone(),
             limit: shared.deadline(options),
             tries: Tries::new(options),
-        };
+        });
         call.options.answer_by = None;
         let items = call.begin().await?;
         call.tries.opened();
-        Ok((call, items))
+        Ok(Replies::Here(call, items))
     }
 
     async fn begin(&mut self) -> Result<Items, TransportError> {
@@ -82,7 +98,7 @@ impl StreamCall {
         }
     }
 
-    pub(super) async fn next(&mut self, items: &mut Items) -> Option<Result<Payload, TransportError>> {
+    async fn next(&mut self, items: &mut Items) -> Option<Item> {
         loop {
             let limit = if items.first { self.limit } else { self.shared.deadline(&self.options) };
             let value = match limit {
@@ -93,8 +109,7 @@ impl StreamCall {
                 },
             };
             if let Some(value) = value {
-                items.first = false;
-                self.tries.answered();
+                self.answered(items);
                 return Some(Ok(value));
             }
             let error = items.end.try_recv().ok()?;
@@ -111,5 +126,35 @@ impl StreamCall {
                 Err(error) => return Some(Err(error)),
             }
         }
+    }
+
+    fn answered(&mut self, items: &mut Items) {
+        items.first = false;
+        self.tries.answered();
+    }
+}
+
+impl Stream for Replies {
+    type Item = Item;
+
+    fn poll_next(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<Item>> {
+        if let Self::Here(call, items) = &mut *self {
+            if let Poll::Ready(Some(value)) = items.values.poll_recv(task) {
+                call.answered(items);
+                return Poll::Ready(Some(Ok(value)));
+            }
+            let Self::Here(mut call, mut items) = std::mem::replace(&mut *self, Self::Over) else {
+                unreachable!("it is")
+            };
+            *self = Self::Awaited(Box::pin(async move {
+                let item = call.next(&mut items).await;
+                (item, call, items)
+            }));
+        }
+        let Self::Awaited(waiting) = &mut *self else { return Poll::Ready(None) };
+        let (item, call, items) = ready!(waiting.as_mut().poll(task));
+        // An error is the last.
+        *self = if matches!(item, Some(Ok(_))) { Self::Here(call, items) } else { Self::Over };
+        Poll::Ready(item)
     }
 }
