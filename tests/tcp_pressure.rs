@@ -378,6 +378,50 @@ async fn rq_9_the_last_item_says_so_and_an_error_is_the_last() {
     app.close().await;
 }
 
+/// Its peer takes all that comes, so the socket is never full.
+#[tokio::test]
+async fn rq_9_a_call_behind_a_stream_that_never_ends_is_answered() {
+    let app = serve_with::<CallsModule>(options()).await;
+    let mut peer = Peer::connect(app.address("tcp").unwrap()).await;
+    peer.send(call("endless", 1, 1)).await;
+    let mut received = vec![0; 256 * 1024];
+    let mut seen = 0;
+    while seen < 1024 * 1024 {
+        seen += peer.0.read(&mut received).await.unwrap();
+    }
+    peer.send(call("echo", 7, 2)).await;
+    let reading = async {
+        let wanted = answer(7, 2);
+        let mut kept = Vec::new();
+        loop {
+            let read = peer.0.read(&mut received).await.unwrap();
+            kept.extend_from_slice(&received[..read]);
+            if kept.windows(wanted.len()).any(|text| text == wanted.as_bytes()) {
+                return;
+            }
+            kept.drain(..kept.len().saturating_sub(wanted.len()));
+        }
+    };
+    tokio::time::timeout(PATIENCE, reading).await.expect("it is answered in time");
+    app.close().await;
+}
+
+/// The kernel would send what it gathers after 200 ms.
+#[tokio::test]
+async fn rq_9_the_end_of_a_fast_stream_does_not_wait_for_more() {
+    let app = serve_with::<CallsModule>(options()).await;
+    let mut peer = Peer::connect(app.address("tcp").unwrap()).await;
+    let items: String = (1..90).map(|item| frame(&format!(r#"{{"response":{item},"id":1}}"#))).collect();
+    let items = items + &answer(90, 1);
+    let begun = Instant::now();
+    for _ in 0..50 {
+        peer.send(call("finite", 90, 1)).await;
+        peer.expect(&items).await;
+    }
+    assert!(begun.elapsed() < 5 * SECOND, "{:?}", begun.elapsed());
+    app.close().await;
+}
+
 #[tokio::test]
 async fn rq_10_events_of_one_connection_start_in_order_and_calls_with_one_id_are_both_answered() {
     let app = serve_with::<CallsModule>(options().max_in_flight_per_conn(7)).await;

@@ -57,6 +57,13 @@ impl Call {
     }
 }
 
+impl Call {
+    /// Whether it is a stream that has its next item already.
+    pub(crate) fn has_more(&self) -> bool {
+        matches!(&self.running, Running::Stream(Some(stream)) if stream.has_more())
+    }
+}
+
 impl Progress {
     /// None yet: the call goes on as a stream, which says what it has come to.
     pub(super) fn instead(stream: Box<Stream>) -> Self {

@@ -70,6 +70,10 @@ impl Stream {
         })
     }
 
+    pub(super) fn has_more(&self) -> bool {
+        self.ahead.is_some()
+    }
+
     fn take(&mut self, answers: &mut Vec<Answer>, task: &mut Context<'_>) -> Poll<After> {
         let mut next = self.ahead.take().map_or_else(|| self.poll_in_time(task), |item| Poll::Ready(Some(item)));
         loop {

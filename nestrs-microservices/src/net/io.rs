@@ -42,6 +42,11 @@ pub(crate) trait Socket: Io {
         None
     }
 
+    /// Whether what does not fill a segment waits for more, 200 ms at the longest; when that ends it leaves. Small writes
+    /// that follow each other at once are then sent together, and wake their reader once. Where there is no such thing
+    /// (`TCP_CORK`, Linux only) they leave one by one.
+    fn gather(&self, _small_writes: bool) {}
+
     /// Sets how it finds out that its peer is gone, where it is a socket.
     fn keep_alive(&self, _keepalive: &Keepalive) -> io::Result<()> {
         Ok(())
@@ -71,6 +76,12 @@ impl Socket for TcpStream {
                 Ok(ready.is_read_closed())
             }
         }
+    }
+
+    #[cfg(target_os = "linux")]
+    fn gather(&self, small_writes: bool) {
+        // A socket that is already broken has nothing to send.
+        let _ = socket2::SockRef::from(self).set_tcp_cork(small_writes);
     }
 
     fn keep_alive(&self, keepalive: &Keepalive) -> io::Result<()> {

@@ -207,6 +207,10 @@ struct Preceded {
 }
 
 impl Socket for Preceded {
+    fn gather(&self, small_writes: bool) {
+        self.io.gather(small_writes);
+    }
+
     fn close_abruptly(&self) {
         self.io.close_abruptly();
     }

@@ -70,6 +70,10 @@ impl AsyncWrite for Counted {
 }
 
 impl Socket for TlsSocket {
+    fn gather(&self, small_writes: bool) {
+        self.0.get_ref().0.io.gather(small_writes);
+    }
+
     fn close_abruptly(&self) {
         self.0.get_ref().0.io.close_abruptly();
     }

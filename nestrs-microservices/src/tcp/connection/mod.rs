@@ -11,6 +11,7 @@ mod answering;
 mod clock;
 mod ending;
 mod flights;
+mod gathering;
 mod in_flight;
 mod limits;
 mod reading;
@@ -43,6 +44,7 @@ use super::admission::{Admitted, admit};
 use super::out::Out;
 use clock::{Alarm, FrameClock};
 use flights::{Flight, Flights};
+use gathering::Gathering;
 use recv_budget::Reservation;
 use send_budget::QueueShare;
 use tally::some;
@@ -115,6 +117,7 @@ struct Connection {
     room: Option<BoxFuture<'static, ()>>,
 
     out: Out,
+    gathering: Gathering,
     queue_share: QueueShare,
     /// More is queued than should be, or was and has not come down to half of it.
     pressed: bool,
@@ -170,6 +173,7 @@ impl Connection {
             parked: VecDeque::new(),
             room: None,
             out: Out::default(),
+            gathering: Gathering::default(),
             queue_share: limits.send_budget.share(meter.id),
             pressed: false,
             progress: None,

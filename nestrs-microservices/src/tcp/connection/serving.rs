@@ -56,7 +56,12 @@ impl Connection {
             }
             match poll_fn(|task| self.poll_event(task, shutdown)).await {
                 // Handlers that are always ready must not keep the thread.
-                Event::Turn => tokio::task::coop::consume_budget().await,
+                Event::Turn => {
+                    if !tokio::task::coop::has_budget_remaining() {
+                        self.send_gathered();
+                    }
+                    tokio::task::coop::consume_budget().await;
+                }
                 Event::ShutdownBegan => self.drain(),
                 Event::ToldToClose => {
                     self.phase = Phase::Ending(CloseReason::Shutdown, after(self.limits.options.grace_period));
@@ -160,6 +165,7 @@ impl Connection {
         if self.is_quiet() {
             return Poll::Ready(Event::Quiet);
         }
+        self.send_gathered();
         self.meter.listen(task);
         if let Some(event) = self.look_up(shutdown) {
             return Poll::Ready(event);
@@ -215,6 +221,7 @@ impl Connection {
     fn poll_io(&mut self, task: &mut Context<'_>) -> Poll<Event> {
         let mut streams_go_on = false;
         if !self.out.is_empty() {
+            self.gather_streams();
             let before = self.out.queued();
             let outcome = self.poll_write(task);
             let written = before - self.out.queued();
