@@ -278,6 +278,35 @@ impl Answer {
         }
     }
 
+    /// Appends frames as [`Self::write_frame`] does, for as long as they are those of items that are short and ASCII, and
+    /// others follow. Gives how many.
+    pub(crate) fn write_items(answers: &[Self], out: &mut Vec<u8>, id: &[u8], max_len: usize) -> usize {
+        const BEFORE: &[u8] = b"{\"response\":";
+        const AFTER: &[u8] = b",\"id\":";
+        if !is_ascii(id) {
+            return 0;
+        }
+        let mut written = 0;
+        for answer in answers {
+            let Self::Value { payload, last: false } = answer else { break };
+            let value = payload.json();
+            let len = BEFORE.len() + value.len() + AFTER.len() + id.len() + 1;
+            if payload.is_absent() || value.len() >= LONG_MIN || len > max_len || !is_ascii(&value) {
+                break;
+            }
+            out.reserve(HEADER_LEN_MAX + len);
+            // What is ASCII is counted already.
+            write_frame_header(out, len);
+            out.extend_from_slice(BEFORE);
+            out.extend_from_slice(&value);
+            out.extend_from_slice(AFTER);
+            out.extend_from_slice(id);
+            out.push(b'}');
+            written += 1;
+        }
+        written
+    }
+
     /// The packet around a text that is too long to be copied once more; `None` where nothing is.
     pub(crate) fn long_frame(&self, id: &[u8]) -> Option<LongFrame> {
         let Self::Value { payload, last } = self else { return None };

@@ -54,6 +54,30 @@ fn responses_are_written_as_nestjs_writes_them() {
     );
 }
 
+#[test]
+fn rq_9_items_that_are_written_together_are_those_that_are_written_one_by_one() {
+    let long = format!("\"{}\"", "x".repeat(LONG_MIN));
+    let others = [value("6", true), value(r#""é""#, false), Answer::End, Answer::Error(TransportError::new("boom"))];
+    let others = others.into_iter().chain([
+        Answer::Value { payload: Payload::absent(), last: false },
+        Answer::Value { payload: Payload::from_json(long), last: false },
+        Answer::Value { payload: Payload::from_json("x".repeat(1000)), last: false },
+    ]);
+    for other in others {
+        let mut answers: Vec<_> =
+            (0..3).map(|item| Answer::Value { payload: Payload::from(json!(item)), last: false }).collect();
+        answers.push(other);
+        answers.push(value("7", false));
+        let (mut together, mut single) = (Vec::new(), Vec::new());
+        for id in ["\"1\"", "\"é\""] {
+            let count = Answer::write_items(&answers, &mut together, id.as_bytes(), 1000);
+            assert_eq!(count, if id.is_ascii() { 3 } else { 0 });
+            answers[..count].iter().for_each(|answer| _ = answer.write_frame(&mut single, id.as_bytes()));
+        }
+        assert_eq!(together, single);
+    }
+}
+
 /// Also where bytes have a digit more than units, and behind other frames.
 #[test]
 fn fr_1_a_written_length_counts_units_whatever_the_characters() {

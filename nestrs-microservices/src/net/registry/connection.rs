@@ -186,7 +186,12 @@ impl Meter {
 
     /// Counts a frame that was queued.
     pub(crate) fn frame_sent(&self) {
-        add(&self.frames_sent, 1);
+        self.frames_sent(1);
+    }
+
+    /// The same for several.
+    pub(crate) fn frames_sent(&self, count: usize) {
+        add(&self.frames_sent, count as u64);
     }
 
     /// Says how many calls are under way.

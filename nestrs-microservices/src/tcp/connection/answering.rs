@@ -64,7 +64,10 @@ impl Connection {
         // Used where it is: it is large, and this is done for every call.
         let all_queued = match &progress.id {
             None => true,
-            Some(id) => progress.answers.iter().all(|answer| self.queue(answer, id)),
+            Some(id) => {
+                let rest = self.queue_items(&progress.answers, id);
+                rest.iter().all(|answer| self.queue(answer, id))
+            }
         };
         self.touch();
         self.linger_after_answer();
@@ -92,6 +95,22 @@ impl Connection {
             let error = TransportError::new(SHUTTING_DOWN).with_kind(ErrorKind::Unavailable);
             self.queue(&Answer::Error(error), &id);
         }
+    }
+
+    /// Appends the items of a stream that are as most are, and gives the rest.
+    #[inline]
+    fn queue_items<'a>(&mut self, answers: &'a [Answer], id: &[u8]) -> &'a [Answer] {
+        if answers.len() < 2 || self.limits.options.serializer.is_some() {
+            return answers;
+        }
+        self.out.prepare();
+        if self.out.is_empty() {
+            self.progress = Some(Instant::now());
+        }
+        let max = self.limits.options.max_frame_bytes;
+        let written = Answer::write_items(answers, &mut self.out.bytes, id, max);
+        self.meter.frames_sent(written);
+        answers.get(written..).unwrap_or_default()
     }
 
     /// Appends one packet; one that cannot be sent is replaced by an error, so that its caller is not left waiting. False
