@@ -147,9 +147,11 @@ impl Minimal {
         }
         fs::write(place.join("src/main.rs"), text)?;
         // The yardstick is more than one file.
-        let beside = source.with_file_name("frames.rs");
-        if beside.exists() {
-            fs::copy(beside, place.join("src/frames.rs"))?;
+        for file in ["envelope.rs", "frames.rs"] {
+            let beside = source.with_file_name(file);
+            if beside.exists() {
+                fs::copy(beside, place.join("src").join(file))?;
+            }
         }
         if self.build_script {
             fs::copy(root.join("benches/peers/build.rs"), place.join("build.rs"))?;

@@ -2,14 +2,14 @@
 //!
 //! What a service would be if somebody wrote it by hand for its handlers alone: frames are cut out of a buffer of the
 //! thread, the envelope and the payload are parsed by serde_json into types, replies are written into the output behind
-//! a hole for their length, and whatever one read brought is answered by one write. An idle connection has no buffer.
+//! a hole for their length, and whatever one read brought is answered by one write. An idle connection has no buffer. With
+//! `--envelope one-pass` the envelope is read as fast as we know how, and all else is the same: see `envelope.rs`.
 //!
 //! It does all that the wire asks for: lengths in UTF-16 code units, a longest frame, members in any order, any JSON as
 //! an id, patterns with escapes, a map of handlers, payloads checked by the types that they are read as, an error for
 //! what fits none. It has no deadlines, no budgets and no limit but that of a frame, and patterns that are objects match
 //! only as they were written; its handlers are plain functions.
 
-use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::future::poll_fn;
@@ -19,13 +19,15 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 
-use serde::{Deserialize, Deserializer};
-use serde_json::value::RawValue;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWriteExt as _, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 
+mod envelope;
 mod frames;
 
+use envelope::{Envelope, Packet};
 use frames::{Frames, Reply};
 
 const READ_LEN: usize = 64 * 1024;
@@ -37,22 +39,6 @@ static SEEN: AtomicU64 = AtomicU64::new(0);
 thread_local! {
     /// Input and output of whichever connection this thread is serving.
     static BUFFERS: RefCell<(Vec<u8>, Vec<u8>)> = RefCell::new((vec![0; READ_LEN], Vec::with_capacity(READ_LEN)));
-}
-
-#[derive(Deserialize)]
-struct Request<'a> {
-    #[serde(borrow)]
-    pattern: &'a RawValue,
-    /// Nothing where there was `undefined`.
-    #[serde(borrow, default)]
-    data: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    id: Option<&'a RawValue>,
-}
-
-/// What is there is an id, `null` too.
-fn present<'de, D: Deserializer<'de>>(from: D) -> Result<Option<&'de RawValue>, D::Error> {
-    Deserialize::deserialize(from).map(Some)
 }
 
 /// What a handler gets. An event has no id, and nobody reads its answer.
@@ -97,6 +83,7 @@ fn echo(call: &Call<'_>, out: &mut Out<'_>) -> Result<(), Problem> {
 }
 
 fn seen(call: &Call<'_>, out: &mut Out<'_>) -> Result<(), Problem> {
+    let _: IgnoredAny = call.read()?;
     let seen = SEEN.load(Ordering::Relaxed);
     Ok(Reply { value: &seen, last: true, id: call.id }.write(out.bytes, call.id.len() + 48)?)
 }
@@ -121,6 +108,7 @@ fn note(call: &Call<'_>, _out: &mut Out<'_>) -> Result<(), Problem> {
 #[tokio::main]
 #[expect(clippy::print_stdout, reason = "this is how the load program learns the address")]
 async fn main() -> io::Result<()> {
+    let envelope = Envelope::from_args(std::env::args().skip(1)).map_err(io::Error::other)?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     println!("listening {}", listener.local_addr()?);
     std::thread::spawn(|| {
@@ -131,15 +119,16 @@ async fn main() -> io::Result<()> {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
         // In a box: a task has the size of its future.
-        tokio::spawn(Box::pin(connection(stream)));
+        tokio::spawn(Box::pin(connection(stream, envelope)));
     }
 }
 
-async fn connection(mut stream: TcpStream) {
+async fn connection(mut stream: TcpStream, envelope: Envelope) {
     let mut frames = Frames::default();
     loop {
-        let turn =
-            poll_fn(|cx| BUFFERS.with_borrow_mut(|(input, output)| turn(cx, &mut stream, &mut frames, input, output)));
+        let turn = poll_fn(|cx| {
+            BUFFERS.with_borrow_mut(|(input, output)| turn(cx, &mut stream, &mut frames, input, output, envelope))
+        });
         match turn.await {
             Ok(rest) if rest.is_empty() => {}
             // The peer is slow to read; until it has, nothing more is read from it.
@@ -160,6 +149,7 @@ fn turn(
     frames: &mut Frames,
     input: &mut [u8],
     output: &mut Vec<u8>,
+    envelope: Envelope,
 ) -> Poll<io::Result<Vec<u8>>> {
     output.clear();
     let len = if let Some(partial) = frames.partial() {
@@ -175,18 +165,14 @@ fn turn(
     if len == 0 {
         return Poll::Ready(Err(ErrorKind::UnexpectedEof.into()));
     }
-    Poll::Ready(answers(stream, frames, &input[..len.min(input.len())], output))
-}
-
-fn answers(stream: &TcpStream, frames: &mut Frames, input: &[u8], output: &mut Vec<u8>) -> io::Result<Vec<u8>> {
     let mut out = Out { bytes: output, stream, rest: Vec::new() };
-    frames.each(input, |body| answer(body, &mut out))?;
+    frames.each(&input[..len.min(input.len())], |body| answer(body, &mut out, envelope))?;
     if !out.bytes.is_empty() {
         out.flush()?;
     }
     // One long reply must not be paid for by this thread for ever.
     out.bytes.shrink_to(4 * WRITE_LEN);
-    Ok(out.rest)
+    Poll::Ready(Ok(out.rest))
 }
 
 /// Where answers go.
@@ -214,31 +200,33 @@ impl Out<'_> {
     }
 }
 
-fn answer(body: &str, out: &mut Out<'_>) -> io::Result<()> {
-    let request: Request<'_> = serde_json::from_str(body)?;
-    let pattern = key(request.pattern.get())?;
-    let data = request.data.map_or("null", RawValue::get);
-    let Some(id) = request.id.map(RawValue::get) else {
-        // Nobody is told of an event that nobody takes, or that nobody can read.
-        return match EVENTS.get(&*pattern).map(|handle| handle(&Call { data, id: "", body_len: body.len() }, out)) {
-            Some(Err(Problem::Socket(error))) => Err(error),
-            _ => Ok(()),
-        };
-    };
-    match MESSAGES.get(&*pattern).map(|handle| handle(&Call { data, id, body_len: body.len() }, out)) {
-        Some(Ok(())) => {}
-        Some(Err(Problem::Socket(error))) => return Err(error),
-        Some(Err(Problem::Payload(error))) => frames::unreadable(out.bytes, &error, id),
-        None => frames::not_found(out.bytes, id),
+fn answer(body: &str, out: &mut Out<'_>, envelope: Envelope) -> io::Result<()> {
+    let usual = if envelope == Envelope::OnePass { Packet::in_one_pass(body) } else { None };
+    let answered = usual.map(|packet| handle(&packet, body.len(), out));
+    match answered {
+        Some(Some(Ok(()))) => {}
+        Some(Some(Err(Problem::Socket(error)))) => return Err(error),
+        // What a handler cannot read may also be an envelope that was taken for the usual one.
+        _ => answer_any(body, out)?,
     }
     if out.bytes.len() >= WRITE_LEN { out.flush() } else { Ok(()) }
 }
 
-/// The text of a pattern that is a string; the JSON of any other.
-fn key(pattern: &str) -> io::Result<Cow<'_, str>> {
-    match pattern.strip_prefix('"').and_then(|pattern| pattern.strip_suffix('"')) {
-        Some(text) if !text.contains('\\') => Ok(Cow::Borrowed(text)),
-        Some(_) => Ok(Cow::Owned(serde_json::from_str(pattern)?)),
-        None => Ok(Cow::Borrowed(pattern)),
+fn answer_any(body: &str, out: &mut Out<'_>) -> io::Result<()> {
+    let packet = Packet::by_serde(body)?;
+    match (handle(&packet, body.len(), out), packet.id) {
+        (Some(Err(Problem::Socket(error))), _) => return Err(error),
+        // Nobody is told of an event that nobody takes, or that nobody can read.
+        (Some(Ok(())), _) | (_, None) => {}
+        (Some(Err(Problem::Payload(error))), Some(id)) => frames::unreadable(out.bytes, &error, id),
+        (None, Some(id)) => frames::not_found(out.bytes, id),
     }
+    Ok(())
+}
+
+/// Calls the handler of a packet, which writes its answer if it can read the payload; `None` where there is no handler.
+fn handle(packet: &Packet<'_>, body_len: usize, out: &mut Out<'_>) -> Option<Result<(), Problem>> {
+    let handlers = if packet.id.is_some() { &MESSAGES } else { &EVENTS };
+    let handler = handlers.get(&*packet.pattern)?;
+    Some(handler(&Call { data: packet.data, id: packet.id.unwrap_or_default(), body_len }, out))
 }
