@@ -15,9 +15,8 @@ const WITH_FILES: &str = r#"ulimit -n "$(ulimit -H -n)"; exec "$@""#;
 /// What one run in a hurry is built with: optimised, without the minutes that a fat link takes.
 const QUICK_PROFILE: &str = "reliability";
 /// Names after `--only` for which NestJS is needed, and for which the servers of `benches/peers` are.
-const WITH_NODE: &[&str] = &["load", "syscalls", "idle", "start", "client", "nestjs"];
-const WITH_PEERS: &[&str] =
-    &["load", "syscalls", "counted", "idle", "start", "build", "client", "tarpc-bincode", "tarpc-json", "tonic"];
+const WITH_NODE: &[&str] = &["servers", "streams", "clients", "counts", "rest", "nestjs"];
+const WITH_PEERS: &[&str] = &["servers", "clients", "counts", "rest", "build", "tarpc-bincode", "tarpc-json", "tonic"];
 
 /// Builds everything and measures what is asked for.
 pub(crate) fn run(args: &[String]) -> ExitCode {
@@ -83,7 +82,7 @@ mod tests {
         assert_eq!(needs("--quick"), (true, true));
         assert_eq!(needs("--only build"), (false, true));
         assert_eq!(needs("--only growth --only workers"), (false, false));
-        assert_eq!(needs("--only=counted --record"), (false, true));
-        assert_eq!(needs("--only growth --only idle"), (true, true));
+        assert_eq!(needs("--only=streams --record"), (true, false));
+        assert_eq!(needs("--only growth --only rest"), (true, true));
     }
 }

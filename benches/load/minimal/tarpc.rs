@@ -1,9 +1,9 @@
-//! The same with tarpc; `FORM` is the name of a format.
+//! The same with tarpc, in bincode.
 
 use futures::StreamExt as _;
 use tarpc::context::Context;
 use tarpc::server::{BaseChannel, Channel as _};
-use tarpc::tokio_serde::formats::FORM;
+use tarpc::tokio_serde::formats::Bincode;
 
 #[tarpc::service]
 trait Math {
@@ -21,7 +21,7 @@ impl Math for Server {
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
-    let listener = tarpc::serde_transport::tcp::listen("127.0.0.1:0", FORM::default).await?;
+    let listener = tarpc::serde_transport::tcp::listen("127.0.0.1:0", Bincode::default).await?;
     let connections = listener.filter_map(|connection| async { connection.ok() });
     let serving = connections.for_each(|connection| async {
         let requests = BaseChannel::with_defaults(connection).execute(Server.serve());

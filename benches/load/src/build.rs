@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use crate::server::{KINDS, here};
+use crate::musts;
+use crate::server::here;
 use crate::settings::Settings;
-use crate::table::Figures;
+use crate::table::{Figures, Table};
 
 /// Below the build directory, so that it goes with it.
 const PLACE: &str = "target/bench-minimal";
@@ -18,8 +19,6 @@ struct Minimal {
     dependencies: &'static str,
     /// Relative to this package.
     program: &'static str,
-    /// In its text, what is replaced by what.
-    replaced: Option<(&'static str, &'static str)>,
     build_script: bool,
     /// Whose versions it is built with.
     lock: &'static str,
@@ -34,7 +33,6 @@ nestrs = { path = "ROOT", default-features = false, features = ["microservices"]
 tokio = { version = "1", default-features = false, features = ["macros", "rt-multi-thread"] }
 "#,
         program: "minimal/nestrs.rs",
-        replaced: None,
         build_script: false,
         lock: "Cargo.lock",
     },
@@ -46,7 +44,6 @@ serde_json = { version = "1", default-features = false, features = ["raw_value",
 tokio = { version = "1", default-features = false, features = ["io-util", "macros", "net", "rt-multi-thread"] }
 "#,
         program: "src/bin/yardstick/main.rs",
-        replaced: None,
         build_script: false,
         lock: "Cargo.lock",
     },
@@ -56,7 +53,6 @@ tokio = { version = "1", default-features = false, features = ["io-util", "macro
 tokio = { version = "1", default-features = false, features = ["io-util", "macros", "net", "rt-multi-thread"] }
 "#,
         program: "src/bin/floor.rs",
-        replaced: None,
         build_script: false,
         lock: "Cargo.lock",
     },
@@ -68,19 +64,6 @@ tarpc = { version = "0.38", features = ["serde-transport", "serde-transport-binc
 tokio = { version = "1", default-features = false, features = ["macros", "net", "rt-multi-thread"] }
 "#,
         program: "minimal/tarpc.rs",
-        replaced: Some(("FORM", "Bincode")),
-        build_script: false,
-        lock: "benches/peers/Cargo.lock",
-    },
-    Minimal {
-        server: "tarpc-json",
-        dependencies: r#"
-futures = { version = "0.3", default-features = false, features = ["std"] }
-tarpc = { version = "0.38", features = ["serde-transport", "serde-transport-json", "tcp"] }
-tokio = { version = "1", default-features = false, features = ["macros", "net", "rt-multi-thread"] }
-"#,
-        program: "minimal/tarpc.rs",
-        replaced: Some(("FORM", "Json")),
         build_script: false,
         lock: "benches/peers/Cargo.lock",
     },
@@ -96,21 +79,18 @@ tonic-prost = "0.14"
 tonic-build = { version = "0.14", default-features = false, features = ["transport"] }
 "#,
         program: "minimal/tonic.rs",
-        replaced: None,
         build_script: true,
         lock: "benches/peers/Cargo.lock",
     },
 ];
 
-pub(crate) fn measure(settings: &Settings, figures: &mut Figures) -> Result<(), String> {
+pub(crate) fn measure(settings: &Settings) -> Result<Vec<Table>, String> {
     let root = std::env::current_dir().map_err(|error| error.to_string())?;
-    for minimal in ALL.iter().filter(|minimal| settings.server(minimal.server)) {
-        let lacks = KINDS.iter().find(|kind| kind.name == minimal.server).and_then(|kind| kind.lacks());
-        if lacks.is_none() {
-            minimal.measure(&root, figures).map_err(|why| format!("build, {}: {why}", minimal.server))?;
-        }
+    let mut figures = Figures::new("The least TCP service, built from nothing", musts::BUILD);
+    for minimal in ALL.iter().filter(|minimal| settings.kinds().any(|kind| kind.name == minimal.server)) {
+        minimal.measure(&root, &mut figures).map_err(|why| format!("{}: {why}", minimal.server))?;
     }
-    Ok(())
+    Ok(figures.table().into_iter().collect())
 }
 
 impl Minimal {
@@ -128,9 +108,9 @@ impl Minimal {
         crates.sort_unstable();
         crates.dedup();
         let mut set = |figure, text| figures.set(figure, self.server, text);
-        set("least service: CPU-seconds of a clean release build", format!("{:.0}", cpu.as_secs_f64()));
-        set("least service: crates, its own among them", crates.len().to_string());
-        set("least service: stripped binary, MiB", format!("{:.2}", binary as f64 / (1 << 20) as f64));
+        set("CPU-seconds of a clean release build", format!("{:.0}", cpu.as_secs_f64()));
+        set("crates, its own among them", crates.len().to_string());
+        set("stripped binary, MiB", format!("{:.2}", binary as f64 / (1 << 20) as f64));
         // A build takes room, and is made anew every time.
         fs::remove_dir_all(place).map_err(|error| error.to_string())
     }
@@ -141,18 +121,14 @@ impl Minimal {
         }
         fs::create_dir_all(place.join("src"))?;
         let source = root.join(here()).join(self.program);
-        let mut text = fs::read_to_string(&source)?;
-        if let Some((from, to)) = self.replaced {
-            text = text.replace(from, to);
-        }
-        fs::write(place.join("src/main.rs"), text)?;
-        // The yardstick is more than one file.
-        for file in ["envelope.rs", "frames.rs"] {
-            let beside = source.with_file_name(file);
-            if beside.exists() {
-                fs::copy(beside, place.join("src").join(file))?;
+        // A program may be more than one file.
+        if source.file_name().is_some_and(|name| name == "main.rs") {
+            for file in fs::read_dir(source.with_file_name(""))? {
+                let file = file?;
+                fs::copy(file.path(), place.join("src").join(file.file_name()))?;
             }
         }
+        fs::copy(&source, place.join("src/main.rs"))?;
         if self.build_script {
             fs::copy(root.join("benches/peers/build.rs"), place.join("build.rs"))?;
         }

@@ -5,37 +5,59 @@
 use std::ffi::OsString;
 use std::process::Command;
 
-use crate::cores;
+use crate::cores::{self, Apart};
 use crate::counted::{self, COUNTS};
 use crate::drive::Load;
 use crate::peers;
 use crate::rounds::{Pace, Spread};
-use crate::server::{KINDS, Kind, Program, Server, YARDSTICK, beside, here};
+use crate::server::{CHAIN, FASTEST, Kind, Program, Server, YARDSTICK, beside, here};
 use crate::settings::Settings;
-use crate::table::{Figures, short};
+use crate::table::{Figures, Table, short};
 use crate::work::Work;
 
 const DEPTHS: [u32; 3] = [1, 16, 256];
 const COUNTED_DEPTH: u32 = 16;
 
-/// Servers whose columns have a client: one of nestrs is enough, and the floor has none.
-const WITHOUT: [&str; 2] = ["chain", "floor"];
+/// Servers in whose columns there is no client: one of nestrs is enough, and one that is written by hand.
+const WITHOUT: [&str; 3] = [CHAIN.name, FASTEST.name, "floor"];
 
-pub(crate) fn measure(settings: &Settings, figures: &mut Figures) -> Result<(), String> {
+/// A client, named after the server in whose column it stands, and the server that it calls.
+struct Clients {
+    all: Vec<(&'static Kind, Option<Server>)>,
+    yardstick: Server,
+}
+
+impl Clients {
+    fn start(settings: &Settings, apart: &Apart) -> Result<Self, String> {
+        let kinds = settings.kinds().filter(|kind| !WITHOUT.contains(&kind.name));
+        let own = |kind: &'static Kind| {
+            let own = if kind.is_peer() { Some(kind.start_apart(apart)?) } else { None };
+            Ok((kind, own))
+        };
+        let all = kinds.map(own).collect::<Result<_, String>>()?;
+        Ok(Self { all, yardstick: YARDSTICK.start_apart(apart)? })
+    }
+
+    fn each(&self) -> impl Iterator<Item = (&'static Kind, &Server)> {
+        self.all.iter().map(|(kind, own)| (*kind, own.as_ref().unwrap_or(&self.yardstick)))
+    }
+}
+
+pub(crate) fn measure(settings: &Settings) -> Result<Vec<Table>, String> {
     let apart = cores::apart();
-    let yardstick = YARDSTICK.start_apart(&apart)?;
-    let kinds = KINDS.iter().filter(|kind| settings.server(kind.name) && !WITHOUT.contains(&kind.name));
-    let clients = kinds.filter(|kind| kind.lacks().is_none()).map(|kind| {
-        let own = if kind.is_peer() { Some(kind.start_apart(&apart)?) } else { None };
-        Ok((kind, own))
-    });
-    let clients: Vec<_> = clients.collect::<Result<_, String>>()?;
+    let started = Clients::start(settings, &apart)?;
+    let title =
+        "Calls per client CPU-second, against a client written by hand: medians of interleaved rounds (least-most)";
+    let mut figures = Figures::new(title, &[]);
+    let clients: Vec<_> = started.each().collect();
     for depth in DEPTHS {
         let mut rates = vec![Vec::new(); clients.len()];
-        for _ in 0..settings.pace.rounds {
-            for ((kind, own), rates) in clients.iter().zip(&mut rates) {
-                let rate = per_cpu_second(kind, own.as_ref().unwrap_or(&yardstick), depth, settings.pace);
-                rates.push(rate.map_err(|why| format!("client of {}: {why}", kind.name))?);
+        for round in 0..settings.pace.rounds {
+            for ((kind, server), rates) in clients.iter().zip(&mut rates) {
+                if round < settings.pace.rounds_of(kind) {
+                    let rate = per_cpu_second(kind, server, depth, settings.pace);
+                    rates.push(rate.map_err(|why| format!("client of {}: {why}", kind.name))?);
+                }
             }
         }
         let by_hand = clients.iter().position(|(kind, _)| kind.name == YARDSTICK.name);
@@ -48,29 +70,27 @@ pub(crate) fn measure(settings: &Settings, figures: &mut Figures) -> Result<(), 
                 }
                 _ => format!("1 = {}", short(own.median().unwrap_or_default())),
             };
-            figures.set(&format!("client, {depth} in flight: calls per client CPU-second"), kind.name, text);
+            figures.set(&format!("sum, {depth} in flight"), kind.name, text);
         }
     }
-    drop(apart);
-    // Slow as all that is counted.
-    if !settings.quick && counted::able() {
-        let counted = |(kind, own): &(&'static Kind, Option<Server>)| {
-            let address = own.as_ref().unwrap_or(&yardstick).address.to_string();
-            (!matches!(kind.program, Program::Node(_))).then_some((*kind, address))
-        };
-        let clients: Vec<_> = clients.iter().filter_map(counted).collect();
-        let jobs: Vec<_> = COUNTS.iter().flat_map(|count| clients.iter().map(move |it| (*count, it))).collect();
-        let each = counted::side_by_side(&jobs, |(count, (kind, address))| {
-            let each = counted::each(*count, |mut valgrind, requests| {
-                valgrind.args(words(kind, address, COUNTED_DEPTH, "calls", &requests.to_string())?);
-                said(kind, valgrind).map(|(calls, _)| calls)
-            });
-            each.map_err(|why| format!("client of {}, counted: {why}", kind.name))
-        })?;
-        for ((count, (kind, _)), each) in jobs.iter().zip(each) {
-            let row = format!("client, {COUNTED_DEPTH} in flight: {} per call", count.name());
-            figures.set(&row, kind.name, count.shown(each));
-        }
+    Ok(figures.table().into_iter().collect())
+}
+
+/// Instructions and allocations of clients, as those of servers are counted.
+pub(crate) fn counted(settings: &Settings, figures: &mut Figures) -> Result<(), String> {
+    let clients = Clients::start(settings, &Apart::default())?;
+    let addresses = clients.each().filter(|(kind, _)| !matches!(kind.program, Program::Node(_)));
+    let addresses: Vec<_> = addresses.map(|(kind, server)| (kind, server.address.to_string())).collect();
+    let jobs: Vec<_> = COUNTS.iter().flat_map(|count| addresses.iter().map(move |it| (*count, it))).collect();
+    let each = counted::side_by_side(&jobs, |(count, (kind, address))| {
+        let each = counted::each(*count, |mut valgrind, requests| {
+            valgrind.args(words(kind, address, COUNTED_DEPTH, "calls", &requests.to_string())?);
+            said(kind, valgrind).map(|(calls, _)| calls)
+        });
+        each.map_err(|why| format!("client of {}, counted: {why}", kind.name))
+    })?;
+    for ((count, (kind, _)), each) in jobs.iter().zip(each) {
+        figures.set(&format!("{COUNTED_DEPTH} in flight: {}", count.name()), kind.name, count.shown(each));
     }
     Ok(())
 }

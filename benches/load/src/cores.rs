@@ -14,8 +14,8 @@ pub(crate) struct Halves {
     load: String,
 }
 
-/// Dropping it gives the load program all cores again.
-#[derive(Debug)]
+/// Dropping it gives the load program all cores again. By default nobody is put anywhere.
+#[derive(Debug, Default)]
 pub(crate) struct Apart {
     halves: Option<Halves>,
     all: String,

@@ -11,10 +11,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use crate::drive::Load;
-use crate::server::{KINDS, Kind, Program, Server};
+use crate::server::{Kind, Program, Server};
 use crate::settings::Settings;
-use crate::table::Figures;
+use crate::table::{Figures, Table};
 use crate::work::Work;
+use crate::{client, musts, syscalls};
 
 /// In the shorter run, and how many times as many in the longer.
 const REQUESTS: u64 = 1_000;
@@ -38,18 +39,25 @@ pub(crate) fn able() -> bool {
     able
 }
 
-/// Of every server but NestJS: what Node does under valgrind is not what it does elsewhere, since it compiles all the while.
-pub(crate) fn measure(settings: &Settings, figures: &mut Figures) -> Result<(), String> {
-    if !able() {
-        return Ok(());
+pub(crate) fn measure(settings: &Settings) -> Result<Vec<Table>, String> {
+    let mut servers = Figures::new("What one sum takes of the server", musts::COUNTS);
+    let mut clients = Figures::new("What one sum takes of the client", musts::CLIENT_COUNTS);
+    if able() {
+        of_servers(settings, &mut servers)?;
+        client::counted(settings, &mut clients)?;
     }
-    let counted = |kind: &&Kind| !matches!(kind.program, Program::Node(_)) && kind.lacks().is_none();
-    let kinds: Vec<_> = KINDS.iter().filter(|kind| settings.server(kind.name)).filter(counted).collect();
+    syscalls::measure(settings, &mut servers)?;
+    Ok([servers.table(), clients.table()].into_iter().flatten().collect())
+}
+
+/// Of every server but NestJS: what Node does under valgrind is not what it does elsewhere, since it compiles all the while.
+fn of_servers(settings: &Settings, figures: &mut Figures) -> Result<(), String> {
+    let kinds: Vec<_> = settings.kinds().filter(|kind| !matches!(kind.program, Program::Node(_))).collect();
     let jobs: Vec<_> = COUNTS.iter().flat_map(|count| kinds.iter().map(|kind| (*count, *kind))).collect();
     let load = Load { connections: 1, in_flight: 16, work: Work::Sum };
     let each = side_by_side(&jobs, |(count, kind)| of_server(kind, *count, &load))?;
     for ((count, kind), each) in jobs.iter().zip(each) {
-        figures.set(&format!("sum, 16 in flight: {} per request", count.name()), kind.name, count.shown(each));
+        figures.set(&format!("16 in flight: {}", count.name()), kind.name, count.shown(each));
     }
     Ok(())
 }

@@ -22,6 +22,11 @@ use crate::work::{BURST, Work};
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The same where a server is traced or interpreted, which makes it slower by two orders of magnitude.
 const PATIENCE_TRACED: Duration = Duration::from_secs(300);
+/// Connections are closed in less.
+const CLOSING: Duration = Duration::from_secs(2);
+/// So many connections are made before the server is waited for: fewer than any of them lets wait for `accept`. One more
+/// would be refused in silence, and made a second later.
+const CONNECTING: usize = 64;
 const READ_LEN: usize = 256 * 1024;
 /// The longest latency that is told from longer ones.
 const NANOS_MAX: u64 = 60_000_000_000;
@@ -99,12 +104,16 @@ pub(crate) fn drive(
     let shared = Shared::new(manner, load);
     block_on(async {
         let before = if load.work == Work::Events { seen(address).await? } else { 0 };
-        let mut running = begin(address, load, &shared).await?;
+        let mut running = begin(address, Some(server), load, &shared).await?;
+        let open = server.files();
         let measured = tokio::select! {
             measured = measure(&shared, server, warm_up, length) => measured,
             Some(ended) = running.join_next() => return Err(flatten(ended).err().unwrap_or_default()),
         };
         end(running, &shared).await?;
+        if load.connections as usize > CONNECTING {
+            closed(server, open.saturating_sub(load.connections as usize)).await;
+        }
         if load.work == Work::Events {
             all_seen(address, before + shared.requests.get() * BURST).await?;
         }
@@ -119,7 +128,7 @@ pub(crate) fn drive(
 pub(crate) fn exactly(address: SocketAddr, manner: Manner, load: &Load, requests: u64) -> Result<u64, String> {
     let shared = Shared::new(manner, load);
     block_on(async {
-        let mut running = begin(address, load, &shared).await?;
+        let mut running = begin(address, None, load, &shared).await?;
         let enough = async {
             while shared.requests.get() < requests {
                 sleep(Duration::from_millis(1)).await;
@@ -134,38 +143,78 @@ pub(crate) fn exactly(address: SocketAddr, manner: Manner, load: &Load, requests
     })
 }
 
-/// Serves one round of requests on every connection, and looks while all of them are open and silent.
+/// Looks while so many connections are open and have never said anything, and, if there is `asked` for, once more after
+/// that was answered on each of them.
 ///
 /// # Errors
 /// Those of [`drive`].
-pub(crate) fn served_and_silent<T>(
+pub(crate) fn silent<T>(
     address: SocketAddr,
-    manner: Manner,
-    load: &Load,
-    look: impl FnOnce() -> T,
-) -> Result<T, String> {
-    let shared = Shared::new(manner, load);
-    shared.stopping.set(true);
+    server: Proc,
+    connections: u32,
+    asked: Option<(Manner, &Load)>,
+    mut look: impl FnMut() -> T,
+) -> Result<(T, Option<T>), String> {
     block_on(async {
-        let mut held = Vec::new();
-        for _ in 0..load.connections {
-            let mut connection = Connection::new(connect(address).await?, load.in_flight, shared.clone());
+        let streams = connect_all(address, Some(server), connections).await?;
+        let never_used = look();
+        // Those that the server did not let in would count for nothing.
+        if streams.iter().any(|stream| matches!(stream.try_read(&mut [0]), Ok(0))) {
+            return Err("the server has closed silent connections".to_owned());
+        }
+        let Some((manner, load)) = asked else { return Ok((never_used, None)) };
+        let shared = Shared::new(manner, load);
+        shared.stopping.set(true);
+        let mut held = Vec::with_capacity(streams.len());
+        for stream in streams {
+            let mut connection = Connection::new(stream, load.in_flight, shared.clone());
             connection.serve().await?;
             held.push(connection);
         }
-        Ok(look())
+        Ok((never_used, Some(look())))
     })
 }
 
 type Running = JoinSet<Result<(), String>>;
 
-async fn begin(address: SocketAddr, load: &Load, shared: &Rc<Shared>) -> Result<Running, String> {
+async fn begin(address: SocketAddr, server: Option<Proc>, load: &Load, shared: &Rc<Shared>) -> Result<Running, String> {
     let mut running = JoinSet::new();
-    for _ in 0..load.connections {
-        let stream = connect(address).await?;
+    // All of them before the first asks: a server at work accepts slowly.
+    for stream in connect_all(address, server, load.connections).await? {
         running.spawn_local(Connection::new(stream, load.in_flight, shared.clone()).run());
     }
     Ok(running)
+}
+
+/// Makes so many connections, no faster than the server accepts them, if it is known.
+async fn connect_all(address: SocketAddr, server: Option<Proc>, number: u32) -> Result<Vec<TcpStream>, String> {
+    let number = number as usize;
+    let before = server.map_or(0, Proc::files);
+    let mut streams = Vec::with_capacity(number);
+    while streams.len() < number {
+        for _ in 0..CONNECTING.min(number - streams.len()) {
+            streams.push(connect(address).await?);
+        }
+        let Some(server) = server.filter(|_| number > CONNECTING) else { continue };
+        let until = Instant::now() + PATIENCE;
+        // Of those before, a few may be closed meanwhile.
+        while server.files() < (before + streams.len()).saturating_sub(CONNECTING) {
+            if Instant::now() > until {
+                return Err("the server does not accept".to_owned());
+            }
+            sleep(Duration::from_millis(1)).await;
+        }
+    }
+    Ok(streams)
+}
+
+/// Waits until the server has closed so many connections that it has as many open files as that; whoever counts them next
+/// would take them for its own. Not for ever: it may need some of them for something else.
+async fn closed(server: Proc, files: usize) {
+    let until = Instant::now() + CLOSING;
+    while server.files() > files && Instant::now() < until {
+        sleep(Duration::from_millis(1)).await;
+    }
 }
 
 /// Lets nothing new begin, and waits for what is under way.

@@ -5,7 +5,7 @@ use crate::counted::{self, COUNTS};
 use crate::drive::{Load, Manner};
 use crate::proc::open_files_max;
 use crate::rounds::{Pace, Spread};
-use crate::server::{BARE, Kind, Program, YARDSTICK};
+use crate::server::{BARE, FASTEST, Kind, Program, YARDSTICK};
 use crate::settings::Settings;
 use crate::table::Table;
 use crate::work::Work;
@@ -57,30 +57,33 @@ pub(crate) fn measure(settings: &Settings) -> Result<Vec<Table>, String> {
 /// A row for each load: microseconds of the server's processor time for one answer.
 fn against(settings: &Settings, title: &str, first: &str, loads: &[(String, Load)]) -> Result<Table, String> {
     let apart = cores::apart();
-    let servers = [(BARE, BARE.start_apart(&apart)?), (YARDSTICK, YARDSTICK.start_apart(&apart)?)];
-    let Pace { rounds, warm_up, length } = pace(settings);
+    let servers = [BARE, YARDSTICK, FASTEST];
+    let servers: Vec<_> =
+        servers.into_iter().map(|it| Ok((it, it.start_apart(&apart)?))).collect::<Result<_, String>>()?;
+    let Pace { rounds, warm_up, length, .. } = pace(settings);
     let mut rows = Vec::new();
     for (name, load) in loads {
-        let (mut ours, mut least) = (Vec::new(), Vec::new());
+        let mut costs = [(); 3].map(|()| Vec::new());
         for _ in 0..rounds {
-            for ((kind, server), costs) in servers.iter().zip([&mut ours, &mut least]) {
+            for ((kind, server), costs) in servers.iter().zip(&mut costs) {
                 let measured = kind.drive(server, load, warm_up, length);
-                let measured = measured.map_err(|why| format!("growth, {}, {name}: {why}", kind.name))?;
+                let measured = measured.map_err(|why| format!("{}, {name}: {why}", kind.name))?;
                 costs.push(1e6 / measured.per_cpu_second());
             }
         }
-        let ratio = Spread::of(least.iter().zip(&ours).map(|(least, ours)| least / ours));
-        let row = vec![
-            name.clone(),
-            format!("{:.2}", Spread::of(ours)),
-            format!("{:.2}", Spread::of(least)),
-            format!("{ratio:.2}"),
-        ];
+        let [ours, usual, fastest] = &costs;
+        let mut row = vec![name.clone()];
+        row.extend(costs.iter().map(|costs| format!("{:.2}", Spread::of(costs.iter().copied()))));
+        for by_hand in [usual, fastest] {
+            row.push(format!("{:.2}", Spread::of(by_hand.iter().zip(ours).map(|(by_hand, ours)| by_hand / ours))));
+        }
         eprintln!("growth: {first} {}", row.join("  "));
         rows.push(row);
     }
-    let columns = [first, "nestrs, us of CPU", "yardstick, us of CPU", "work per CPU-second against it"];
-    Ok(Table { title: title.to_owned(), columns: columns.map(str::to_owned).to_vec(), rows })
+    let micros = |kind: &Kind| format!("{}, us of CPU", kind.title);
+    let ratio = |kind: &Kind| format!("nestrs per CPU-second against {}", kind.title);
+    let columns = [micros(&BARE), micros(&YARDSTICK), micros(&FASTEST), ratio(&YARDSTICK), ratio(&FASTEST)];
+    Ok(Table::new(title, [first.to_owned()].into_iter().chain(columns).collect(), rows))
 }
 
 /// A row for each server: the same, and what valgrind counts, which is no noise. They take turns, all of them a round.
@@ -90,7 +93,7 @@ fn alone(
     first: &str,
     servers: &[(u32, &'static [&'static str], Load)],
 ) -> Result<Table, String> {
-    let Pace { rounds, warm_up, length } = pace(settings);
+    let Pace { rounds, warm_up, length, .. } = pace(settings).few();
     let apart = cores::apart();
     let kind = |words| Kind {
         name: "grown",
@@ -104,7 +107,7 @@ fn alone(
     for _ in 0..rounds {
         for (at, (number, words, load)) in servers.iter().enumerate() {
             let measured = kind(words).drive(&started[at], load, warm_up, length);
-            let measured = measured.map_err(|why| format!("growth, {number} {first}: {why}"))?;
+            let measured = measured.map_err(|why| format!("{number} {first}: {why}"))?;
             costs[at].push(1e6 / measured.per_cpu_second());
         }
     }
@@ -128,13 +131,13 @@ fn alone(
     });
     let rows = rows.collect();
     let columns = [first, "us of CPU", "instructions", "allocations", "resident KiB"];
-    Ok(Table { title: title.to_owned(), columns: columns.map(str::to_owned).to_vec(), rows })
+    Ok(Table::new(title, columns.map(str::to_owned).to_vec(), rows))
 }
 
 /// Half as long as elsewhere: there are many points, and a curve shows by itself what is noise.
 fn pace(settings: &Settings) -> Pace {
-    let Pace { rounds, warm_up, length } = settings.pace;
-    Pace { rounds, warm_up: warm_up / 2, length: length / 2 }
+    let pace = settings.pace;
+    Pace { warm_up: pace.warm_up / 2, length: pace.length / 2, ..pace }
 }
 
 fn bytes(len: usize) -> String {

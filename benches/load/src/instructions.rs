@@ -27,8 +27,8 @@ fn table(text: &str) -> Option<Table> {
     let cells = |line: &str| line.trim_end().trim_end_matches('|').split('|').map(|it| it.trim().to_owned()).collect();
     let columns: Vec<_> = cells(lines.next()?);
     let rows: Vec<Vec<_>> = lines.skip(1).map(cells).collect();
-    let title = "Instructions of one request in the steps of the server (`cargo xtask counts --profile`)".to_owned();
-    rows.iter().all(|row| row.len() == columns.len()).then_some(Table { title, columns, rows })
+    let title = "Instructions of one request in the steps of the server (`cargo xtask counts --profile`)";
+    rows.iter().all(|row| row.len() == columns.len()).then(|| Table::new(title, columns, rows))
 }
 
 #[cfg(test)]

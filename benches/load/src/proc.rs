@@ -39,6 +39,11 @@ impl Proc {
         self.tasks().map(|task| number(&task.join("status"), "voluntary_ctxt_switches:")).sum()
     }
 
+    /// How many files it has open, sockets among them.
+    pub(crate) fn files(self) -> usize {
+        fs::read_dir(self.path("fd")).into_iter().flatten().count()
+    }
+
     /// Resident memory, in bytes.
     pub(crate) fn rss(self) -> u64 {
         number(&self.path("status"), "VmRSS:") * 1024

@@ -12,8 +12,22 @@ use crate::work::Work;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pace {
     pub(crate) rounds: usize,
+    /// Of servers that are compared less closely.
+    pub(crate) peer_rounds: usize,
     pub(crate) warm_up: Duration,
     pub(crate) length: Duration,
+}
+
+impl Pace {
+    /// Of what is not compared by ratios of the same round.
+    pub(crate) fn few(self) -> Self {
+        Self { rounds: self.peer_rounds.min(self.rounds), ..self }
+    }
+
+    /// How often a server takes its turn.
+    pub(crate) fn rounds_of(&self, kind: &Kind) -> usize {
+        if kind.is_close() { self.rounds } else { self.peer_rounds.min(self.rounds) }
+    }
 }
 
 /// A load with a name.
@@ -23,9 +37,12 @@ pub(crate) struct Scenario {
     pub(crate) load: Load,
 }
 
-/// What is asked for in rounds.
-pub(crate) fn scenarios() -> Vec<Scenario> {
-    let scenario = |name, connections, in_flight, work| Scenario { name, load: Load { connections, in_flight, work } };
+const fn scenario(name: &'static str, connections: u32, in_flight: u32, work: Work) -> Scenario {
+    Scenario { name, load: Load { connections, in_flight, work } }
+}
+
+/// Requests with one answer each.
+pub(crate) fn calls() -> Vec<Scenario> {
     vec![
         scenario("sum, 1 in flight", 1, 1, Work::Sum),
         scenario("sum, 16 in flight", 1, 16, Work::Sum),
@@ -34,6 +51,12 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
         scenario("sum, 64 connections x 16", 64, 16, Work::Sum),
         scenario("echo of 64 KiB, 1 in flight", 1, 1, Work::echo(64 * 1024)),
         scenario("echo of 1 MiB, 1 in flight", 1, 1, Work::echo(1024 * 1024)),
+    ]
+}
+
+/// Events, and answers of many values.
+pub(crate) fn streams() -> Vec<Scenario> {
+    vec![
         scenario("events, bursts of 64", 1, 4, Work::Events),
         scenario("values of streams, 1 in flight", 1, 1, Work::Stream),
     ]
@@ -118,7 +141,9 @@ pub(crate) fn measure(servers: &[(Kind, Server)], scenarios: &[Scenario], pace: 
         let cell = |kind: &Kind| Cell { server: kind.name, scenario: scenario.name, rounds: Vec::new() };
         cells.extend(able.iter().map(|(kind, _)| cell(kind)));
         for round in 0..pace.rounds {
-            for (at, (kind, server)) in able.iter().enumerate() {
+            // Those that have fewer rounds have the first.
+            let turns = able.iter().enumerate().filter(|(_, (kind, _))| round < pace.rounds_of(kind));
+            for (at, (kind, server)) in turns {
                 let Pace { warm_up, length, .. } = pace;
                 let measured = kind.drive(server, &scenario.load, warm_up, length);
                 let measured = measured.map_err(|why| format!("{}, {}: {why}", kind.name, scenario.name))?;

@@ -45,14 +45,25 @@ pub(crate) enum Program {
     Peer(&'static str),
 }
 
+/// What ratios are to: what anybody would write first.
 pub(crate) const YARDSTICK: Kind = Kind {
     name: "yardstick",
-    title: "yardstick (tokio, by hand)",
+    title: "by hand, serde's envelope",
     column: 2,
-    program: Program::Ours("yardstick", &[]),
+    program: Program::Ours("yardstick", &["--envelope", "serde"]),
     manner: Manner::Nest,
 };
 
+/// The fastest that we can write.
+pub(crate) const FASTEST: Kind = Kind {
+    name: "one-pass",
+    title: "by hand, one pass",
+    column: 3,
+    program: Program::Ours("yardstick", &["--envelope", "one-pass"]),
+    manner: Manner::Nest,
+};
+
+/// nestrs without a stage.
 pub(crate) const BARE: Kind = Kind {
     name: "nestrs",
     title: "nestrs",
@@ -61,34 +72,38 @@ pub(crate) const BARE: Kind = Kind {
     manner: Manner::Nest,
 };
 
-/// All of them, in the order of a round. The yardstick stands between those that are compared with it most closely.
+/// nestrs with three stages.
+pub(crate) const CHAIN: Kind = Kind {
+    name: "chain",
+    title: "nestrs, guard + pipe + interceptor",
+    column: 1,
+    program: Program::Ours("nestrs-server", &["chain"]),
+    manner: Manner::Nest,
+};
+
+/// All of them, in the order of a round. Those that are compared most closely stand together.
 pub(crate) const KINDS: &[Kind] = &[
     BARE,
     YARDSTICK,
-    Kind {
-        name: "chain",
-        title: "nestrs, guard + pipe + interceptor",
-        column: 1,
-        program: Program::Ours("nestrs-server", &["chain"]),
-        manner: Manner::Nest,
-    },
+    CHAIN,
+    FASTEST,
     Kind {
         name: "floor",
         title: "floor (raw echo)",
-        column: 3,
+        column: 4,
         program: Program::Ours("floor", &[]),
         manner: Manner::Returns,
     },
     Kind {
         name: "nestjs",
         title: "NestJS 12",
-        column: 4,
+        column: 5,
         program: Program::Node("nest/server.mjs"),
         manner: Manner::Nest,
     },
-    peer("tarpc-bincode", "tarpc 0.38, bincode", 5),
-    peer("tarpc-json", "tarpc 0.38, JSON", 6),
-    peer("tonic", "tonic 0.14, gRPC", 7),
+    peer("tarpc-bincode", "tarpc 0.38, bincode", 6),
+    peer("tarpc-json", "tarpc 0.38, JSON", 7),
+    peer("tonic", "tonic 0.14, gRPC", 8),
 ];
 
 const fn peer(name: &'static str, title: &'static str, column: u8) -> Kind {
@@ -118,7 +133,17 @@ impl Kind {
         }
     }
 
-    /// Whether this load program can speak to it.
+    /// Whether it is nestrs.
+    pub(crate) fn is_ours(&self) -> bool {
+        [BARE.name, CHAIN.name].contains(&self.name)
+    }
+
+    /// Whether it is nestrs or what nestrs is compared with most closely: those are measured more often.
+    pub(crate) fn is_close(&self) -> bool {
+        self.is_ours() || [YARDSTICK.name, FASTEST.name].contains(&self.name)
+    }
+
+    /// Whether it speaks a wire of its own, which this load program does not.
     pub(crate) fn is_peer(&self) -> bool {
         matches!(self.program, Program::Peer(_))
     }
@@ -145,17 +170,28 @@ impl Kind {
         }
     }
 
-    /// Has one sum answered on every connection, and looks while all of them are open and silent.
-    pub(crate) fn served_and_silent<T>(
+    /// Looks while so many connections are open that have never said anything, and once more after a sum was answered on
+    /// each. A peer needs a server for either, which `start` starts; it also gives what `look` gets, such as the memory before.
+    pub(crate) fn silent<T>(
         &self,
-        server: &Server,
-        load: &Load,
-        look: impl FnOnce() -> T,
-    ) -> Result<T, String> {
-        match self.program {
-            Program::Peer(name) => peers::held(name, server.address, load.connections, look),
-            _ => drive::served_and_silent(server.address, self.manner, load, look),
-        }
+        connections: u32,
+        start: impl Fn() -> Result<(Server, u64), String>,
+        look: impl Fn(&Server, u64) -> T,
+    ) -> Result<(T, T), String> {
+        let (server, before) = start()?;
+        let load = Load { connections, in_flight: 1, work: Work::Sum };
+        let asked = (!self.is_peer()).then_some((self.manner, &load));
+        let (never_used, used) =
+            drive::silent(server.address, server.proc(), connections, asked, || look(&server, before))?;
+        let used = match (used, self.program) {
+            (None, Program::Peer(name)) => {
+                drop(server);
+                let (server, before) = start()?;
+                peers::held(name, server.address, connections, || look(&server, before))?
+            }
+            (used, _) => used.ok_or("nothing was asked")?,
+        };
+        Ok((never_used, used))
     }
 
     /// How long it took from its start to its first answer, which is asked for here.

@@ -2,29 +2,25 @@
 
 use std::time::Duration;
 
+use crate::parts::{PARTS, Part};
 use crate::rounds::Pace;
+use crate::server::{KINDS, Kind};
 
 pub(crate) const USAGE: &str = "\
 Usage: cargo xtask bench [--only NAME]... [--rounds N] [--seconds S] [--quick] [--check] [--record]
 
   --only NAME    a part or a server; may be repeated
-                 parts of the one table: load, syscalls, counted, idle, start, build, client
-                 tables of their own: growth, workers, profile
-                 servers: nestrs, chain, yardstick, floor, nestjs, tarpc-bincode, tarpc-json, tonic
-  --rounds N     how often each server takes its turn under each load; default 3
-  --seconds S    how long each turn is measured; default 0.8
-  --quick        one round of 0.1 seconds, fewer connections, nothing that is counted or built unless it is named:
-                 whether everything works and answers rightly
+                 parts, in their order: servers, streams, clients, counts, rest, build, growth, workers, profile
+                 servers: nestrs, chain, yardstick, one-pass, floor, nestjs, tarpc-bincode, tarpc-json, tonic
+  --rounds N     how often nestrs and what is written by hand take their turns under each load; default 5, and 3 for
+                 all others
+  --seconds S    how long each turn is measured; default 0.6
+  --quick        one round of 0.1 seconds, fewer connections, and neither counts, build, growth nor profile unless they
+                 are named: whether everything works and answers rightly
   --check        fail where a figure that does not depend on the machine is not what it must be
-  --record       write the tables into docs/performance.md; the one table only as a whole, and nothing that was --quick
+  --record       write the tables of each part into docs/performance.md as soon as they are complete; takes neither
+                 --quick nor a server
 ";
-
-/// Parts of the one table.
-const FIGURES: &[&str] = &["load", "syscalls", "counted", "idle", "start", "build", "client"];
-/// Parts that are tables of their own.
-const TABLES: &[&str] = &["growth", "workers", "profile"];
-/// What takes its time, and is left out in a hurry.
-const SLOW: &[&str] = &["counted", "build", "growth", "profile"];
 
 /// What this run is to do.
 #[derive(Debug)]
@@ -38,7 +34,7 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    pub(crate) fn parse(args: impl IntoIterator<Item = String>, servers: &[&str]) -> Result<Self, String> {
+    pub(crate) fn parse(args: impl IntoIterator<Item = String>) -> Result<Self, String> {
         let (mut only, mut rounds, mut seconds) = (Vec::new(), None, None);
         let (mut quick, mut check, mut record) = (false, false, false);
         let mut args = args.into_iter();
@@ -58,42 +54,43 @@ impl Settings {
                 _ => return Err(format!("unknown option `{name}`")),
             }
         }
-        let (mut parts, mut chosen) = (Vec::new(), Vec::new());
+        let (mut parts, mut servers) = (Vec::new(), Vec::new());
         for name in only {
-            if FIGURES.contains(&&*name) || TABLES.contains(&&*name) {
+            if PARTS.iter().any(|part| part.name == name) {
                 parts.push(name);
-            } else if servers.contains(&&*name) {
-                chosen.push(name);
+            } else if KINDS.iter().any(|kind| kind.name == name) {
+                servers.push(name);
             } else {
                 return Err(format!("`{name}` is no part and no server"));
             }
         }
-        let seconds = seconds.unwrap_or(if quick { 0.1 } else { 0.8 });
+        let seconds = seconds.unwrap_or(if quick { 0.1 } else { 0.6 });
         if !(0.05..=3600.0).contains(&seconds) {
             return Err("`--seconds` is between 0.05 and 3600".to_owned());
         }
-        let some_figures = parts.iter().any(|part| FIGURES.contains(&&**part));
-        if record && (quick || !chosen.is_empty() || some_figures) {
-            return Err("`--record` takes no `--quick`, no server, and no part of the one table".to_owned());
+        if record && (quick || !servers.is_empty()) {
+            return Err("`--record` takes neither `--quick` nor a server: a table is kept as a whole".to_owned());
         }
         let length = Duration::from_secs_f64(seconds);
-        let rounds = rounds.unwrap_or(if quick { 1 } else { 3 }).max(1);
-        let pace = Pace { rounds, warm_up: length.div_f64(5.0).min(Duration::from_millis(500)), length };
-        Ok(Self { parts, servers: chosen, pace, quick, check, record })
+        let rounds = rounds.unwrap_or(if quick { 1 } else { 5 }).max(1);
+        let warm_up = length.div_f64(5.0).min(Duration::from_millis(500));
+        let pace = Pace { rounds, peer_rounds: 3, warm_up, length };
+        Ok(Self { parts, servers, pace, quick, check, record })
     }
 
     /// Whether a part is asked for.
-    pub(crate) fn part(&self, name: &str) -> bool {
-        if self.parts.is_empty() {
-            !(self.quick && SLOW.contains(&name))
-        } else {
-            self.parts.iter().any(|part| part == name)
-        }
+    pub(crate) fn part(&self, part: &Part) -> bool {
+        if self.parts.is_empty() { !(self.quick && part.slow) } else { self.parts.iter().any(|name| name == part.name) }
     }
 
     /// Whether a server is asked for.
     pub(crate) fn server(&self, name: &str) -> bool {
         self.servers.is_empty() || self.servers.iter().any(|server| server == name)
+    }
+
+    /// The servers that are asked for and can be started here.
+    pub(crate) fn kinds(&self) -> impl Iterator<Item = &'static Kind> {
+        KINDS.iter().filter(|kind| self.server(kind.name) && kind.lacks().is_none())
     }
 }
 
@@ -102,36 +99,58 @@ mod tests {
     use super::*;
 
     fn parsed(line: &str) -> Result<Settings, String> {
-        Settings::parse(line.split_whitespace().map(str::to_owned), &["nestrs", "floor"])
+        Settings::parse(line.split_whitespace().map(str::to_owned))
+    }
+
+    fn parts(line: &str) -> Vec<&'static str> {
+        let settings = parsed(line).unwrap();
+        PARTS.iter().filter(|part| settings.part(part)).map(|part| part.name).collect()
     }
 
     #[test]
-    fn everything_usual_is_measured_unless_told_otherwise() {
-        let settings = parsed("").unwrap();
-        assert!(settings.part("load") && settings.part("growth") && settings.part("build"));
-        let settings = parsed("--quick").unwrap();
-        assert!(settings.part("load") && settings.part("workers") && !settings.part("build"));
+    fn everything_is_measured_unless_told_otherwise() {
+        assert_eq!(parts("").len(), PARTS.len());
+        assert_eq!(parts("")[0], "servers");
+        assert_eq!(parts("--quick"), ["servers", "streams", "clients", "rest", "workers"]);
         let settings = parsed("").unwrap();
         assert!(settings.server("nestrs") && settings.server("floor"));
-        assert_eq!(settings.pace.rounds, 3);
+        assert_eq!((settings.pace.rounds, settings.pace.peer_rounds), (5, 3));
     }
 
     #[test]
     fn parts_and_servers_are_chosen_by_name() {
-        let settings = parsed("--only load --only=floor --rounds 5 --seconds=0.5").unwrap();
-        assert!(settings.part("load") && !settings.part("idle"));
+        let line = "--only servers --only=floor --rounds 7 --seconds=0.5";
+        assert_eq!(parts(line), ["servers"]);
+        let settings = parsed(line).unwrap();
         assert!(settings.server("floor") && !settings.server("nestrs"));
-        assert_eq!((settings.pace.rounds, settings.pace.length), (5, Duration::from_millis(500)));
+        assert_eq!((settings.pace.rounds, settings.pace.length), (7, Duration::from_millis(500)));
         assert!(!settings.record && !settings.quick);
+        assert_eq!(parts("--quick --only counts"), ["counts"]);
     }
 
     #[test]
-    fn what_is_recorded_is_whole() {
+    fn any_part_can_be_recorded_and_only_as_a_whole() {
         assert!(parsed("--record").unwrap().record);
-        assert!(parsed("--only growth --only profile --record").unwrap().record);
-        for line in ["--quick --record", "--only load --record", "--only floor --record"] {
-            assert!(parsed(line).unwrap_err().starts_with("`--record` takes no"), "{line}");
+        assert!(parsed("--only servers --only profile --record").unwrap().record);
+        for line in ["--quick --record", "--only servers --only floor --record"] {
+            assert!(parsed(line).unwrap_err().starts_with("`--record` takes neither"), "{line}");
         }
+    }
+
+    #[test]
+    fn those_that_are_compared_closely_have_more_rounds() {
+        let rounds = |line| KINDS.iter().map(|kind| parsed(line).unwrap().pace.rounds_of(kind)).collect::<Vec<_>>();
+        assert_eq!(rounds(""), [5, 5, 5, 5, 3, 3, 3, 3, 3]);
+        assert_eq!(rounds("--rounds 2"), [2; 9]);
+    }
+
+    #[test]
+    fn the_usage_names_every_part_and_every_server() {
+        let named = |names: &[&str]| USAGE.contains(&format!(": {}\n", names.join(", ")));
+        assert!(named(&PARTS.iter().map(|part| part.name).collect::<Vec<_>>()), "{USAGE}");
+        let mut kinds: Vec<_> = KINDS.iter().collect();
+        kinds.sort_by_key(|kind| kind.column);
+        assert!(named(&kinds.iter().map(|kind| kind.name).collect::<Vec<_>>()), "{USAGE}");
     }
 
     #[test]

@@ -35,7 +35,7 @@ pub(crate) fn measure(settings: &Settings) -> Result<Vec<Table>, String> {
         ("64 connections x 1", Load { connections: 64, in_flight: 1, work: Work::Sum }),
         ("64 connections x 16", Load { connections: 64, in_flight: 16, work: Work::Sum }),
     ];
-    let Pace { rounds, warm_up, length } = settings.pace;
+    let Pace { rounds, warm_up, length, .. } = settings.pace.few();
     let started = WAYS.iter().map(|way| {
         let kind = Kind { name: "workers", program: way.program, ..YARDSTICK };
         let mut env = std::process::Command::new("env");
@@ -70,5 +70,5 @@ pub(crate) fn measure(settings: &Settings) -> Result<Vec<Table>, String> {
             eprintln!("workers: {}", row.join("  "));
         }
     }
-    Ok(vec![Table { title: "More than one core: sums".to_owned(), columns, rows }])
+    Ok(vec![Table::new("More than one core: sums", columns, rows)])
 }
