@@ -104,15 +104,15 @@ pub(crate) fn drive(
     let shared = Shared::new(manner, load);
     block_on(async {
         let before = if load.work == Work::Events { seen(address).await? } else { 0 };
+        let files = server.files();
         let mut running = begin(address, Some(server), load, &shared).await?;
-        let open = server.files();
         let measured = tokio::select! {
-            measured = measure(&shared, server, warm_up, length) => measured,
+            measured = measure(&shared, server, load, warm_up, length) => measured?,
             Some(ended) = running.join_next() => return Err(flatten(ended).err().unwrap_or_default()),
         };
         end(running, &shared).await?;
         if load.connections as usize > CONNECTING {
-            closed(server, open.saturating_sub(load.connections as usize)).await;
+            closed(server, files + CONNECTING).await;
         }
         if load.work == Work::Events {
             all_seen(address, before + shared.requests.get() * BURST).await?;
@@ -208,7 +208,7 @@ async fn connect_all(address: SocketAddr, server: Option<Proc>, number: u32) -> 
     Ok(streams)
 }
 
-/// Waits until the server has closed so many connections that it has as many open files as that; whoever counts them next
+/// Waits until the server has closed so many connections that it has no more open files than that; whoever counts them next
 /// would take them for its own. Not for ever: it may need some of them for something else.
 async fn closed(server: Proc, files: usize) {
     let until = Instant::now() + CLOSING;
@@ -288,8 +288,22 @@ pub(crate) async fn connect(address: SocketAddr) -> Result<TcpStream, String> {
     Ok(stream)
 }
 
-async fn measure(shared: &Shared, server: Proc, warm_up: Duration, length: Duration) -> Measured {
+async fn measure(
+    shared: &Shared,
+    server: Proc,
+    load: &Load,
+    warm_up: Duration,
+    length: Duration,
+) -> Result<Measured, String> {
     sleep(warm_up).await;
+    // Where there are many connections, that is not until all of them have asked.
+    let until = Instant::now() + PATIENCE;
+    while shared.requests.get() < u64::from(load.connections) {
+        if Instant::now() > until {
+            return Err("the server does not answer".to_owned());
+        }
+        sleep(Duration::from_millis(1)).await;
+    }
     *shared.latencies.borrow_mut() =
         Some(Histogram::new_with_bounds(1, NANOS_MAX, 3).expect("the bounds are constants"));
     let look = || (shared.units.get(), Instant::now(), server.cpu(), Proc::own().cpu(), server.switches());
@@ -297,7 +311,7 @@ async fn measure(shared: &Shared, server: Proc, warm_up: Duration, length: Durat
     sleep(length).await;
     let after = look();
     let latencies = shared.latencies.borrow_mut().take().expect("it was put there");
-    Measured {
+    Ok(Measured {
         units: after.0 - before.0,
         wall: after.1 - before.1,
         server_cpu: after.2.saturating_sub(before.2),
@@ -305,7 +319,7 @@ async fn measure(shared: &Shared, server: Proc, warm_up: Duration, length: Durat
         switches: after.4.saturating_sub(before.4),
         median: latencies.value_at_quantile(0.5),
         p99: latencies.value_at_quantile(0.99),
-    }
+    })
 }
 
 /// A request under way.

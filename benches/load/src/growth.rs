@@ -47,20 +47,21 @@ pub(crate) fn measure(settings: &Settings) -> Result<Vec<Table>, String> {
     let routes = ROUTES.map(|(routes, words)| (routes, words, one(Work::Routed { routes })));
     let stages = STAGES.map(|(stages, words)| (stages, words, one(Work::Sum)));
     Ok(vec![
-        against(settings, "One sum under way on each of so many connections", "connections", &connections)?,
-        against(settings, "An echo of so many bytes, one under way", "payload", &payloads)?,
+        // Of very many connections each has but few turns in half a second.
+        against(settings.pace, "One sum under way on each of so many connections", "connections", &connections)?,
+        against(pace(settings), "An echo of so many bytes, one under way", "payload", &payloads)?,
         alone(settings, "So many routes, asked in turn, 16 under way", "routes", &routes)?,
         alone(settings, "So many guards, interceptors and pipes around a sum, 16 under way", "stages", &stages)?,
     ])
 }
 
 /// A row for each load: microseconds of the server's processor time for one answer.
-fn against(settings: &Settings, title: &str, first: &str, loads: &[(String, Load)]) -> Result<Table, String> {
+fn against(pace: Pace, title: &str, first: &str, loads: &[(String, Load)]) -> Result<Table, String> {
     let apart = cores::apart();
     let servers = [BARE, YARDSTICK, FASTEST];
     let servers: Vec<_> =
         servers.into_iter().map(|it| Ok((it, it.start_apart(&apart)?))).collect::<Result<_, String>>()?;
-    let Pace { rounds, warm_up, length, .. } = pace(settings);
+    let Pace { rounds, warm_up, length, .. } = pace;
     let mut rows = Vec::new();
     for (name, load) in loads {
         let mut costs = [(); 3].map(|()| Vec::new());

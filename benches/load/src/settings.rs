@@ -14,7 +14,7 @@ Usage: cargo xtask bench [--only NAME]... [--rounds N] [--seconds S] [--quick] [
                  servers: nestrs, chain, yardstick, one-pass, floor, nestjs, tarpc-bincode, tarpc-json, tonic
   --rounds N     how often nestrs and what is written by hand take their turns under each load; default 5, and 3 for
                  all others
-  --seconds S    how long each turn is measured; default 0.6
+  --seconds S    how long each turn is measured; default 0.5
   --quick        one round of 0.1 seconds, fewer connections, and neither counts, build, growth nor profile unless they
                  are named: whether everything works and answers rightly
   --check        fail where a figure that does not depend on the machine is not what it must be
@@ -64,7 +64,7 @@ impl Settings {
                 return Err(format!("`{name}` is no part and no server"));
             }
         }
-        let seconds = seconds.unwrap_or(if quick { 0.1 } else { 0.6 });
+        let seconds = seconds.unwrap_or(if quick { 0.1 } else { 0.5 });
         if !(0.05..=3600.0).contains(&seconds) {
             return Err("`--seconds` is between 0.05 and 3600".to_owned());
         }
@@ -114,7 +114,8 @@ mod tests {
         assert_eq!(parts("--quick"), ["servers", "streams", "clients", "rest", "workers"]);
         let settings = parsed("").unwrap();
         assert!(settings.server("nestrs") && settings.server("floor"));
-        assert_eq!((settings.pace.rounds, settings.pace.peer_rounds), (5, 3));
+        let Pace { rounds, peer_rounds, length, .. } = settings.pace;
+        assert_eq!((rounds, peer_rounds, length), (5, 3, Duration::from_millis(500)));
     }
 
     #[test]
