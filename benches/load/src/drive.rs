@@ -26,7 +26,7 @@ const PATIENCE_TRACED: Duration = Duration::from_secs(300);
 const CLOSING: Duration = Duration::from_secs(2);
 /// So many connections are made before the server is waited for: fewer than any of them lets wait for `accept`. One more
 /// would be refused in silence, and made a second later.
-const CONNECTING: usize = 128;
+const CONNECTING: usize = 64;
 const READ_LEN: usize = 256 * 1024;
 /// The longest latency that is told from longer ones.
 const NANOS_MAX: u64 = 60_000_000_000;
