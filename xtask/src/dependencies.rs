@@ -8,7 +8,12 @@ use crate::outcome::Outcome;
 use crate::run::{Call, Runner};
 
 /// Crates whose types or state meet in one program: a second incompatible version would split it.
-const ONLY_ONCE: &[&str] = &["tokio", "syn", "http", "rustls"];
+const ONLY_ONCE: &[&str] = &["tokio", "http", "rustls"];
+/// What macros are built with, and the first thing that a clean build waits for: a second one costs every user seconds.
+const ONE_PARSER: &[&str] = &["syn"];
+/// The features that may bring an older syn beside ours. async-nats' derives (pin-project, tracing-attributes) and those
+/// of its signatures (curve25519-dalek-derive) are built with syn 2, in the newest versions that there are.
+const OLDER_SYN_FEATURES: &[&str] = &["microservices-nats"];
 /// Cryptography that is slow to build or linked from the system. One provider is enough, and it is ring.
 const OTHER_TLS: &[&str] = &["aws-lc-rs", "aws-lc-sys", "openssl-sys"];
 /// The features that ask for it by name.
@@ -57,14 +62,20 @@ pub(crate) fn check(runner: &Runner) -> Outcome {
 
 const TCP_ONLY: &str = "no HTTP and no TLS in a TCP-only service";
 
-fn rules(features: &str) -> [Rule; 5] {
+fn rules(features: &str) -> [Rule; 6] {
+    let one_syn: Vec<_> = features.split(',').filter(|feature| !OLDER_SYN_FEATURES.contains(feature)).collect();
     [
         Rule {
-            name: "one version each of tokio, syn, http, rustls",
-            // That package has the dependencies that the documentation gives to users, default features and all. Tests
-            // derive garde's rules, by the syn before ours; what users build has that only if they do the same.
+            name: "one version each of tokio, http, rustls",
+            // That package has the dependencies that the documentation gives to users, default features and all.
             args: "--workspace --exclude nestrs-documents --all-features --edges no-dev".to_owned(),
-            wrong: repeated,
+            wrong: |crates| repeated(crates, ONLY_ONCE),
+        },
+        Rule {
+            name: "one version of syn, but for NATS",
+            // Tests derive garde's rules, by the syn before ours; what users build has that only if they do the same.
+            args: format!("--package nestrs --no-default-features --features {} --edges no-dev", one_syn.join(",")),
+            wrong: |crates| repeated(crates, ONE_PARSER),
         },
         Rule {
             name: "no TLS provider but ring",
@@ -114,12 +125,12 @@ fn is_of(name: &str, project: &str) -> bool {
     name.strip_prefix(project).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
 }
 
-fn repeated(crates: &BTreeSet<Crate>) -> Vec<String> {
+fn repeated(crates: &BTreeSet<Crate>, only_once: &[&str]) -> Vec<String> {
     let twice = |name: &&&str| {
         let versions = crates.iter().filter(|it| it.name == **name).map(|it| compatible(&it.version));
         versions.collect::<BTreeSet<_>>().len() > 1
     };
-    let names: Vec<_> = ONLY_ONCE.iter().filter(twice).collect();
+    let names: Vec<_> = only_once.iter().filter(twice).collect();
     among(crates, |name| names.iter().any(|it| **it == name))
 }
 
@@ -163,17 +174,36 @@ rustls v0.23.1
 
     #[test]
     fn a_second_incompatible_version_is_found() {
-        assert_eq!(repeated(&tree(TREE)), ["syn 2.0.100", "syn 3.0.9"]);
-        assert_eq!(repeated(&tree("rustls v0.22.0\nrustls v0.23.9")).len(), 2);
-        assert!(repeated(&tree("http v1.0.0\nhttp v1.5.0\nrustls v0.23.1\nrustls v0.23.9")).is_empty());
+        assert_eq!(repeated(&tree(TREE), ONE_PARSER), ["syn 2.0.100", "syn 3.0.9"]);
+        assert!(repeated(&tree(TREE), ONLY_ONCE).is_empty());
+        assert_eq!(repeated(&tree("rustls v0.22.0\nrustls v0.23.9"), ONLY_ONCE).len(), 2);
+        let compatible = tree("http v1.0.0\nhttp v1.5.0\nrustls v0.23.1\nrustls v0.23.9");
+        assert!(repeated(&compatible, ONLY_ONCE).is_empty());
+    }
+
+    #[test]
+    fn an_older_syn_is_let_in_by_nothing_but_nats() {
+        let rules = rules("http,microservices-nats,tls");
+        let args: Vec<_> = rules.iter().filter(|rule| rule.name.contains("syn")).map(|rule| &rule.args).collect();
+        assert_eq!(args.len(), 1);
+        assert!(args[0].contains("--features http,tls "), "{}", args[0]);
     }
 
     #[test]
     fn every_rule_finds_what_it_forbids() {
-        let forbidden =
-            ["syn v1.0.0", "aws-lc-rs v1.0.0", "tower-http v0.7.1", "tokio-util v0.7.0", "nestrs-core v0.1.0"];
+        let forbidden = [
+            "rustls v0.1.0",
+            "syn v1.0.0",
+            "aws-lc-rs v1.0.0",
+            "tower-http v0.7.1",
+            "tokio-util v0.7.0",
+            "nestrs-core v0.1.0",
+        ];
         for (rule, bad) in rules("http").iter().zip(forbidden) {
-            let good = "nestrs-macros v0.1.0\nsyn v3.0.9\ntowering v1.0.0";
+            let good = match rule.name {
+                TCP_ONLY => "nestrs-macros v0.1.0\nsyn v3.0.9\ntowering v1.0.0",
+                _ => "nestrs-macros v0.1.0\nsyn v3.0.9\ntowering v1.0.0\nrustls v0.23.9",
+            };
             assert!((rule.wrong)(&tree(good)).is_empty(), "{}", rule.name);
             assert!(!(rule.wrong)(&tree(&format!("{good}\n{bad}"))).is_empty(), "{}", rule.name);
         }
