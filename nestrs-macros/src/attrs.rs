@@ -72,7 +72,7 @@ pub(crate) fn expect_bare(attribute: &Attribute, errors: &mut Errors) {
 }
 
 /// The stages around a handler, or around all handlers of a block.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Stages {
     pub(crate) interceptors: Vec<Type>,
     pub(crate) guards: Vec<Type>,
@@ -82,7 +82,6 @@ pub(crate) struct Stages {
 }
 
 /// What one `#[set_metadata(…)]` says.
-#[derive(Debug)]
 pub(crate) enum Metadatum {
     /// A value that is found by its type.
     Typed(Expr),

@@ -18,7 +18,7 @@ pub(crate) const COMPLETE_ON_ROUTE: &str =
     "an HTTP route ends with its caller: give what must be done to `tokio::spawn`, and wait for the task";
 
 /// What stands on one handler. At most one attribute of each name when it is right, and one ending.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Limits {
     cancel: Option<Attribute>,
     complete: Option<Attribute>,

@@ -9,7 +9,7 @@ use crate::attrs;
 use crate::diag::Errors;
 
 /// The nestrs that generated code talks to: `::nestrs`, unless `crate = path` says otherwise.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Nest(Option<Path>);
 
 impl Nest {

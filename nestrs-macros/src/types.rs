@@ -87,7 +87,6 @@ pub(crate) fn without_self(tokens: impl ToTokens, service: &Type) -> TokenStream
 }
 
 /// What a declared return type says about the value behind it.
-#[derive(Debug)]
 pub(crate) struct Returned<'a> {
     /// The type, or what stands for `T` in a `Result<T, E>`; `None` for `()` left unwritten.
     pub(crate) value: Option<&'a Type>,

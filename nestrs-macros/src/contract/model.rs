@@ -11,7 +11,6 @@ use crate::paths::{self, Nest};
 use crate::pattern::{self, Pattern};
 use crate::types::{self, Returned};
 
-#[derive(Debug)]
 pub(crate) struct Contract {
     pub(crate) nest: Nest,
     /// What the client is registered as, if the contract says so.
@@ -21,7 +20,6 @@ pub(crate) struct Contract {
     pub(crate) methods: Vec<Method>,
 }
 
-#[derive(Debug)]
 pub(crate) struct Method {
     /// The pattern attributes; exactly one when the trait is right.
     pub(crate) attributes: Vec<Attribute>,
@@ -43,7 +41,6 @@ pub(crate) enum Kind {
 }
 
 /// What comes back when all is well.
-#[derive(Debug)]
 pub(crate) enum Reply {
     /// `()`.
     Nothing,
@@ -53,7 +50,6 @@ pub(crate) enum Reply {
 }
 
 /// A value; what stands for `T` where a `Result<T, E>` is declared.
-#[derive(Debug)]
 pub(crate) struct Value {
     pub(crate) ty: Type,
     /// A type under another name than `Result`, which might be one all the same.

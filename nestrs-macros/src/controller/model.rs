@@ -13,7 +13,6 @@ use crate::limits::{self, Limits};
 use crate::paths::{self, Nest};
 use crate::routes;
 
-#[derive(Debug)]
 pub(crate) struct Controller {
     pub(crate) nest: Nest,
     /// The user's block, without the attributes that were read.
@@ -28,7 +27,6 @@ pub(crate) struct Controller {
 }
 
 /// A method that answers requests, to one path or several.
-#[derive(Debug)]
 pub(crate) struct Method {
     pub(crate) signature: Signature,
     /// The attributes that stayed on the method.
@@ -39,7 +37,6 @@ pub(crate) struct Method {
     pub(crate) limits: Limits,
 }
 
-#[derive(Debug)]
 pub(crate) struct Route {
     pub(crate) attribute: Attribute,
     /// `get`, `post`, …

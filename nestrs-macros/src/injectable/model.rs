@@ -12,7 +12,6 @@ use crate::diag::Errors;
 use crate::paths::{self, Nest};
 use crate::types;
 
-#[derive(Debug)]
 pub(crate) struct Provided {
     pub(crate) nest: Nest,
     /// The `ProviderScope` that was asked for.
@@ -36,7 +35,6 @@ pub(crate) enum Shape {
     Named,
 }
 
-#[derive(Debug)]
 pub(crate) struct Filled {
     /// `None` in a tuple struct.
     pub(crate) ident: Option<Ident>,
@@ -47,7 +45,6 @@ pub(crate) struct Filled {
 }
 
 /// Where a field's first value comes from.
-#[derive(Debug)]
 pub(crate) enum Filling {
     /// `Arc<T>`, or `Option<Arc<T>>`, from the container.
     Shared { ty: Type, name: Option<LitStr>, optional: bool },

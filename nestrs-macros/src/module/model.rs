@@ -9,7 +9,6 @@ use crate::attrs;
 use crate::diag::Errors;
 use crate::paths::{self, Nest};
 
-#[derive(Debug)]
 pub(crate) struct Module {
     pub(crate) nest: Nest,
     pub(crate) item: Item,
@@ -27,14 +26,12 @@ pub(crate) const LISTS: [&str; 9] =
 /// Those of them that list stages.
 pub(crate) const STAGES: [&str; 4] = ["interceptors", "guards", "pipes", "filters"];
 
-#[derive(Debug)]
 pub(crate) struct List {
     pub(crate) key: &'static str,
     pub(crate) entries: Vec<Entry>,
 }
 
 /// One item of a list.
-#[derive(Debug)]
 pub(crate) enum Entry {
     /// A type: `MathService`, or `dyn Repository` among exports.
     Type(Box<Type>),

@@ -23,14 +23,12 @@ pub(crate) use check::{check, check_list};
 pub(crate) use options::Options;
 
 /// One pattern, or a value inside one.
-#[derive(Debug)]
 pub(crate) struct Pattern {
     /// As it is written, for errors to point at.
     pub(crate) tokens: TokenStream,
     pub(crate) value: Value,
 }
 
-#[derive(Debug)]
 pub(crate) enum Value {
     Null,
     Bool(bool),
@@ -46,7 +44,6 @@ pub(crate) enum Value {
     NameOf(Box<Type>),
 }
 
-#[derive(Debug)]
 pub(crate) struct Member {
     pub(crate) key: String,
     pub(crate) key_span: Span,

@@ -13,7 +13,7 @@ use crate::paths;
 /// The transports that have names of their own; NestJS's, and the one for tests.
 const KNOWN: &[&str] = &["tcp", "redis", "nats", "mqtt", "rmq", "kafka", "grpc", "memory"];
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Options {
     /// Empty for every transport.
     pub(crate) transports: Vec<Transport>,
@@ -22,7 +22,6 @@ pub(crate) struct Options {
     unreadable: bool,
 }
 
-#[derive(Debug)]
 pub(crate) struct Transport {
     pub(crate) name: String,
     /// As it is written, for errors to point at.

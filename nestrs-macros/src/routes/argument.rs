@@ -11,7 +11,6 @@ use crate::signature;
 use crate::source::source;
 use crate::types;
 
-#[derive(Debug)]
 pub(crate) struct Argument {
     pub(crate) source: Source,
     /// In the order in which they run.
@@ -22,7 +21,6 @@ pub(crate) struct Argument {
 }
 
 /// Where an argument comes from.
-#[derive(Debug)]
 pub(crate) enum Source {
     /// Decoded from the payload.
     Payload,
@@ -40,7 +38,6 @@ pub(crate) enum Source {
     Context,
 }
 
-#[derive(Debug)]
 pub(crate) enum Pipe {
     /// Built once.
     Type(Box<Type>),

@@ -40,7 +40,6 @@ impl Family {
     }
 }
 
-#[derive(Debug)]
 pub(crate) struct Routes {
     pub(crate) family: Family,
     pub(crate) nest: Nest,
@@ -53,7 +52,6 @@ pub(crate) struct Routes {
     pub(crate) handlers: Vec<Handler>,
 }
 
-#[derive(Debug)]
 pub(crate) struct Handler {
     /// The pattern attributes, at least one; exactly one when the block is right.
     pub(crate) attributes: Vec<Attribute>,
