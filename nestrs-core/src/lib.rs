@@ -42,6 +42,7 @@ mod provider_scope;
 mod registry;
 mod reply;
 mod resolver;
+mod sorted;
 #[doc(hidden)]
 pub mod spans;
 mod transport_id;

@@ -89,11 +89,14 @@ fn read(json: &[u8]) -> BTreeMap<String, String> {
         return BTreeMap::new();
     }
     let members: BTreeMap<String, Value> = serde_json::from_slice(json).unwrap_or_default();
-    let strings = members.into_iter().filter_map(|(key, value)| match value {
-        Value::String(text) => Some((key, text)),
-        _ => None,
-    });
-    strings.collect()
+    let mut strings = BTreeMap::new();
+    // One by one: `collect` sorts them first, with 7 KiB of machine code.
+    for (key, value) in members {
+        if let Value::String(text) = value {
+            strings.insert(key, text);
+        }
+    }
+    strings
 }
 
 impl PartialEq for Metadata {

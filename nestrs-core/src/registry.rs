@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use linkme::distributed_slice;
 
 use crate::handler::HandlerSet;
+use crate::sorted::sorted;
 
 /// Every `#[micro_routes]` and `#[event_routes]` block of every linked crate.
 ///
@@ -16,9 +17,8 @@ pub static HANDLERS: [HandlerSet];
 
 /// All sets, sorted by the name of their service: link order is nobody's business.
 pub(crate) fn all() -> Vec<&'static HandlerSet> {
-    let mut sets: Vec<_> = HANDLERS.iter().collect();
-    sets.sort_by_key(|set| (set.service_name(), set.handlers().first().map(crate::HandlerDef::name)));
-    sets
+    let name = |set: &HandlerSet| (set.service_name(), set.handlers().first().map(crate::HandlerDef::name));
+    sorted(HANDLERS.iter(), |one, other| name(one) <= name(other))
 }
 
 /// The same, by service.

@@ -119,8 +119,11 @@ impl RouteTable {
     /// Every declared pattern with what answers to it, sorted.
     #[must_use]
     pub fn entries(&self) -> Vec<&RouteEntry> {
-        let mut entries: Vec<_> = self.entries.values().map(|entry| &**entry).collect();
-        entries.sort_by(|one, other| one.pattern.cmp(&other.pattern));
+        let mut entries: Vec<&RouteEntry> = Vec::with_capacity(self.entries.len());
+        for entry in self.entries.values() {
+            let place = entries.partition_point(|other| other.pattern <= entry.pattern);
+            entries.insert(place, entry);
+        }
         entries
     }
 }

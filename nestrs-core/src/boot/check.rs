@@ -1,11 +1,10 @@
 //! Whether everything that is asked for is there, and what to do where it is not.
 
-use std::collections::BTreeSet;
-
 use super::Problem;
 use super::graph::Graph;
 use crate::container::Visible;
 use crate::injectable::{Dependency, Key};
+use crate::sorted::sorted;
 
 impl Graph {
     /// Checks every dependency of every provider; returns an order in which they can be built.
@@ -144,7 +143,8 @@ impl Graph {
     fn resembling(&self, key: &Key) -> Option<String> {
         let keys = || self.providers.iter().map(|(_, provider)| &provider.key);
         let same_type = || keys().filter(|other| other.type_id() == key.type_id());
-        let names: BTreeSet<&str> = same_type().filter_map(Key::name).collect();
+        let mut names = sorted(same_type().filter_map(Key::name), |one, other| one <= other);
+        names.dedup();
         // `dyn Audit` is not `dyn Audit + Send`, and the `Config` of one crate is not that of another.
         let head = |key: &Key| key.short_type().split(" + ").next().map(str::to_owned);
         let same_head = keys().find(|other| other.name() == key.name() && head(other) == head(key));

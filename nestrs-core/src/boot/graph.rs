@@ -1,6 +1,6 @@
 //! The modules of an application and who may see what.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use super::walk::{Node, walk};
 use super::{BootOptions, Problem};
@@ -28,8 +28,8 @@ pub(super) struct Graph {
     pub(super) late: Late,
 }
 
-/// More than one provider for a key is a problem of whoever asks for it.
-type Exports = HashMap<Key, BTreeSet<usize>>;
+/// More than one provider for a key is a problem of whoever asks for it. In ascending order, each once.
+type Exports = HashMap<Key, Vec<usize>>;
 
 impl Graph {
     /// Reads the whole graph, from the root and the globals.
@@ -117,7 +117,7 @@ fn exports(
     problems: &mut Vec<Problem>,
 ) -> Vec<Exports> {
     let mut exports: Vec<Option<Exports>> = vec![None; nodes.len()];
-    let mut unknown = Vec::new();
+    let mut unknown: Vec<Vec<Problem>> = vec![Vec::new(); nodes.len()];
     for &module in finished {
         let node = &nodes[module];
         // Its own providers go before those that it passes on, as they do in its own sight.
@@ -131,7 +131,7 @@ fn exports(
             match export {
                 Export::Type(key) => {
                     if let Some(provider) = own[module].get(key) {
-                        mine.insert(key.clone(), [*provider].into());
+                        mine.insert(key.clone(), vec![*provider]);
                         continue;
                     }
                     for (imported, theirs) in imports() {
@@ -148,7 +148,7 @@ fn exports(
                     let named = |key: &Key| key.name() == Some(name);
                     for (key, provider) in own[module].iter().filter(|(key, _)| named(key)) {
                         known = true;
-                        mine.insert(key.clone(), [*provider].into());
+                        mine.insert(key.clone(), vec![*provider]);
                     }
                     for theirs in imports().flat_map(|(_, theirs)| theirs).filter(|(key, _)| named(key)) {
                         known = true;
@@ -157,21 +157,25 @@ fn exports(
                 }
             }
             if !known {
-                unknown.push((module, unknown_export(node, export, own[module].keys())));
+                unknown[module].push(unknown_export(node, export, own[module].keys()));
             }
         }
         passed_on.extend(mine);
         exports[module] = Some(passed_on);
     }
     // In module order, like all others.
-    unknown.sort_by_key(|(module, _)| *module);
-    problems.extend(unknown.into_iter().map(|(_, problem)| problem));
+    problems.extend(unknown.into_iter().flatten());
     exports.into_iter().map(Option::unwrap_or_default).collect()
 }
 
-fn pass_on<'a>(exports: &mut Exports, others: impl IntoIterator<Item = (&'a Key, &'a BTreeSet<usize>)>) {
+fn pass_on<'a>(exports: &mut Exports, others: impl IntoIterator<Item = (&'a Key, &'a Vec<usize>)>) {
     for (key, providers) in others {
-        exports.entry(key.clone()).or_default().extend(providers);
+        let known = exports.entry(key.clone()).or_default();
+        for provider in providers {
+            if let Err(place) = known.binary_search(provider) {
+                known.insert(place, *provider);
+            }
+        }
     }
 }
 
@@ -200,7 +204,7 @@ fn views(
         for module in modules {
             pass_on(&mut seen, &exports[*module]);
         }
-        let visible = |found: BTreeSet<usize>| match found.first() {
+        let visible = |found: Vec<usize>| match found.first() {
             Some(one) if found.len() == 1 => Visible::One(*one),
             _ => Visible::Several(found.iter().map(|found| nodes[providers[*found].0].def.name.clone()).collect()),
         };

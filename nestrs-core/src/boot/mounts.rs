@@ -2,7 +2,7 @@
 
 use std::any::TypeId;
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::graph::Graph;
@@ -20,6 +20,7 @@ use crate::pipeline::{Chain, ChainEntry, Enhancers, StageKind};
 use crate::provider_scope::ProviderScope;
 use crate::registry;
 use crate::resolver::ResolveError;
+use crate::sorted::sorted;
 
 /// Every handler that will be served, and where.
 #[derive(Default)]
@@ -161,18 +162,17 @@ impl Mounts {
 
     /// A set that is linked and served nowhere is usually a module that was forgotten.
     pub(super) fn report_unmounted(&self) {
-        let mut forgotten: BTreeMap<&'static str, usize> = BTreeMap::new();
-        for set in registry::all() {
-            if !self.mounted.contains(&address(set)) {
-                *forgotten.entry(set.service_name()).or_default() += set.handlers().len();
-            }
-        }
+        let mut forgotten = registry::all();
+        forgotten.retain(|set| !self.mounted.contains(&address(set)));
         if !forgotten.is_empty() {
-            let services: Vec<_> = forgotten.keys().map(|service| short_type_name(service)).collect();
+            let handlers: usize = forgotten.iter().map(|set| set.handlers().len()).sum();
+            // Those of one service stand together.
+            forgotten.dedup_by_key(|set| set.service_name());
+            let services: Vec<_> = forgotten.iter().map(|set| short_type_name(set.service_name())).collect();
             tracing::warn!(
                 target: "nestrs::boot",
                 services = services.join(", "),
-                handlers = forgotten.values().sum::<usize>(),
+                handlers,
                 "handlers are linked into the program but no module of this application mounts them; \
                  list their types in `microservices` or `controllers`"
             );
@@ -379,7 +379,7 @@ impl Plan<'_> {
 
     /// A request has one handler on each transport. (Events may have many.)
     fn refuse_duplicates(&mut self) {
-        let mut handlers: BTreeMap<&str, Vec<(&HandlerDef, String)>> = BTreeMap::new();
+        let mut handlers: HashMap<&str, Vec<(&HandlerDef, String)>> = HashMap::new();
         for Mount { module, handler, patterns, .. } in &self.mounts.handlers {
             if handler.kind() == HandlerKind::Message {
                 let place = format!("`{}` in `{}`", handler.name(), self.graph.views[*module].name);
@@ -388,7 +388,8 @@ impl Plan<'_> {
                 }
             }
         }
-        for (pattern, handlers) in handlers {
+        handlers.retain(|_, handlers| handlers.len() > 1);
+        for (pattern, handlers) in sorted(handlers, |(one, _), (other, _)| one <= other) {
             let collides = |index: usize| {
                 let others = handlers.iter().enumerate().filter(|(other, _)| *other != index);
                 others.into_iter().any(|(_, (other, _))| handlers[index].0.shares_a_transport(other))

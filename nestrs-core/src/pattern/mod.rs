@@ -15,6 +15,7 @@ use serde_json::Value;
 use thiserror::Error;
 
 use crate::payload::mend_surrogates;
+use crate::sorted::sorted;
 
 pub use literal::LiteralPattern;
 pub use wildcard::{Wildcard, WildcardStyle};
@@ -166,7 +167,8 @@ fn may_be_json(text: &str) -> bool {
 }
 
 fn parse(json: &str) -> Option<Value> {
-    serde_json::from_str(json)
+    // From bytes, as everywhere: one parser in the binary.
+    serde_json::from_slice(json.as_bytes())
         .or_else(|error| match mend_surrogates(json.as_bytes()) {
             Some(mended) => serde_json::from_slice(&mended),
             None => Err(error),
@@ -206,7 +208,7 @@ fn write_object(route: &mut String, value: &Value, depth: usize) -> Result<(), P
         if let Some((key, _)) = members.iter().find(|(key, _)| !collate::is_ordered(key)) {
             return Err(PatternError::KeyOrder(key.escape_debug().collect()));
         }
-        members.sort_by(|(one, _), (other, _)| collate::compare(one, other));
+        members = sorted(members, |(one, _), (other, _)| collate::compare(one, other).is_le());
     }
     route.push('{');
     for (index, (key, value)) in members.iter().enumerate() {
@@ -265,7 +267,7 @@ impl PatternLiteral {
             Self::Number(number) => {
                 let mut text = String::new();
                 number::write_f64(&mut text, number);
-                serde_json::from_str(&text).unwrap_or(Value::Null)
+                serde_json::from_slice(text.as_bytes()).unwrap_or(Value::Null)
             }
             Self::Text(text) => text.into(),
             Self::Array(items) => items.iter().map(|item| item.to_value()).collect(),

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::injectable::short_type_name;
+use crate::sorted::sorted;
 
 /// The kinds of stage, in the order in which a call meets them on its way in; filters stand outside all others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -88,8 +89,7 @@ impl Chain {
     /// Sorts stages that come from outside in, each kind by itself.
     #[must_use]
     pub fn new(from_outside_in: impl IntoIterator<Item = ChainEntry>) -> Self {
-        let mut entries: Vec<_> = from_outside_in.into_iter().collect();
-        entries.sort_by_key(|entry| entry.kind);
+        let mut entries = sorted(from_outside_in, |one, other| one.kind <= other.kind);
         let filters = entries.partition_point(|entry| entry.kind < StageKind::Filter);
         entries[filters..].reverse();
         Self(entries)

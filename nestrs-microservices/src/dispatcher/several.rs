@@ -54,7 +54,9 @@ async fn together<T>(
             biased;
             ended = calls.next() => match ended {
                 Some((at, (outcome, running))) => {
-                    outcomes.push((at, outcome));
+                    // As they are declared, however they end.
+                    let place = outcomes.partition_point(|(other, _)| *other < at);
+                    outcomes.insert(place, (at, outcome));
                     unfinished.extend(running);
                 }
                 None => break,
@@ -62,7 +64,6 @@ async fn together<T>(
             Some(()) = unfinished.next() => {}
         }
     }
-    outcomes.sort_by_key(|(at, _)| *at);
     let outcomes = outcomes.into_iter().map(|(_, outcome)| outcome).collect();
     let unfinished = (!unfinished.is_empty()).then(|| unfinished.collect::<()>().boxed());
     (outcomes, unfinished)

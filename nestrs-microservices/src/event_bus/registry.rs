@@ -97,9 +97,11 @@ impl Registry {
             let name: Vec<_> = segments(name).collect();
             let fitting =
                 self.wildcards.iter().filter(|(_, one)| one.patterns.iter().any(|pattern| fits(pattern, &name)));
-            found.extend(fitting.map(|(place, one)| (*place, Arc::clone(&one.subscriber))));
-            found.sort_by_key(|(place, _)| *place);
-            found.dedup_by_key(|(place, _)| *place);
+            for (place, one) in fitting {
+                if let Err(at) = found.binary_search_by_key(place, |(known, _)| *known) {
+                    found.insert(at, (*place, Arc::clone(&one.subscriber)));
+                }
+            }
         }
         found
     }
