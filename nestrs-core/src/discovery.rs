@@ -125,7 +125,7 @@ impl DiscoveryService {
     ///
     /// /// `#[micro_routes]`, with `#[message_pattern("cats.count")]` and `#[set_metadata(Since(2))]` on its method `count`.
     /// struct Cats;
-    /// # fn count<'a>(_: &'a Arc<Cats>, _: &'a ExecutionContext, _: Payload) -> BoxFuture<'a, HandlerResult> {
+    /// # fn count<'a>(_: &'a Arc<Cats>, _: &'a ExecutionContext, _: &'a Payload) -> BoxFuture<'a, HandlerResult> {
     /// #     Box::pin(async { 9.into_reply() })
     /// # }
     /// # struct Routes;

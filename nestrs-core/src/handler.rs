@@ -279,7 +279,7 @@ impl fmt::Debug for HandlerSet {
 ///     }
 /// }
 ///
-/// fn sum<'a>(math: &'a Arc<Math>, _cx: &'a ExecutionContext, payload: Payload) -> BoxFuture<'a, HandlerResult> {
+/// fn sum<'a>(math: &'a Arc<Math>, _cx: &'a ExecutionContext, payload: &'a Payload) -> BoxFuture<'a, HandlerResult> {
 ///     Box::pin(async move { math.sum(payload.decode()?).into_reply() })
 /// }
 ///

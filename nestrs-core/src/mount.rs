@@ -69,12 +69,12 @@ pub(crate) struct Plan {
 }
 
 /// The user's method behind a uniform signature: decodes the payload, calls the method, converts what it returns.
-pub type Thunk<S> = for<'a> fn(&'a Arc<S>, &'a ExecutionContext, Payload) -> BoxFuture<'a, HandlerResult>;
+pub type Thunk<S> = for<'a> fn(&'a Arc<S>, &'a ExecutionContext, &'a Payload) -> BoxFuture<'a, HandlerResult>;
 
 /// A mounted handler with its stages.
 pub trait Endpoint: Send + Sync {
-    /// Runs one call. `payload` is what the pipes start from.
-    fn call<'a>(&'a self, cx: &'a ExecutionContext, payload: Payload) -> BoxFuture<'a, HandlerResult>;
+    /// Runs one call. `payload` is what the pipes start from; a handler without any decodes it where it is.
+    fn call<'a>(&'a self, cx: &'a ExecutionContext, payload: &'a Payload) -> BoxFuture<'a, HandlerResult>;
 }
 
 /// Mounts a method with its stages, or says what that needs: a row calls it exactly once.
@@ -179,7 +179,7 @@ struct Bare<S> {
 }
 
 impl<S: Send + Sync + 'static> Endpoint for Bare<S> {
-    fn call<'a>(&'a self, cx: &'a ExecutionContext, payload: Payload) -> BoxFuture<'a, HandlerResult> {
+    fn call<'a>(&'a self, cx: &'a ExecutionContext, payload: &'a Payload) -> BoxFuture<'a, HandlerResult> {
         match &self.service {
             ServiceSource::Shared(service) => (self.thunk)(service, cx, payload),
             ServiceSource::PerCall(source) => Box::pin(async move {
@@ -204,12 +204,17 @@ where
     G: GuardList,
     P: PipeList,
 {
-    fn call<'a>(&'a self, cx: &'a ExecutionContext, payload: Payload) -> BoxFuture<'a, HandlerResult> {
+    fn call<'a>(&'a self, cx: &'a ExecutionContext, payload: &'a Payload) -> BoxFuture<'a, HandlerResult> {
         Box::pin(async move {
             // In its place from the start, since `enter` would hold it twice.
             let end = pin!(Some(async {
-                let payload =
-                    if self.stages.transforms() { self.stages.transform(cx, payload).await? } else { payload };
+                let piped;
+                let payload = if self.stages.transforms() {
+                    piped = self.stages.transform(cx, payload.clone()).await?;
+                    &piped
+                } else {
+                    payload
+                };
                 let built;
                 let service = match &self.service {
                     ServiceSource::Shared(service) => service,

@@ -36,11 +36,11 @@ impl Math {
     }
 }
 
-fn sum<'a>(math: &'a Arc<Math>, _: &'a ExecutionContext, payload: Payload) -> BoxFuture<'a, HandlerResult> {
+fn sum<'a>(math: &'a Arc<Math>, _: &'a ExecutionContext, payload: &'a Payload) -> BoxFuture<'a, HandlerResult> {
     Box::pin(async move { math.sum(&payload.decode::<Vec<i64>>()?).into_reply() })
 }
 
-fn pattern<'a>(_: &'a Arc<Math>, cx: &'a ExecutionContext, _: Payload) -> BoxFuture<'a, HandlerResult> {
+fn pattern<'a>(_: &'a Arc<Math>, cx: &'a ExecutionContext, _: &'a Payload) -> BoxFuture<'a, HandlerResult> {
     Box::pin(async move { (cx.pattern(), cx.handler()).into_reply() })
 }
 
@@ -224,7 +224,7 @@ struct Audit {
     seen: AtomicUsize,
 }
 
-fn audit<'a>(audit: &'a Arc<Audit>, _: &'a ExecutionContext, _: Payload) -> BoxFuture<'a, HandlerResult> {
+fn audit<'a>(audit: &'a Arc<Audit>, _: &'a ExecutionContext, _: &'a Payload) -> BoxFuture<'a, HandlerResult> {
     Box::pin(async move { audit.seen.fetch_add(1, Ordering::Relaxed).into_reply() })
 }
 
@@ -287,7 +287,7 @@ impl MicroRoutes for OddRows {
 #[distributed_slice(HANDLERS)]
 static ODD: HandlerSet = HandlerSet::of::<OddRows>();
 
-fn odd<'a>(_: &'a Arc<Odd>, _: &'a ExecutionContext, _: Payload) -> BoxFuture<'a, HandlerResult> {
+fn odd<'a>(_: &'a Arc<Odd>, _: &'a ExecutionContext, _: &'a Payload) -> BoxFuture<'a, HandlerResult> {
     unreachable!("never mounted")
 }
 
@@ -318,7 +318,7 @@ impl MicroRoutes for HalfWildRows {
 #[distributed_slice(HANDLERS)]
 static HALF_WILD: HandlerSet = HandlerSet::of::<HalfWildRows>();
 
-fn half_wild<'a>(_: &'a Arc<HalfWild>, _: &'a ExecutionContext, _: Payload) -> BoxFuture<'a, HandlerResult> {
+fn half_wild<'a>(_: &'a Arc<HalfWild>, _: &'a ExecutionContext, _: &'a Payload) -> BoxFuture<'a, HandlerResult> {
     unreachable!("never mounted")
 }
 
@@ -347,7 +347,7 @@ impl Injectable for Choosy {
     }
 }
 
-fn choosy<'a>(_: &'a Arc<Choosy>, cx: &'a ExecutionContext, _: Payload) -> BoxFuture<'a, HandlerResult> {
+fn choosy<'a>(_: &'a Arc<Choosy>, cx: &'a ExecutionContext, _: &'a Payload) -> BoxFuture<'a, HandlerResult> {
     Box::pin(async move { (cx.pattern(), cx.declared_pattern(), cx.extras().text("queue")).into_reply() })
 }
 
@@ -378,7 +378,7 @@ fn handlers_of_one_pattern_on_different_transports_are_routes_that_know_them() {
     assert_eq!((cx.declared_pattern(), cx.extras().is_empty()), ("log.disk", true), "before a route is found");
     let cx = cx.with_route(one);
     assert_eq!((cx.handler(), cx.pattern(), cx.declared_pattern()), ("Choosy::one", "log.disk", "log.*"));
-    let answered = run(one.endpoint.call(&cx, Payload::from_json("null")));
+    let answered = run(one.endpoint.call(&cx, &Payload::from_json("null")));
     assert_eq!(answer(answered), r#"["log.disk","log.*","workers"]"#);
 }
 

@@ -179,7 +179,7 @@ impl MicroPipeTransform for DocumentedPipe {
 
 struct Service;
 
-fn path<'a>(_: &'a Arc<Service>, _: &'a ExecutionContext, payload: Payload) -> BoxFuture<'a, HandlerResult> {
+fn path<'a>(_: &'a Arc<Service>, _: &'a ExecutionContext, payload: &'a Payload) -> BoxFuture<'a, HandlerResult> {
     Box::pin(async move {
         mark("handler");
         if payload.value()?["fail"] == true {
@@ -311,7 +311,7 @@ impl MicroRoutes for NeighbourRows {
 #[distributed_slice(HANDLERS)]
 static NEIGHBOUR: HandlerSet = HandlerSet::of::<NeighbourRows>();
 
-fn nothing<'a>(_: &'a Arc<Neighbour>, _: &'a ExecutionContext, _: Payload) -> BoxFuture<'a, HandlerResult> {
+fn nothing<'a>(_: &'a Arc<Neighbour>, _: &'a ExecutionContext, _: &'a Payload) -> BoxFuture<'a, HandlerResult> {
     Box::pin(async { Ok(Reply::Empty) })
 }
 

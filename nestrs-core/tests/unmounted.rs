@@ -20,7 +20,7 @@ use support::{app, booted, table};
 struct Served;
 struct Forgotten;
 
-fn nothing<'a, S>(_: &'a Arc<S>, _: &'a ExecutionContext, _: Payload) -> BoxFuture<'a, HandlerResult> {
+fn nothing<'a, S>(_: &'a Arc<S>, _: &'a ExecutionContext, _: &'a Payload) -> BoxFuture<'a, HandlerResult> {
     Box::pin(async { Ok(Reply::Empty) })
 }
 

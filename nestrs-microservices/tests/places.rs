@@ -18,13 +18,13 @@ use nestrs_microservices::{Call, Dispatcher, Inbound, Progress};
 struct Handler;
 
 impl Endpoint for Handler {
-    fn call<'a>(&'a self, cx: &'a ExecutionContext, payload: Payload) -> BoxFuture<'a, HandlerResult> {
+    fn call<'a>(&'a self, cx: &'a ExecutionContext, payload: &'a Payload) -> BoxFuture<'a, HandlerResult> {
         assert!(cx.extensions().get::<Left>().is_none(), "left by another call");
         cx.extensions().insert(Left);
         let behaviour: String = payload.decode().unwrap();
         Box::pin(async move {
             match &*behaviour {
-                "answers" => Ok(Reply::Value(payload)),
+                "answers" => Ok(Reply::Value(payload.clone())),
                 "panics" => panic!("as it was told"),
                 "waits" => pending().await,
                 "waits, and panics when dropped" => {

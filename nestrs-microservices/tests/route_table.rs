@@ -12,7 +12,7 @@ use proptest::prelude::*;
 struct Nothing(#[expect(dead_code, reason = "two endpoints are never one allocation")] u8);
 
 impl Endpoint for Nothing {
-    fn call<'a>(&'a self, _cx: &'a ExecutionContext, _payload: Payload) -> BoxFuture<'a, HandlerResult> {
+    fn call<'a>(&'a self, _cx: &'a ExecutionContext, _payload: &'a Payload) -> BoxFuture<'a, HandlerResult> {
         Box::pin(async { Ok(Reply::Empty) })
     }
 }

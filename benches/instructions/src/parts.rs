@@ -71,7 +71,7 @@ pub struct Routes {
 struct Nothing;
 
 impl Endpoint for Nothing {
-    fn call<'a>(&'a self, _cx: &'a ExecutionContext, _payload: Payload) -> BoxFuture<'a, HandlerResult> {
+    fn call<'a>(&'a self, _cx: &'a ExecutionContext, _payload: &'a Payload) -> BoxFuture<'a, HandlerResult> {
         Box::pin(async { Ok(Reply::Empty) })
     }
 }

@@ -50,7 +50,7 @@ pub fn call(app: &Application, pattern: &str, payload: &'static str) -> HandlerR
     let [route] = *found else { panic!("`{pattern}` has {} routes", found.len()) };
     let payload = Payload::from_json(payload);
     let cx = ExecutionContext::new(ContextKind::Message, pattern, payload.clone()).with_handler(route.handler);
-    run(route.endpoint.call(&cx, payload))
+    run(route.endpoint.call(&cx, &payload))
 }
 
 /// The JSON of an answer that is one value.

@@ -46,10 +46,10 @@ const _: () = {
     fn properties<'a>(
         svc: &'a ::std::sync::Arc<Orders>,
         cx: &'a __nest::ExecutionContext,
-        payload: __nest::Payload,
+        payload: &'a __nest::Payload,
     ) -> __nest::BoxFuture<'a, __nest::HandlerResult> {
         ::std::boxed::Box::pin(async move {
-            let arg0 = __nest::property::<u32>(&payload, "id")?;
+            let arg0 = __nest::property::<u32>(payload, "id")?;
             let arg1 = __nest::header::<String>(cx, "x-version")?;
             let arg2 = __nest::header_optional::<u8>(cx, "x-limit")?;
             let arg3 = <Peer as __nest::FromContext<'_>>::from_context(cx)?;
@@ -66,7 +66,7 @@ const _: () = {
             __nest::Bound<Orders, (Arc<dyn Repo>, (Option<Arc<Audit>>, (usize, ())))>,
         >,
         _cx: &'a __nest::ExecutionContext,
-        payload: __nest::Payload,
+        payload: &'a __nest::Payload,
     ) -> __nest::BoxFuture<'a, __nest::HandlerResult> {
         ::std::boxed::Box::pin(async move {
             let arg0: Arc<dyn Repo> = ::core::clone::Clone::clone(&svc.arguments.0);
@@ -74,7 +74,7 @@ const _: () = {
                 &svc.arguments.1.0,
             );
             let arg2: usize = ::core::clone::Clone::clone(&svc.arguments.1.1.0);
-            let arg3 = __nest::decode::<Order>(&payload)?;
+            let arg3 = __nest::decode::<Order>(payload)?;
             let outcome = <Orders>::injected(&svc.service, arg0, arg1, arg2, arg3);
             let kind = (&&__nest::OutcomeOf(&outcome)).kind();
             let value = kind.split(outcome)?;
@@ -96,7 +96,7 @@ const _: () = {
             >,
         >,
         cx: &'a __nest::ExecutionContext,
-        payload: __nest::Payload,
+        payload: &'a __nest::Payload,
     ) -> __nest::BoxFuture<'a, __nest::HandlerResult> {
         ::std::boxed::Box::pin(async move {
             let arg0: Arc<Orders> = ::core::clone::Clone::clone(&svc.arguments.0);
@@ -109,11 +109,11 @@ const _: () = {
                     __nest::piped::<
                         _,
                         _,
-                    >(&*svc.arguments.1.0, cx, __nest::property(&payload, "name")?)
+                    >(&*svc.arguments.1.0, cx, __nest::property(payload, "name")?)
                         .await?,
                 )
                 .await?;
-            let arg2: Payload = ::core::clone::Clone::clone(&payload);
+            let arg2: Payload = ::core::clone::Clone::clone(payload);
             let arg3 = __nest::piped::<
                 _,
                 u8,
@@ -140,7 +140,7 @@ const _: () = {
             __nest::Bound<Orders, (::std::sync::Arc<Sorted>, (Arc<Repo>, ()))>,
         >,
         cx: &'a __nest::ExecutionContext,
-        payload: __nest::Payload,
+        payload: &'a __nest::Payload,
     ) -> __nest::BoxFuture<'a, __nest::HandlerResult> {
         ::std::boxed::Box::pin(async move {
             let arg0 = __nest::piped::<
@@ -152,7 +152,7 @@ const _: () = {
                     __nest::piped::<
                         _,
                         _,
-                    >(&*svc.arguments.0, cx, __nest::decode(&payload)?)
+                    >(&*svc.arguments.0, cx, __nest::decode(payload)?)
                         .await?,
                 )
                 .await?;

@@ -37,10 +37,10 @@ const _: () = {
     fn payload_then_context<'a>(
         svc: &'a ::std::sync::Arc<Orders>,
         cx: &'a __nest::ExecutionContext,
-        payload: __nest::Payload,
+        payload: &'a __nest::Payload,
     ) -> __nest::BoxFuture<'a, __nest::HandlerResult> {
         ::std::boxed::Box::pin(async move {
-            let arg0 = __nest::decode::<Order>(&payload)?;
+            let arg0 = __nest::decode::<Order>(payload)?;
             let arg1 = <&ExecutionContext as __nest::FromContext<'_>>::from_context(cx)?;
             let arg2 = <Option<User> as __nest::FromContext<'_>>::from_context(cx)?;
             match <Orders>::payload_then_context(svc, arg0, arg1, arg2).await {
@@ -57,12 +57,12 @@ const _: () = {
     fn context_first<'a>(
         svc: &'a ::std::sync::Arc<Orders>,
         cx: &'a __nest::ExecutionContext,
-        payload: __nest::Payload,
+        payload: &'a __nest::Payload,
     ) -> __nest::BoxFuture<'a, __nest::HandlerResult> {
         ::std::boxed::Box::pin(async move {
             let arg0 = <&ExecutionContext as __nest::FromContext<'_>>::from_context(cx)?;
             let arg1 = <&nestrs::Metadata as __nest::FromContext<'_>>::from_context(cx)?;
-            let arg2 = __nest::decode::<Order>(&payload)?;
+            let arg2 = __nest::decode::<Order>(payload)?;
             let outcome = <Orders>::context_first(svc, arg0, arg1, arg2);
             let kind = (&&__nest::OutcomeOf(&outcome)).kind();
             let value = kind.split(outcome)?;
@@ -73,11 +73,11 @@ const _: () = {
     fn marked<'a>(
         svc: &'a ::std::sync::Arc<Orders>,
         cx: &'a __nest::ExecutionContext,
-        payload: __nest::Payload,
+        payload: &'a __nest::Payload,
     ) -> __nest::BoxFuture<'a, __nest::HandlerResult> {
         ::std::boxed::Box::pin(async move {
             let arg0 = <User as __nest::FromContext<'_>>::from_context(cx)?;
-            let arg1 = __nest::decode::<Vec<Orders>>(&payload)?;
+            let arg1 = __nest::decode::<Vec<Orders>>(payload)?;
             let arg2 = <Extra<Orders> as __nest::FromContext<'_>>::from_context(cx)?;
             let outcome = <Orders>::marked(svc, arg0, arg1, arg2).await;
             let kind = (&&__nest::OutcomeOf(&outcome)).kind();
@@ -89,10 +89,10 @@ const _: () = {
     fn raw<'a>(
         svc: &'a ::std::sync::Arc<Orders>,
         _cx: &'a __nest::ExecutionContext,
-        payload: __nest::Payload,
+        payload: &'a __nest::Payload,
     ) -> __nest::BoxFuture<'a, __nest::HandlerResult> {
         ::std::boxed::Box::pin(async move {
-            let arg0: Payload = payload;
+            let arg0: Payload = ::core::clone::Clone::clone(payload);
             match <Orders>::raw(svc, arg0).await {
                 ::core::result::Result::Ok(value) => {
                     let kind = (&&&&__nest::ReplyOf(&value)).kind();
@@ -108,7 +108,7 @@ const _: () = {
     fn r#where<'a>(
         svc: &'a ::std::sync::Arc<Orders>,
         _cx: &'a __nest::ExecutionContext,
-        _payload: __nest::Payload,
+        _payload: &'a __nest::Payload,
     ) -> __nest::BoxFuture<'a, __nest::HandlerResult> {
         ::std::boxed::Box::pin(async move {
             match <Orders>::r#where(svc).await {

@@ -213,10 +213,10 @@ const _: () = {
     fn create<'a>(
         svc: &'a ::std::sync::Arc<OrdersService>,
         cx: &'a __nest::ExecutionContext,
-        payload: __nest::Payload,
+        payload: &'a __nest::Payload,
     ) -> __nest::BoxFuture<'a, __nest::HandlerResult> {
         ::std::boxed::Box::pin(async move {
-            let arg0 = __nest::decode::<CreateOrder>(&payload)?;
+            let arg0 = __nest::decode::<CreateOrder>(payload)?;
             let arg1 = <&ExecutionContext as __nest::FromContext<'_>>::from_context(cx)?;
             match <OrdersService>::create(svc, arg0, arg1).await {
                 ::core::result::Result::Ok(value) => {
@@ -233,7 +233,7 @@ const _: () = {
     fn count<'a>(
         svc: &'a ::std::sync::Arc<OrdersService>,
         cx: &'a __nest::ExecutionContext,
-        _payload: __nest::Payload,
+        _payload: &'a __nest::Payload,
     ) -> __nest::BoxFuture<'a, __nest::HandlerResult> {
         ::std::boxed::Box::pin(async move {
             let arg0 = <Tenant as __nest::FromContext<'_>>::from_context(cx)?;
@@ -247,10 +247,10 @@ const _: () = {
     fn watch<'a>(
         svc: &'a ::std::sync::Arc<OrdersService>,
         _cx: &'a __nest::ExecutionContext,
-        payload: __nest::Payload,
+        payload: &'a __nest::Payload,
     ) -> __nest::BoxFuture<'a, __nest::HandlerResult> {
         ::std::boxed::Box::pin(async move {
-            let arg0 = __nest::decode::<u64>(&payload)?;
+            let arg0 = __nest::decode::<u64>(payload)?;
             let svc = ::core::clone::Clone::clone(svc);
             ::core::result::Result::Ok(
                 __nest::Reply::Stream(
@@ -272,10 +272,10 @@ const _: () = {
     fn r#where<'a>(
         svc: &'a ::std::sync::Arc<OrdersService>,
         _cx: &'a __nest::ExecutionContext,
-        payload: __nest::Payload,
+        payload: &'a __nest::Payload,
     ) -> __nest::BoxFuture<'a, __nest::HandlerResult> {
         ::std::boxed::Box::pin(async move {
-            let arg0 = __nest::decode::<OrderPaid>(&payload)?;
+            let arg0 = __nest::decode::<OrderPaid>(payload)?;
             match <OrdersService>::r#where(svc, arg0).await {
                 ::core::result::Result::Ok(value) => {
                     let kind = (&&&&__nest::ReplyOf(&value)).kind();

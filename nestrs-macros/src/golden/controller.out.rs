@@ -284,10 +284,10 @@ const _: () = {
     fn find<'a>(
         svc: &'a ::std::sync::Arc<Both>,
         _cx: &'a __nest::ExecutionContext,
-        payload: __nest::Payload,
+        payload: &'a __nest::Payload,
     ) -> __nest::BoxFuture<'a, __nest::HandlerResult> {
         ::std::boxed::Box::pin(async move {
-            let arg0 = __nest::decode::<Id>(&payload)?;
+            let arg0 = __nest::decode::<Id>(payload)?;
             let outcome = <Both>::find(svc, arg0).await;
             let kind = (&&__nest::OutcomeOf(&outcome)).kind();
             let value = kind.split(outcome)?;
@@ -298,10 +298,10 @@ const _: () = {
     fn place<'a>(
         svc: &'a ::std::sync::Arc<Both>,
         _cx: &'a __nest::ExecutionContext,
-        payload: __nest::Payload,
+        payload: &'a __nest::Payload,
     ) -> __nest::BoxFuture<'a, __nest::HandlerResult> {
         ::std::boxed::Box::pin(async move {
-            let arg0 = __nest::decode::<Order>(&payload)?;
+            let arg0 = __nest::decode::<Order>(payload)?;
             let outcome = <Both>::place(svc, arg0).await;
             let kind = (&&__nest::OutcomeOf(&outcome)).kind();
             let value = kind.split(outcome)?;

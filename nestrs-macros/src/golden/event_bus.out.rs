@@ -22,10 +22,10 @@ const _: () = {
     fn log_user_created<'a>(
         svc: &'a ::std::sync::Arc<AuditService>,
         _cx: &'a __nest::ExecutionContext,
-        payload: __nest::Payload,
+        payload: &'a __nest::Payload,
     ) -> __nest::BoxFuture<'a, __nest::HandlerResult> {
         ::std::boxed::Box::pin(async move {
-            let arg0 = __nest::decode::<serde_json::Value>(&payload)?;
+            let arg0 = __nest::decode::<serde_json::Value>(payload)?;
             let outcome = <AuditService>::log_user_created(svc, arg0).await;
             let kind = (&&__nest::OutcomeOf(&outcome)).kind();
             let value = kind.split(outcome)?;
@@ -36,10 +36,10 @@ const _: () = {
     fn log_user_gone<'a>(
         svc: &'a ::std::sync::Arc<AuditService>,
         cx: &'a __nest::ExecutionContext,
-        payload: __nest::Payload,
+        payload: &'a __nest::Payload,
     ) -> __nest::BoxFuture<'a, __nest::HandlerResult> {
         ::std::boxed::Box::pin(async move {
-            let arg0 = __nest::decode::<User>(&payload)?;
+            let arg0 = __nest::decode::<User>(payload)?;
             let arg1 = <&ExecutionContext as __nest::FromContext<'_>>::from_context(cx)?;
             match <AuditService>::log_user_gone(svc, arg0, arg1).await {
                 ::core::result::Result::Ok(value) => {
@@ -126,10 +126,10 @@ const _: () = {
     fn created<'a>(
         svc: &'a ::std::sync::Arc<Orders>,
         _cx: &'a __nest::ExecutionContext,
-        payload: __nest::Payload,
+        payload: &'a __nest::Payload,
     ) -> __nest::BoxFuture<'a, __nest::HandlerResult> {
         ::std::boxed::Box::pin(async move {
-            let arg0 = __nest::decode::<OrderCreated>(&payload)?;
+            let arg0 = __nest::decode::<OrderCreated>(payload)?;
             let outcome = <Orders>::created(svc, arg0).await;
             let kind = (&&__nest::OutcomeOf(&outcome)).kind();
             let value = kind.split(outcome)?;
@@ -140,10 +140,10 @@ const _: () = {
     fn shared<'a>(
         svc: &'a ::std::sync::Arc<Orders>,
         _cx: &'a __nest::ExecutionContext,
-        payload: __nest::Payload,
+        payload: &'a __nest::Payload,
     ) -> __nest::BoxFuture<'a, __nest::HandlerResult> {
         ::std::boxed::Box::pin(async move {
-            let arg0 = __nest::decode_shared::<crate::OrderCreated>(&payload)?;
+            let arg0 = __nest::decode_shared::<crate::OrderCreated>(payload)?;
             let outcome = <Orders>::shared(svc, arg0).await;
             let kind = (&&__nest::OutcomeOf(&outcome)).kind();
             let value = kind.split(outcome)?;

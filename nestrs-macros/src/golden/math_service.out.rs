@@ -53,10 +53,10 @@ const _: () = {
     fn add<'a>(
         svc: &'a ::std::sync::Arc<MathService>,
         _cx: &'a __nest::ExecutionContext,
-        payload: __nest::Payload,
+        payload: &'a __nest::Payload,
     ) -> __nest::BoxFuture<'a, __nest::HandlerResult> {
         ::std::boxed::Box::pin(async move {
-            let arg0 = __nest::decode::<serde_json::Value>(&payload)?;
+            let arg0 = __nest::decode::<serde_json::Value>(payload)?;
             match <MathService>::add(svc, arg0).await {
                 ::core::result::Result::Ok(value) => {
                     let kind = (&&&&__nest::ReplyOf(&value)).kind();
@@ -71,10 +71,10 @@ const _: () = {
     fn on_user_created<'a>(
         svc: &'a ::std::sync::Arc<MathService>,
         _cx: &'a __nest::ExecutionContext,
-        payload: __nest::Payload,
+        payload: &'a __nest::Payload,
     ) -> __nest::BoxFuture<'a, __nest::HandlerResult> {
         ::std::boxed::Box::pin(async move {
-            let arg0 = __nest::decode::<serde_json::Value>(&payload)?;
+            let arg0 = __nest::decode::<serde_json::Value>(payload)?;
             let outcome = <MathService>::on_user_created(svc, arg0).await;
             let kind = (&&__nest::OutcomeOf(&outcome)).kind();
             let value = kind.split(outcome)?;

@@ -14,10 +14,10 @@ const _: () = {
     fn get<'a>(
         svc: &'a ::std::sync::Arc<Orders>,
         _cx: &'a __nest::ExecutionContext,
-        payload: __nest::Payload,
+        payload: &'a __nest::Payload,
     ) -> __nest::BoxFuture<'a, __nest::HandlerResult> {
         ::std::boxed::Box::pin(async move {
-            let arg0 = __nest::decode::<u64>(&payload)?;
+            let arg0 = __nest::decode::<u64>(payload)?;
             let outcome = <Orders>::get(svc, arg0).await;
             let kind = (&&__nest::OutcomeOf(&outcome)).kind();
             let value = kind.split(outcome)?;
@@ -28,7 +28,7 @@ const _: () = {
     fn log<'a>(
         svc: &'a ::std::sync::Arc<Orders>,
         _cx: &'a __nest::ExecutionContext,
-        _payload: __nest::Payload,
+        _payload: &'a __nest::Payload,
     ) -> __nest::BoxFuture<'a, __nest::HandlerResult> {
         ::std::boxed::Box::pin(async move {
             let outcome = <Orders>::log(svc).await;

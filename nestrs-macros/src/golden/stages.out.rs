@@ -27,10 +27,10 @@ const _: () = {
     fn place<'a>(
         svc: &'a ::std::sync::Arc<crate::orders::Orders>,
         _cx: &'a __nest::ExecutionContext,
-        payload: __nest::Payload,
+        payload: &'a __nest::Payload,
     ) -> __nest::BoxFuture<'a, __nest::HandlerResult> {
         ::std::boxed::Box::pin(async move {
-            let arg0 = __nest::decode::<Order>(&payload)?;
+            let arg0 = __nest::decode::<Order>(payload)?;
             let outcome = <crate::orders::Orders>::place(svc, arg0).await;
             let kind = (&&__nest::OutcomeOf(&outcome)).kind();
             let value = kind.split(outcome)?;
@@ -41,7 +41,7 @@ const _: () = {
     fn shipped<'a>(
         svc: &'a ::std::sync::Arc<crate::orders::Orders>,
         _cx: &'a __nest::ExecutionContext,
-        _payload: __nest::Payload,
+        _payload: &'a __nest::Payload,
     ) -> __nest::BoxFuture<'a, __nest::HandlerResult> {
         ::std::boxed::Box::pin(async move {
             let outcome = <crate::orders::Orders>::shipped(svc);

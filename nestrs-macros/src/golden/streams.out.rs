@@ -23,7 +23,7 @@ const _: () = {
     fn ticks<'a>(
         svc: &'a ::std::sync::Arc<Clock>,
         _cx: &'a __nest::ExecutionContext,
-        _payload: __nest::Payload,
+        _payload: &'a __nest::Payload,
     ) -> __nest::BoxFuture<'a, __nest::HandlerResult> {
         ::std::boxed::Box::pin(async move {
             let svc = ::core::clone::Clone::clone(svc);
@@ -42,10 +42,10 @@ const _: () = {
     fn ticks_from<'a>(
         svc: &'a ::std::sync::Arc<Clock>,
         cx: &'a __nest::ExecutionContext,
-        payload: __nest::Payload,
+        payload: &'a __nest::Payload,
     ) -> __nest::BoxFuture<'a, __nest::HandlerResult> {
         ::std::boxed::Box::pin(async move {
-            let arg0 = __nest::decode::<u64>(&payload)?;
+            let arg0 = __nest::decode::<u64>(payload)?;
             let svc = ::core::clone::Clone::clone(svc);
             let cx = ::core::clone::Clone::clone(cx);
             ::core::result::Result::Ok(
@@ -71,10 +71,10 @@ const _: () = {
     fn boxed<'a>(
         svc: &'a ::std::sync::Arc<Clock>,
         _cx: &'a __nest::ExecutionContext,
-        payload: __nest::Payload,
+        payload: &'a __nest::Payload,
     ) -> __nest::BoxFuture<'a, __nest::HandlerResult> {
         ::std::boxed::Box::pin(async move {
-            let arg0 = __nest::decode::<u64>(&payload)?;
+            let arg0 = __nest::decode::<u64>(payload)?;
             let svc = ::core::clone::Clone::clone(svc);
             ::core::result::Result::Ok(
                 __nest::Reply::Stream(

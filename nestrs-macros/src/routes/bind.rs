@@ -27,10 +27,8 @@ pub(crate) fn bindings(
         }
         let name = format_ident!("arg{index}");
         let ty = without_self(&argument.ty, service);
-        // A property that is decoded later still wants to see the payload.
         let value = match &argument.source {
-            Source::RawPayload if shares_payload(handler) => quote!(::core::clone::Clone::clone(&payload)),
-            Source::RawPayload => quote!(payload),
+            Source::RawPayload => quote!(::core::clone::Clone::clone(payload)),
             Source::Inject(_) => {
                 let needed = needed(first);
                 quote!(::core::clone::Clone::clone(&#needed))
@@ -47,16 +45,12 @@ pub(crate) fn bindings(
     bindings
 }
 
-fn shares_payload(handler: &Handler) -> bool {
-    handler.arguments.iter().any(|argument| matches!(argument.source, Source::Property(_)))
-}
-
 /// An argument that goes through no pipe.
 fn read(argument: &Argument, service: &Type, cx: &TokenStream) -> TokenStream {
     let span = spot(&argument.ty);
     let ty = without_self(&argument.ty, service);
     match &argument.source {
-        Source::Property(name) => quote_spanned!(span=> __nest::property::<#ty>(&payload, #name)?),
+        Source::Property(name) => quote_spanned!(span=> __nest::property::<#ty>(payload, #name)?),
         Source::Header(name) => match types::only_argument(&argument.ty, "Option") {
             Some(inner) => {
                 let inner = without_self(inner, service);
@@ -67,9 +61,9 @@ fn read(argument: &Argument, service: &Type, cx: &TokenStream) -> TokenStream {
         Source::Context => quote_spanned!(span=> <#ty as __nest::FromContext<'_>>::from_context(#cx)?),
         Source::SharedPayload => {
             let event = types::only_argument(&argument.ty, "Arc").map(|event| without_self(event, service));
-            quote_spanned!(span=> __nest::decode_shared::<#event>(&payload)?)
+            quote_spanned!(span=> __nest::decode_shared::<#event>(payload)?)
         }
-        _ => quote_spanned!(span=> __nest::decode::<#ty>(&payload)?),
+        _ => quote_spanned!(span=> __nest::decode::<#ty>(payload)?),
     }
 }
 
@@ -84,10 +78,10 @@ fn piped(argument: &Argument, service: &Type, mut bound: usize, cx: &TokenStream
         },
     );
     let mut value = match &argument.source {
-        Source::Property(name) => quote_spanned!(span=> __nest::property(&payload, #name)?),
+        Source::Property(name) => quote_spanned!(span=> __nest::property(payload, #name)?),
         Source::Header(name) => quote_spanned!(span=> __nest::header_input(#cx, #name)?),
         Source::Context => quote_spanned!(span=> __nest::FromContext::from_context(#cx)?),
-        _ => quote_spanned!(span=> __nest::decode(&payload)?),
+        _ => quote_spanned!(span=> __nest::decode(payload)?),
     };
     for (index, pipe) in argument.pipes.iter().enumerate() {
         let (pipe, span) = match pipe {

@@ -129,7 +129,7 @@ fn thunk(handler: &Handler, service: &Type) -> TokenStream {
         fn #method<'a>(
             svc: &'a ::std::sync::Arc<#target>,
             #cx: &'a __nest::ExecutionContext,
-            #payload: __nest::Payload,
+            #payload: &'a __nest::Payload,
         ) -> __nest::BoxFuture<'a, __nest::HandlerResult> {
             #boxed
         }

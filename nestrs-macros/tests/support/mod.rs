@@ -42,7 +42,7 @@ pub(crate) fn call(route: &Route, payload: Payload) -> Outcome {
     let cx = ExecutionContext::new(ContextKind::Message, route.pattern.route(), payload.clone())
         .with_handler(route.handler)
         .with_metadata(Some(metadata));
-    let reply = route.endpoint.call(&cx, payload).now_or_never().expect("handlers here never wait")?;
+    let reply = route.endpoint.call(&cx, &payload).now_or_never().expect("handlers here never wait")?;
     Ok(match reply {
         Reply::Value(value) => Answer::Value(value.into_value()?),
         Reply::Empty => Answer::Empty,

@@ -120,8 +120,8 @@ struct Handler {
 }
 
 impl Endpoint for Handler {
-    fn call<'a>(&'a self, cx: &'a ExecutionContext, payload: Payload) -> BoxFuture<'a, HandlerResult> {
-        Box::pin(async move { self.act(cx, payload).await })
+    fn call<'a>(&'a self, cx: &'a ExecutionContext, payload: &'a Payload) -> BoxFuture<'a, HandlerResult> {
+        Box::pin(async move { self.act(cx, payload.clone()).await })
     }
 }
 

@@ -32,7 +32,7 @@ pub(super) fn poll_handler<'a>(
     task: &mut Context<'_>,
 ) -> Poll<HandlerResult> {
     let poll = || {
-        let running = calling.get_or_insert_with(|| route.endpoint.call(cx, cx.payload().clone()));
+        let running = calling.get_or_insert_with(|| route.endpoint.call(cx, cx.payload()));
         let outcome = running.as_mut().poll(task);
         if outcome.is_ready() {
             *calling = None;

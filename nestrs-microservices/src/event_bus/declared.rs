@@ -33,7 +33,7 @@ fn call(route: &Route) -> Call {
         let route = route.clone();
         Box::pin(async move {
             let cx = ExecutionContext::new(ContextKind::EventBus, event.name, event.payload).with_route(&route);
-            exhaust(route.endpoint.call(&cx, cx.payload().clone()).await).await
+            exhaust(route.endpoint.call(&cx, cx.payload()).await).await
         })
     })
 }

@@ -12,12 +12,12 @@ use super::*;
 struct Echo;
 
 impl Endpoint for Echo {
-    fn call<'a>(&'a self, _cx: &'a ExecutionContext, payload: Payload) -> BoxFuture<'a, HandlerResult> {
+    fn call<'a>(&'a self, _cx: &'a ExecutionContext, payload: &'a Payload) -> BoxFuture<'a, HandlerResult> {
         Box::pin(async move {
             if let Ok(millis) = payload.decode::<u64>() {
                 tokio::time::sleep(Duration::from_millis(millis)).await;
             }
-            Ok(Reply::Value(payload))
+            Ok(Reply::Value(payload.clone()))
         })
     }
 }

@@ -20,7 +20,7 @@ use crate::shutdown::Shutdown;
 struct Obeys;
 
 impl Endpoint for Obeys {
-    fn call<'a>(&'a self, cx: &'a ExecutionContext, payload: Payload) -> BoxFuture<'a, HandlerResult> {
+    fn call<'a>(&'a self, cx: &'a ExecutionContext, payload: &'a Payload) -> BoxFuture<'a, HandlerResult> {
         Box::pin(async move {
             let what: String = payload.decode()?;
             match what.split(' ').collect::<Vec<_>>()[..] {
