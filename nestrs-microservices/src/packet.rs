@@ -68,17 +68,11 @@ impl Packet {
     }
 
     /// [`Packet::read`] of what is known to be UTF-8, as the decoder's frames are.
-    pub(crate) fn read_text(mut frame: Bytes) -> Result<Self, PacketError> {
-        let Some(mut members) = usual::members(&frame) else { return Self::read_any(&frame) };
-        let id = members.id.take_if(|id| id.len() <= ID_LEN_MAX).map(<[u8]>::len);
-        let mut packet = Self::of(&frame, &members)?;
-        if let Some(len) = id {
-            // The last member, with a bracket behind it: it has the frame itself, and not one more reference to it.
-            frame.truncate(frame.len() - 1);
-            frame.advance(frame.len() - len);
-            packet.id = Some(frame);
+    pub(crate) fn read_text(frame: Bytes) -> Result<Self, PacketError> {
+        match usual::members(&frame) {
+            Some(members) => Self::of(&frame, &members),
+            None => Self::read_any(&frame),
         }
-        Ok(packet)
     }
 
     /// Whatever it is, and wherever its members are.
@@ -112,12 +106,61 @@ impl Packet {
             pattern: members.pattern.map(own),
             payload: members.data.map_or_else(Payload::absent, |data| Payload::from_json(own(data))),
             id: id.map(own),
-            metadata: members
-                .metadata
-                .filter(|metadata| metadata.starts_with(b"{"))
-                .map(|metadata| Metadata::from_json(own(metadata))),
+            metadata: members.metadata.and_then(|member| metadata(member, frame)),
         })
     }
+}
+
+/// A packet as it usually comes, still in its frame: nothing of it is kept but what somebody asks for.
+pub(crate) struct UsualPacket<'a> {
+    pattern: &'a [u8],
+    members: Members<'a>,
+}
+
+impl<'a> UsualPacket<'a> {
+    /// Looks at a frame that is known to be UTF-8. `None` is whatever [`Packet::read_text`] makes of it.
+    #[inline]
+    pub(crate) fn read(frame: &'a Bytes) -> Option<Self> {
+        let members = usual::members(frame)?;
+        let pattern = members.pattern.filter(|_| members.id.is_none_or(|id| id.len() <= ID_LEN_MAX))?;
+        Some(Self { pattern, members })
+    }
+
+    /// The JSON text of `pattern`.
+    pub(crate) fn pattern(&self) -> &'a [u8] {
+        self.pattern
+    }
+
+    /// `data`.
+    #[inline]
+    pub(crate) fn payload(&self, frame: &Bytes) -> Payload {
+        self.members.data.map_or_else(Payload::absent, |data| Payload::from_json(frame.slice_ref(data)))
+    }
+
+    /// `metadata`, when there is any.
+    #[inline]
+    pub(crate) fn metadata(&self, frame: &Bytes) -> Option<Metadata> {
+        metadata(self.members.metadata?, frame)
+    }
+
+    /// How long the JSON text of `id` is, for [`Self::id`]; `None` for an event.
+    pub(crate) fn id_len(&self) -> Option<usize> {
+        self.members.id.map(<[u8]>::len)
+    }
+
+    /// The id that ends the packet, of so many bytes: it has the frame itself, and not one more reference to it.
+    #[inline]
+    pub(crate) fn id(mut frame: Bytes, len: usize) -> Bytes {
+        // The last member has a bracket behind it.
+        frame.truncate(frame.len().saturating_sub(1));
+        frame.advance(frame.len().saturating_sub(len));
+        frame
+    }
+}
+
+/// A member of that name, if it is an object.
+fn metadata(member: &[u8], frame: &Bytes) -> Option<Metadata> {
+    member.starts_with(b"{").then(|| Metadata::from_json(frame.slice_ref(member)))
 }
 
 /// The members of a packet as JSON text; a repeated one counts as last written, as `JSON.parse` has it.
@@ -261,10 +304,12 @@ impl Answer {
             // An absent payload is NestJS's `undefined`, which JSON leaves out.
             Self::Value { payload, last: false } if payload.is_absent() => write_body(out, [b"{\"id\":", id, b"}"]),
             Self::Value { payload, .. } if payload.is_absent() => Self::End.write_frame(out, id),
-            Self::Value { payload, last } => {
-                let value = payload.json();
-                let (before, after) = Self::around_value(*last);
-                write_body(out, [before, &value, after, id, b"}"])
+            // What stands around the value has a length that is known here, and is written without a call.
+            Self::Value { payload, last: true } => {
+                write_value(out, b"{\"response\":", &payload.json(), b",\"isDisposed\":true,\"id\":", id)
+            }
+            Self::Value { payload, last: false } => {
+                write_value(out, b"{\"response\":", &payload.json(), b",\"id\":", id)
             }
             Self::End => write_body(out, [b"{\"isDisposed\":true,\"id\":", id, b"}"]),
             Self::Error(error) => {
@@ -386,6 +431,31 @@ pub(crate) fn write_request(
     }
     out.push(b'}');
     mend_header(out, start, body);
+    len
+}
+
+/// Appends a frame around a value and an id, and returns the length of the body in bytes.
+#[inline]
+fn write_value<const B: usize, const A: usize>(
+    out: &mut Vec<u8>,
+    before: &[u8; B],
+    value: &[u8],
+    after: &[u8; A],
+    id: &[u8],
+) -> usize {
+    let len = B + value.len() + A + id.len() + 1;
+    out.reserve(HEADER_LEN_MAX + len);
+    let start = out.len();
+    write_frame_header(out, len);
+    let body = out.len();
+    out.extend_from_slice(before);
+    out.extend_from_slice(value);
+    out.extend_from_slice(after);
+    out.extend_from_slice(id);
+    out.push(b'}');
+    if !(is_ascii(value) && is_ascii(id)) {
+        mend_header(out, start, body);
+    }
     len
 }
 

@@ -3,25 +3,28 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use nestrs_core::{BoxFuture, ErrorKind, TransportError};
 
 use super::answers::Answers;
+use super::direct::Done;
 use super::place::{Beginning, Placed};
 use super::stream::Stream;
 
 /// A call under way: the next packets of its answer, once they are there.
 pub struct Call {
     running: Running,
+    /// Whom it answers; taken by the answer. `None` also for what follows an answer.
+    id: Option<Bytes>,
     runs_on: bool,
-    /// It goes on in place of the one whose progress it is the rest of.
-    instead: bool,
 }
 
 enum Running {
-    Placed(Placed),
+    /// The short way, which does without the id.
+    Direct(Placed<Done>),
+    Run(Placed<Progress>),
     Boxed(BoxFuture<'static, Progress>),
     /// Gone with the progress that has it as its rest.
     Stream(Option<Box<Stream>>),
@@ -29,16 +32,21 @@ enum Running {
 
 impl Call {
     pub(super) fn new(progress: impl Future<Output = Progress> + Send + 'static) -> Self {
-        Self { running: Running::Boxed(Box::pin(progress)), runs_on: false, instead: false }
+        Self { running: Running::Boxed(Box::pin(progress)), id: None, runs_on: false }
     }
 
     #[inline]
-    pub(super) fn begin(beginning: Beginning) -> Self {
-        Self { running: Running::Placed(Placed::begin(beginning)), runs_on: false, instead: false }
+    pub(super) fn begin(beginning: Beginning, id: Option<Bytes>) -> Self {
+        let running = if beginning.is_simple(id.is_some()) {
+            Running::Direct(Placed::begin(beginning, id.as_ref()))
+        } else {
+            Running::Run(Placed::begin(beginning, id.as_ref()))
+        };
+        Self { running, id, runs_on: false }
     }
 
     pub(super) fn streaming(stream: Box<Stream>) -> Self {
-        Self { running: Running::Stream(Some(stream)), runs_on: false, instead: false }
+        Self { running: Running::Stream(Some(stream)), id: None, runs_on: false }
     }
 
     pub(super) fn running_on(unfinished: BoxFuture<'static, ()>) -> Self {
@@ -47,6 +55,12 @@ impl Call {
             Progress { id: None, answers: Answers::none(), rest: None, failed: None }
         };
         Self { runs_on: true, ..Self::new(progress) }
+    }
+
+    /// Whom it answers, while it has not begun to.
+    #[inline]
+    pub(crate) fn id(&self) -> Option<&Bytes> {
+        self.id.as_ref()
     }
 
     /// Whether it has been answered, and is a handler on its way to its end (`#[run_to_completion]`): poll it whatever
@@ -64,14 +78,6 @@ impl Call {
     }
 }
 
-impl Progress {
-    /// None yet: the call goes on as a stream, which says what it has come to.
-    pub(super) fn instead(stream: Box<Stream>) -> Self {
-        let call = Call { instead: true, ..Call::streaming(stream) };
-        Self { id: None, answers: Answers::none(), rest: Some(call), failed: None }
-    }
-}
-
 impl fmt::Debug for Call {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Call")
@@ -80,21 +86,26 @@ impl fmt::Debug for Call {
 
 impl Future for Call {
     type Output = Progress;
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Progress> {
-        match &mut self.running {
-            Running::Placed(placed) => {
-                let mut progress = placed.poll(task);
-                let Poll::Ready(Progress { rest: rest @ Some(Self { instead: true, .. }), .. }) = &mut progress else {
-                    return progress;
-                };
-                let Some(mut call) = rest.take() else { return progress };
-                call.instead = false;
-                *self = call;
-                self.poll(task)
-            }
-            Running::Boxed(boxed) => boxed.as_mut().poll(task),
-            Running::Stream(stream) => Stream::poll(stream, task),
-        }
+        let Self { running, id, .. } = &mut *self;
+        let stream = match running {
+            Running::Direct(placed) => match ready!(placed.poll(task)) {
+                Done::Answer(answer) => {
+                    let answers = Answers::one(answer);
+                    return Poll::Ready(Progress { id: id.take(), answers, rest: None, failed: None });
+                }
+                Done::Event(failed) => {
+                    return Poll::Ready(Progress { id: None, answers: Answers::none(), rest: None, failed });
+                }
+                Done::Stream(stream) => stream.to(id.clone()),
+            },
+            Running::Run(placed) => return placed.poll(task),
+            Running::Boxed(boxed) => return boxed.as_mut().poll(task),
+            Running::Stream(stream) => return Stream::poll(stream, task),
+        };
+        *running = Running::Stream(Some(stream));
+        self.poll(task)
     }
 }
 

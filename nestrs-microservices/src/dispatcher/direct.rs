@@ -5,11 +5,11 @@ use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Poll;
 
+use bytes::Bytes;
 use nestrs_core::{BoxFuture, Ending, HandlerResult, Reply, spans::Timed};
 
-use super::answers::Answers;
 use super::bounded::{dropped_at_deadline, in_time, set_end};
-use super::call::{EventFailure, Progress};
+use super::call::EventFailure;
 use super::handler::{log_outcome, poll_handler};
 use super::place::Beginning;
 use super::run::{dropped_with_panic, only};
@@ -17,24 +17,37 @@ use super::stream::Stream;
 use crate::deadline::{self, Watch};
 use crate::packet::Answer;
 
+/// What a call that went the short way has come to.
+pub(super) enum Done {
+    /// Of a request.
+    Answer(Answer),
+    /// Of an event: how it has failed, if it has.
+    Event(Option<EventFailure>),
+    /// What follows is not waited for here, which would make room for all of the above beside it.
+    Stream(Box<Stream>),
+}
+
 impl Beginning {
     /// Whether it is for one handler, which nothing ends but its deadline, and that lies ahead.
     #[inline]
-    pub(super) fn is_simple(&self) -> bool {
-        only(&self.entry, self.id.is_some()).is_some_and(|route| route.limits.ending == Ending::Deadline)
+    pub(super) fn is_simple(&self, is_request: bool) -> bool {
+        only(&self.entry, is_request).is_some_and(|route| route.limits.ending == Ending::Deadline)
             && !self.cx.deadline().is_some_and(deadline::has_passed)
     }
 }
 
-/// Runs a call that [is simple](Beginning::is_simple).
-pub(super) fn direct(beginning: Beginning) -> impl Future<Output = Progress> + Send + 'static {
-    let Beginning { entry, mut cx, id, handler_timeout } = beginning;
-    async move {
-        let is_request = id.is_some();
-        let route = only(&entry, is_request).unwrap_or_else(|| unreachable!("a simple call has one handler"));
+/// Runs a call that [is simple](Beginning::is_simple). What can be seen to before it is polled is, so that it keeps little.
+#[inline]
+pub(super) fn direct(beginning: Beginning, id: Option<&Bytes>) -> impl Future<Output = Done> + Send + 'static + use<> {
+    let Beginning { entry, mut cx, handler_timeout } = beginning;
+    let is_request = id.is_some();
+    if let Some(route) = only(&entry, is_request) {
         set_end(route, &mut cx, handler_timeout);
+    }
+    let span = Timed::call(&cx, id.map(|id| &**id));
+    async move {
+        let route = only(&entry, is_request).unwrap_or_else(|| unreachable!("a simple call has one handler"));
         let cx = &*cx;
-        let span = Timed::call(cx, id.as_deref());
         let mut watch = cx.deadline().map(Watch::until);
         let mut calling: Option<BoxFuture<'_, HandlerResult>> = None;
         let ended = poll_fn(|task| match &mut watch {
@@ -64,21 +77,16 @@ pub(super) fn direct(beginning: Beginning) -> impl Future<Output = Progress> + S
         {
             outcome = Err(dropped_with_panic(&*panic, &entry.pattern, is_request));
         }
-        let answer = match outcome {
-            // Also for an event: its items are made, some at a time, and nobody reads them. Not waited for here, which would
-            // make room for all of the above beside it.
+        match outcome {
+            // Also for an event: its items are made, some at a time, and nobody reads them.
             Ok(Reply::Stream(items)) => {
-                return Progress::instead(Stream::begin(items, &entry.pattern, cx.deadline(), id));
+                Done::Stream(Stream::begin(items, &entry.pattern, cx.deadline()))
             }
             // What failed has been logged where it failed.
-            outcome if !is_request => {
-                let failed = outcome.err().as_ref().map(EventFailure::of);
-                return Progress { id, answers: Answers::none(), rest: None, failed };
-            }
-            Ok(Reply::Value(payload)) => Answer::Value { payload, last: true },
-            Ok(Reply::Empty) => Answer::End,
-            Err(error) => Answer::Error(error),
-        };
-        Progress { id, answers: Answers::one(answer), rest: None, failed: None }
+            outcome if !is_request => Done::Event(outcome.err().as_ref().map(EventFailure::of)),
+            Ok(Reply::Value(payload)) => Done::Answer(Answer::Value { payload, last: true }),
+            Ok(Reply::Empty) => Done::Answer(Answer::End),
+            Err(error) => Done::Answer(Answer::Error(error)),
+        }
     }
 }

@@ -2,11 +2,13 @@
 //! the short way, `direct`.
 
 use std::any::Any;
+use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
+use bytes::Bytes;
 use nestrs_core::{BoxFuture, ErrorKind, HandlerResult, Reply, Route, TransportError};
 
 use super::answers::Answers;
@@ -21,8 +23,9 @@ use crate::packet::Answer;
 use crate::route_table::RouteEntry;
 
 /// Runs a call. No `async fn`, which would hold its arguments twice.
-pub(super) fn run(beginning: Beginning) -> impl Future<Output = Progress> + Send + 'static {
-    let Beginning { entry, mut cx, id, handler_timeout } = beginning;
+pub(super) fn run(beginning: Beginning, id: Option<&Bytes>) -> impl Future<Output = Progress> + Send + 'static + use<> {
+    let Beginning { entry, mut cx, handler_timeout } = beginning;
+    let id = id.cloned();
     async move {
         let is_request = id.is_some();
         let deadline = cx.deadline();
@@ -45,7 +48,8 @@ pub(super) fn run(beginning: Beginning) -> impl Future<Output = Progress> + Send
         let answer = match outcome {
             // Also for an event: its items are made, some at a time, and nobody reads them.
             Ok(Reply::Stream(items)) => {
-                return Progress::instead(Stream::begin(items, &entry.pattern, deadline, id));
+                let mut stream = Some(Stream::begin(items, &entry.pattern, deadline).to(id));
+                return poll_fn(|task| Stream::poll(&mut stream, task)).await;
             }
             // What failed has been logged where it failed.
             outcome if !is_request => {

@@ -44,14 +44,16 @@ enum After {
 }
 
 impl Stream {
-    pub(super) fn begin(
-        items: ReplyStream,
-        pattern: &Arc<str>,
-        deadline: Option<Instant>,
-        id: Option<Bytes>,
-    ) -> Box<Self> {
+    /// For nobody yet, as that of an event stays.
+    pub(super) fn begin(items: ReplyStream, pattern: &Arc<str>, deadline: Option<Instant>) -> Box<Self> {
         let end = deadline.map(|deadline| End { deadline, watch: Watch::until(deadline) });
-        Box::new(Self { items, pattern: Arc::clone(pattern), id, ahead: None, end })
+        Box::new(Self { items, pattern: Arc::clone(pattern), id: None, ahead: None, end })
+    }
+
+    /// Whom its items answer.
+    pub(super) fn to(mut self: Box<Self>, id: Option<Bytes>) -> Box<Self> {
+        self.id = id;
+        self
     }
 
     /// Takes the items that are ready; waits for the first only, in its place. The end rides on the last item when both are

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use nestrs_core::log_limit::LogLimit;
 use nestrs_core::{Application, HandlerKind, Pattern, Route, spans::PeerText};
 
@@ -13,8 +14,9 @@ use super::call::{Call, EventFailure, Progress};
 use super::inbound::{Inbound, deadline_of};
 use super::place::Beginning;
 use super::spare::OwnContext;
+use crate::context::ConnectionContext;
 use crate::net::registry::Counters;
-use crate::packet::{Answer, Packet};
+use crate::packet::{Answer, Packet, UsualPacket};
 use crate::route_table::{RouteEntry, RouteTable};
 use crate::serving::Serving;
 
@@ -99,32 +101,43 @@ impl Dispatcher {
         self.start(entry, inbound, received)
     }
 
-    /// [`Dispatcher::dispatch_received`] for a packet as it was read, of which it takes all but the pattern and the id.
+    /// [`Dispatcher::dispatch_received`] for a packet as it usually comes, of a pattern that is written as it was declared;
+    /// any other frame is given back. Nearly every call begins here: its pattern is looked up where it stands, and what is
+    /// kept of it are its payload and its id.
+    #[inline]
+    pub(crate) fn dispatch_frame(
+        &self,
+        frame: Bytes,
+        transport: &Arc<ConnectionContext>,
+        received: Instant,
+    ) -> Result<Call, Bytes> {
+        let Some(packet) = UsualPacket::read(&frame) else { return Err(frame) };
+        let Some(entry) = self.table.find_text(packet.pattern()) else { return Err(frame) };
+        let metadata = packet.metadata(&frame);
+        let deadline = metadata.as_ref().and_then(|metadata| deadline_of(metadata, Some(received)));
+        let mut cx = OwnContext::blank();
+        cx.renew(Arc::clone(&entry.pattern), packet.payload(&frame), metadata, deadline, Arc::clone(transport) as _);
+        let id = packet.id_len().map(|len| UsualPacket::id(frame, len));
+        Ok(Call::begin(Beginning { entry: Arc::clone(entry), cx, handler_timeout: self.handler_timeout }, id))
+    }
+
+    /// [`Dispatcher::dispatch_received`] for a packet as it was read, of which it takes all but the pattern.
     pub(crate) fn dispatch_packet(
         &self,
         packet: &mut Packet,
         transport: Arc<dyn Any + Send + Sync>,
         received: Instant,
     ) -> Call {
-        let pattern = packet.pattern.as_deref();
-        let Some(entry) = pattern.and_then(|json| self.table.find_text(json)) else {
-            let inbound = Inbound {
-                // A declared text is found as bytes; only another one is looked at as text.
-                route: pattern.and_then(|json| std::str::from_utf8(json).ok()).and_then(Pattern::route_of),
-                id: packet.id.clone(),
-                payload: std::mem::take(&mut packet.payload),
-                metadata: packet.metadata.take(),
-                transport,
-            };
-            return self.dispatch_received(inbound, Some(received));
-        };
-        // As `start` does, without the moves from a packet to what is inbound, and on to a context.
-        let deadline = packet.metadata.as_ref().and_then(|metadata| deadline_of(metadata, Some(received)));
+        let (pattern, id) = (packet.pattern.as_deref(), packet.id.take());
         let (payload, metadata) = (std::mem::take(&mut packet.payload), packet.metadata.take());
-        let mut cx = OwnContext::blank();
-        cx.renew(Arc::clone(&entry.pattern), payload, metadata, deadline, transport);
-        let (entry, id) = (Arc::clone(entry), packet.id.clone());
-        Call::begin(Beginning { entry, cx, id, handler_timeout: self.handler_timeout })
+        let known = pattern.and_then(|json| self.table.find_text(json)).cloned();
+        // A declared text is found as bytes; only another one is looked at as text.
+        let route = match known {
+            Some(_) => None,
+            None => pattern.and_then(|json| std::str::from_utf8(json).ok()).and_then(Pattern::route_of),
+        };
+        let entry = known.or_else(|| self.table.find(route.as_deref()?));
+        self.start(entry, Inbound { route, id, payload, metadata, transport }, Some(received))
     }
 
     /// Runs a request or an event that a broker has matched itself: `declared` is the pattern it was subscribed to by,
@@ -161,7 +174,7 @@ impl Dispatcher {
         let Inbound { id, payload, metadata, transport, .. } = inbound;
         let mut cx = OwnContext::blank();
         cx.renew(subject, payload, metadata, deadline, transport);
-        Call::begin(Beginning { entry, cx, id, handler_timeout: self.handler_timeout })
+        Call::begin(Beginning { entry, cx, handler_timeout: self.handler_timeout }, id)
     }
 }
 

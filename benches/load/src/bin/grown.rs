@@ -80,10 +80,10 @@ mod routed {
     fn sum<'a, const ROUTES: usize>(
         _service: &'a Arc<Routed<ROUTES>>,
         _cx: &'a ExecutionContext,
-        payload: Payload,
+        payload: &'a Payload,
     ) -> __nest::BoxFuture<'a, HandlerResult> {
         Box::pin(async move {
-            let numbers = __nest::decode::<Vec<i64>>(&payload)?;
+            let numbers = __nest::decode::<Vec<i64>>(payload)?;
             let sum: i64 = numbers.iter().sum();
             (&&&&__nest::ReplyOf(&sum)).kind().reply(sum)
         })

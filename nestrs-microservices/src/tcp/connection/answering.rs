@@ -60,8 +60,9 @@ impl Connection {
     }
 
     /// Queues what a call has come to, and keeps it going if more follows.
-    pub(super) fn answer(&mut self, mut progress: Progress, place: Option<Place>) {
-        // Used where it is: it is large, and this is done for every call.
+    ///
+    /// By reference, since it is large, and this is done for every call.
+    pub(super) fn answer(&mut self, progress: &mut Progress, place: Option<Place>) {
         let all_queued = match &progress.id {
             None => true,
             Some(id) => {

@@ -13,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 use tokio::time::Instant;
 use tracing::field::display;
 
+use crate::dispatcher::Call;
 use crate::net::codec::FrameError;
 use crate::packet::Packet;
 use crate::tcp::fault::Fault;
@@ -133,7 +134,17 @@ impl Connection {
             self.meter.frame_received();
             decoded = true;
             let frame = self.take_frame(frame, batch_len, &mut copies);
-            let Some(frame) = self.deserialized(frame)? else { continue };
+            let Some(mut frame) = self.deserialized(frame)? else { continue };
+            if refusal.is_none() {
+                let received = self.received.into_std();
+                match self.limits.dispatcher.dispatch_frame(frame, &self.context, received) {
+                    Ok(call) => {
+                        self.begin(call, task);
+                        continue;
+                    }
+                    Err(unusual) => frame = unusual,
+                }
+            }
             // Used where it was made: a packet is large, and this is done for every frame.
             let mut read = Packet::read_text(frame);
             let Ok(packet) = &mut read else {
@@ -144,7 +155,11 @@ impl Connection {
                     self.meter.ignored_packet();
                     self.limits.tally.dropped(None, "JSON that is no packet");
                 }
-                None => self.begin(packet, task),
+                None => {
+                    let (transport, received) = (Arc::clone(&self.context) as _, self.received.into_std());
+                    let call = self.limits.dispatcher.dispatch_packet(packet, transport, received);
+                    self.begin(call, task);
+                }
                 Some(refusal) => self.refuse(packet, refusal),
             }
         }
@@ -235,14 +250,14 @@ impl Connection {
     }
 
     /// Begins a call, and answers it if it is done at once; otherwise it moves aside.
-    fn begin(&mut self, packet: &mut Packet, task: &mut Context<'_>) {
-        let (transport, received) = (Arc::clone(&self.context) as _, self.received.into_std());
-        let mut call = self.limits.dispatcher.dispatch_packet(packet, transport, received);
-        match Pin::new(&mut call).poll(task) {
+    #[inline]
+    fn begin(&mut self, mut call: Call, task: &mut Context<'_>) {
+        // Looked at where it is, and not moved out.
+        match &mut Pin::new(&mut call).poll(task) {
             Poll::Ready(progress) => self.answer(progress, None),
             Poll::Pending => {
-                let place = Some(self.limits.in_flight.enter());
-                self.flights.push(Flight { call, id: packet.id.take(), place });
+                let (id, place) = (call.id().cloned(), Some(self.limits.in_flight.enter()));
+                self.flights.push(Flight { call, id, place });
             }
         }
     }

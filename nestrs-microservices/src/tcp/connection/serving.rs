@@ -198,8 +198,8 @@ impl Connection {
             }
             let Some((_, mut flight)) = self.parked.pop_front() else { break };
             match Pin::new(&mut flight).poll(task) {
-                Poll::Ready((progress, place)) => {
-                    self.answer(progress, place);
+                Poll::Ready((mut progress, place)) => {
+                    self.answer(&mut progress, place);
                     answered = Poll::Ready(());
                 }
                 Poll::Pending => self.flights.push(flight),
@@ -210,8 +210,8 @@ impl Connection {
             if self.out.queued() > enough {
                 break;
             }
-            let Poll::Ready((progress, place)) = self.flights.poll_next(task) else { break };
-            self.answer(progress, place);
+            let Poll::Ready((mut progress, place)) = self.flights.poll_next(task) else { break };
+            self.answer(&mut progress, place);
             answered = Poll::Ready(());
         }
         answered
