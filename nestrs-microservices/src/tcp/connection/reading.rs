@@ -6,7 +6,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use nestrs_core::Payload;
 use nestrs_core::log_limit::LogLimit;
 use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
@@ -30,10 +30,11 @@ const READ_MAX: usize = 64 * 1024;
 const UNRESERVED_MAX: usize = 64 * 1024;
 /// How much of a longer frame must have come before its share is asked for: whoever only announces one holds nothing.
 const RESERVED_FROM: usize = UNRESERVED_MAX / 2;
-/// Frames of a larger batch are copied out of it: no more than this is kept for the sake of one small frame.
+/// Frames of a larger batch are copied out of it, small ones in blocks of this size: no more is kept for the sake of one
+/// small frame.
 const SHARED_MAX: usize = 16 * 1024;
-/// How much is allocated at a time for such copies: one allocation for each would be felt.
-const COPIES_LEN: usize = 4 * 1024;
+/// A longer frame is copied by itself.
+const SMALL_MAX: usize = 1024;
 
 /// Room beside a read that has filled its buffer: its frame is a long one, and often not much longer.
 const READ_MORE: usize = 16 * 1024;
@@ -115,7 +116,7 @@ impl Connection {
     /// Decodes what is buffered and begins a call for each frame, up to a limit.
     pub(super) fn serve_buffered(&mut self, task: &mut Context<'_>) -> Result<(), Fault> {
         let batch_len = self.buffer.len();
-        let mut copies = BytesMut::new();
+        let mut block = BytesMut::new();
         let mut decoded = false;
         self.more = true;
         while self.out.queued() <= self.limits.options.send_queue_high {
@@ -126,14 +127,13 @@ impl Connection {
                 Phase::Draining(_) => Some(Refusal::ShuttingDown),
                 Phase::Ending(..) => break,
             };
-            let Some(frame) = self.decoder.decode(&mut self.buffer).map_err(Fault::Frame)? else {
+            let Some(frame) = self.next_frame(batch_len, &mut block).map_err(Fault::Frame)? else {
                 self.more = false;
                 return self.keep_unfinished(decoded, batch_len);
             };
             // Every frame passes here.
             self.meter.frame_received();
             decoded = true;
-            let frame = self.take_frame(frame, batch_len, &mut copies);
             let Some(mut frame) = self.deserialized(frame)? else { continue };
             if refusal.is_none() {
                 let received = self.received.into_std();
@@ -166,8 +166,25 @@ impl Connection {
         Ok(())
     }
 
+    /// The next whole frame, in storage that it may keep. `block` is a copy of what the buffer begins with, or empty.
+    pub(super) fn next_frame(&mut self, batch_len: usize, block: &mut BytesMut) -> Result<Option<Bytes>, FrameError> {
+        if !block.is_empty() {
+            let before = block.len();
+            let frame = self.decoder.decode(block)?;
+            self.buffer.advance(before - block.len());
+            if frame.is_some() {
+                self.frame_clock.finished();
+                return Ok(frame);
+            }
+            // What is left of it is the beginning of a frame.
+            *block = BytesMut::new();
+        }
+        let frame = self.decoder.decode(&mut self.buffer)?;
+        Ok(frame.map(|frame| self.take_frame(frame, batch_len, block)))
+    }
+
     /// Sees to what a whole frame may keep in memory: itself, and little of what came with it.
-    pub(super) fn take_frame(&mut self, frame: Bytes, batch_len: usize, copies: &mut BytesMut) -> Bytes {
+    fn take_frame(&mut self, frame: Bytes, batch_len: usize, block: &mut BytesMut) -> Bytes {
         self.frame_clock.finished();
         if let Some(reservation) = self.reservation.take() {
             self.buffer = BytesMut::from(&self.buffer[..]);
@@ -176,14 +193,11 @@ impl Connection {
         if batch_len <= SHARED_MAX || frame.len() >= batch_len / 4 {
             return frame;
         }
-        if frame.len() > COPIES_LEN / 4 {
-            return Bytes::copy_from_slice(&frame);
+        if frame.len() <= SMALL_MAX {
+            // Those behind it are likely as small: one copy for all of them, which they share.
+            *block = BytesMut::from(self.buffer.get(..SHARED_MAX).unwrap_or(&self.buffer));
         }
-        if copies.capacity() < frame.len() {
-            *copies = BytesMut::with_capacity(COPIES_LEN);
-        }
-        copies.extend_from_slice(&frame);
-        copies.split().freeze()
+        Bytes::copy_from_slice(&frame)
     }
 
     /// Sees to what is left when there is no further whole frame.
