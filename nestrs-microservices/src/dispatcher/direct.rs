@@ -79,9 +79,7 @@ pub(super) fn direct(beginning: Beginning, id: Option<&Bytes>) -> impl Future<Ou
         }
         match outcome {
             // Also for an event: its items are made, some at a time, and nobody reads them.
-            Ok(Reply::Stream(items)) => {
-                Done::Stream(Stream::begin(items, &entry.pattern, cx.deadline()))
-            }
+            Ok(Reply::Stream(items)) => Done::Stream(Stream::begin(items, &entry.pattern, cx.deadline())),
             // What failed has been logged where it failed.
             outcome if !is_request => Done::Event(outcome.err().as_ref().map(EventFailure::of)),
             Ok(Reply::Value(payload)) => Done::Answer(Answer::Value { payload, last: true }),
