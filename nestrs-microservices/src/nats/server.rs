@@ -146,6 +146,9 @@ impl ServerDriver for Driver {
     }
 }
 
+/// More messages than a subscription will ever have, in ten digits or more.
+const NEVER: u64 = 1_000_000_000_000;
+
 struct Link {
     wire: Wire,
     queue: Option<String>,
@@ -231,11 +234,15 @@ impl ServerLink for Link {
         self.serving.stop();
         self.stopped.cancel();
         let subscribers = std::mem::take(&mut *self.subscribers.lock().unwrap_or_else(PoisonError::into_inner));
-        for subscriber in subscribers {
-            // It takes but a place in the driver's queue, and no lock is held while there is none.
-            while subscriber.lock().unwrap_or_else(PoisonError::into_inner).drain().now_or_never().is_none() {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
+        // The driver forgets a subscription as soon as it has asked for its end, and with it what was on its way. So it is first
+        // asked for an end after more messages than there will ever be, which NATS servers take for an end at once: they read
+        // no numbers of more than nine digits. What they had sent before is there when they have answered.
+        for subscriber in &subscribers {
+            told(|| subscriber.lock().unwrap_or_else(PoisonError::into_inner).unsubscribe_after(NEVER).now_or_never()).await;
+        }
+        let _ = self.wire.caught_up().await;
+        for subscriber in &subscribers {
+            told(|| subscriber.lock().unwrap_or_else(PoisonError::into_inner).drain().now_or_never()).await;
         }
     }
 
@@ -271,6 +278,13 @@ impl Link {
             broken: Arc::clone(&self.broken),
         };
         durable.deliveries(&self.wire).await
+    }
+}
+
+/// Tells the driver something. It takes but a place in its queue, and no lock is held while there is none.
+async fn told<T>(mut tell: impl FnMut() -> Option<T>) {
+    while tell().is_none() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 
