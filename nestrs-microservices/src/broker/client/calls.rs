@@ -231,7 +231,7 @@ impl<D: ClientDriver> Inner<D> {
         live.pending.register(id, 0, waiter)?;
         let in_flight: InFlight<D> = InFlight { live, id, _place: place };
         *sent = Sent::Maybe;
-        in_flight.live.link.request(id, message).await.map_err(maybe)?;
+        in_flight.live.link.request(id, message).await.map_err(|error| self.dialler.why(error))?;
         Ok(in_flight)
     }
 
@@ -249,7 +249,7 @@ impl<D: ClientDriver> Inner<D> {
         let live = self.dialler.live(limit.map(|(deadline, _)| deadline)).await?;
         let message = self.message(pattern, payload, &options.metadata, None, None)?;
         *sent = Sent::Maybe;
-        live.link.emit(message).await.map_err(maybe)
+        live.link.emit(message).await.map_err(|error| self.dialler.why(error))
     }
 
     fn check(&self, pattern: &Pattern) -> Result<(), TransportError> {
@@ -314,11 +314,6 @@ impl<D: ClientDriver> Inner<D> {
             sleep_until(until).await;
         }
     }
-}
-
-/// Where a driver does not say that nothing was sent, something may have been.
-fn maybe(error: TransportError) -> TransportError {
-    if error.sent().is_some() { error } else { error.with_sent(Sent::Maybe) }
 }
 
 /// Names the pattern that nobody listens to, which what comes back does not.

@@ -290,6 +290,14 @@ impl<D: ClientDriver> Dialler<D> {
         }
     }
 
+    /// Why a message failed: as its connection says, unless it was this client that ended that.
+    pub(super) fn why(&self, error: TransportError) -> TransportError {
+        // Where a driver does not say that nothing was sent, something may have been.
+        let sent = error.sent().unwrap_or(Sent::Maybe);
+        let by_us = error.kind() == ErrorKind::ConnectionClosed && matches!(self.state().phase, Phase::Closed);
+        if by_us { closed() } else { error }.with_sent(sent)
+    }
+
     /// Calls that wait for an answer.
     pub(super) fn pending(&self) -> usize {
         match &self.state().phase {
