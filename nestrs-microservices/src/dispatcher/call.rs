@@ -12,6 +12,7 @@ use super::answers::Answers;
 use super::direct::Done;
 use super::place::{Beginning, Placed};
 use super::stream::Stream;
+use crate::packet::Answer;
 
 /// A call under way: the next packets of its answer, once they are there.
 pub struct Call {
@@ -72,6 +73,32 @@ impl Call {
 }
 
 impl Call {
+    /// Polls a call on the short way, and hands over its answer where it is: `None` for an event. What is ready is over.
+    /// `None` of this is for any other call, to be polled as a future; so is one whose answer is a stream.
+    #[inline]
+    pub(crate) fn poll_short(
+        &mut self,
+        task: &mut Context<'_>,
+        ended: impl FnOnce(Option<(&Answer, &Bytes)>),
+    ) -> Option<Poll<()>> {
+        let Running::Direct(placed) = &mut self.running else { return None };
+        match placed.poll(task) {
+            Poll::Pending => return Some(Poll::Pending),
+            Poll::Ready(Done::Answer(ref answer)) => ended(self.id.as_ref().map(|id| (answer, id))),
+            Poll::Ready(Done::Event(_)) => ended(None),
+            Poll::Ready(Done::Stream(stream)) => {
+                self.follow(stream);
+                return None;
+            }
+        }
+        Some(Poll::Ready(()))
+    }
+
+    /// Goes on with what its handler has answered by.
+    fn follow(&mut self, stream: Box<Stream>) {
+        self.running = Running::Stream(Some(stream.to(self.id.clone())));
+    }
+
     /// Whether it is a stream that has its next item already.
     pub(crate) fn has_more(&self) -> bool {
         matches!(&self.running, Running::Stream(Some(stream)) if stream.has_more())
@@ -89,7 +116,7 @@ impl Future for Call {
     #[inline]
     fn poll(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Progress> {
         let Self { running, id, .. } = &mut *self;
-        let stream = match running {
+        match running {
             Running::Direct(placed) => match ready!(placed.poll(task)) {
                 Done::Answer(answer) => {
                     let answers = Answers::one(answer);
@@ -98,13 +125,12 @@ impl Future for Call {
                 Done::Event(failed) => {
                     return Poll::Ready(Progress { id: None, answers: Answers::none(), rest: None, failed });
                 }
-                Done::Stream(stream) => stream.to(id.clone()),
+                Done::Stream(stream) => self.follow(stream),
             },
             Running::Run(placed) => return placed.poll(task),
             Running::Boxed(boxed) => return boxed.as_mut().poll(task),
             Running::Stream(stream) => return Stream::poll(stream, task),
-        };
-        *running = Running::Stream(Some(stream));
+        }
         self.poll(task)
     }
 }

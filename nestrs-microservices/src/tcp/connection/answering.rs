@@ -2,6 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 
+use bytes::Bytes;
 use nestrs_core::{ErrorKind, TransportError};
 use tokio::time::Instant;
 use tracing::field::display;
@@ -70,8 +71,7 @@ impl Connection {
                 rest.iter().all(|answer| self.queue(answer, id))
             }
         };
-        self.touch();
-        self.linger_after_answer();
+        self.answered();
         // An answer that was replaced by an error is the last one.
         let Some(call) = progress.rest.take().filter(|rest| all_queued || rest.runs_on()) else { return };
         let place = Some(place.unwrap_or_else(|| self.limits.in_flight.enter()));
@@ -84,6 +84,22 @@ impl Connection {
         } else {
             self.flights.push(flight);
         }
+    }
+
+    /// Queues the only answer of a call, if it wants one.
+    #[inline]
+    pub(super) fn answer_one(&mut self, answer: Option<(&Answer, &Bytes)>) {
+        if let Some((answer, id)) = answer {
+            self.queue(answer, id);
+        }
+        self.answered();
+    }
+
+    /// A call has come to something.
+    #[inline]
+    fn answered(&mut self) {
+        self.touch();
+        self.linger_after_answer();
     }
 
     /// Answers everyone whose handler is about to be dropped. These have begun, so nothing is said of not executing.

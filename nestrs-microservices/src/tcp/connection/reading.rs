@@ -266,13 +266,21 @@ impl Connection {
     /// Begins a call, and answers it if it is done at once; otherwise it moves aside.
     #[inline]
     fn begin(&mut self, mut call: Call, task: &mut Context<'_>) {
-        // Looked at where it is, and not moved out.
-        match &mut Pin::new(&mut call).poll(task) {
-            Poll::Ready(progress) => self.answer(progress, None),
-            Poll::Pending => {
-                let (id, place) = (call.id().cloned(), Some(self.limits.in_flight.enter()));
-                self.flights.push(Flight { call, id, place });
-            }
+        // Nearly every call ends here, and nothing is made of its answer but bytes.
+        let polled = match call.poll_short(task, |answer| self.answer_one(answer)) {
+            Some(polled) => polled,
+            // Looked at where it is, and not moved out.
+            None => match &mut Pin::new(&mut call).poll(task) {
+                Poll::Ready(progress) => {
+                    self.answer(progress, None);
+                    Poll::Ready(())
+                }
+                Poll::Pending => Poll::Pending,
+            },
+        };
+        if polled.is_pending() {
+            let (id, place) = (call.id().cloned(), Some(self.limits.in_flight.enter()));
+            self.flights.push(Flight { call, id, place });
         }
     }
 }
