@@ -24,7 +24,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use self::shared::{Shared, SharedValue};
-use self::written::{SHORT_MAX, Written};
+use self::written::{Short, Written};
 use crate::error::TransportError;
 
 /// The user's JSON, on its way to a handler or back.
@@ -58,10 +58,7 @@ enum Source {
     Absent,
     Json(Bytes),
     /// Text of this process that is too short to be worth an allocation.
-    Short {
-        len: u8,
-        text: [u8; SHORT_MAX],
-    },
+    Short(Short),
     Value(Arc<Value>),
     /// A value of this process, JSON only for those who ask for it.
     Shared(Arc<dyn SharedValue>),
@@ -129,7 +126,7 @@ impl Payload {
         match &self.source {
             Source::Absent => Ok(&NULL),
             Source::Value(value) => Ok(value),
-            Source::Json(_) | Source::Short { .. } | Source::Shared(_) => {
+            Source::Json(_) | Source::Short(_) | Source::Shared(_) => {
                 if let Some(value) = self.parsed.get() {
                     return Ok(value);
                 }
@@ -151,7 +148,7 @@ impl Payload {
         let shared = match self.source {
             Source::Absent => return Ok(Value::Null),
             Source::Value(value) => Some(value),
-            Source::Json(_) | Source::Short { .. } | Source::Shared(_) => self.parsed.into_inner(),
+            Source::Json(_) | Source::Short(_) | Source::Shared(_) => self.parsed.into_inner(),
         };
         Ok(shared.map_or(Value::Null, |value| Arc::try_unwrap(value).unwrap_or_else(|shared| (*shared).clone())))
     }
@@ -196,7 +193,7 @@ impl Payload {
     fn read<R: Reading>(&self, reading: &R) -> Result<R::Value, TransportError> {
         let outcome = match &self.source {
             Source::Json(text) => return read(text, reading),
-            Source::Short { len, text } => return read(short(*len, text), reading),
+            Source::Short(short) => return read(short.text(), reading),
             Source::Value(value) => reading.read(&**value),
             Source::Absent => reading.read(Value::Null),
             Source::Shared(shared) => return read(shared.json()?, reading),
@@ -237,7 +234,7 @@ impl Payload {
         match &self.source {
             Source::Absent => Cow::Borrowed(b"null"),
             Source::Json(text) => Cow::Borrowed(text),
-            Source::Short { len, text } => Cow::Borrowed(short(*len, text)),
+            Source::Short(short) => Cow::Borrowed(short.text()),
             Source::Value(value) => Cow::Owned(value_text(value).into_vec()),
             Source::Shared(shared) => match shared.json() {
                 Ok(text) => Cow::Borrowed(text),
@@ -263,7 +260,7 @@ impl Payload {
         match &self.source {
             Source::Absent => Bytes::from_static(b"null"),
             Source::Json(text) => text.clone(),
-            Source::Short { len, text } => Bytes::copy_from_slice(short(*len, text)),
+            Source::Short(short) => Bytes::copy_from_slice(short.text()),
             Source::Value(value) => value_text(value).into_bytes(),
             Source::Shared(shared) => shared.json().cloned().unwrap_or_else(|_| Bytes::from_static(b"null")),
         }
@@ -286,7 +283,7 @@ impl Serialize for Payload {
             Source::Absent => serializer.serialize_unit(),
             Source::Value(value) => value.serialize(serializer),
             Source::Json(text) => write_raw(text, serializer),
-            Source::Short { len, text } => write_raw(short(*len, text), serializer),
+            Source::Short(short) => write_raw(short.text(), serializer),
             Source::Shared(shared) => write_raw(shared.json().map_err(S::Error::custom)?, serializer),
         }
     }
@@ -303,7 +300,7 @@ impl fmt::Debug for Payload {
         match &self.source {
             Source::Absent => f.write_str("Payload(absent)"),
             Source::Json(text) => write!(f, "Payload({} bytes)", text.len()),
-            Source::Short { len, .. } => write!(f, "Payload({len} bytes)"),
+            Source::Short(short) => write!(f, "Payload({} bytes)", short.text().len()),
             Source::Value(_) => f.write_str("Payload(value)"),
             Source::Shared(_) => f.write_str("Payload(shared)"),
         }
@@ -330,10 +327,6 @@ impl<T: DeserializeOwned> Reading for Whole<T> {
     fn read<'de, D: Deserializer<'de>>(&self, source: D) -> Result<T, D::Error> {
         T::deserialize(source)
     }
-}
-
-fn short(len: u8, text: &[u8; SHORT_MAX]) -> &[u8] {
-    text.get(..usize::from(len)).unwrap_or_default()
 }
 
 fn write<T: Serialize + ?Sized>(out: &mut Written, value: &T) -> Result<(), TransportError> {

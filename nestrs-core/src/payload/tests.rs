@@ -231,8 +231,9 @@ fn a_text_is_read_as_serde_json_reads_it() {
     }
 }
 
-/// Every call moves two of them.
+/// Every call moves two of them, in whole words.
 #[test]
 fn a_short_text_makes_no_payload_larger() {
     assert_eq!(size_of::<Source>(), size_of::<Bytes>() + size_of::<usize>());
+    assert_eq!((size_of::<Short>(), align_of::<Short>()), (size_of::<Bytes>(), 8));
 }

@@ -7,11 +7,26 @@ use bytes::Bytes;
 use super::Source;
 
 /// As many bytes as a payload holds without an allocation, and no larger for it.
-pub(super) const SHORT_MAX: usize = 38;
+const SHORT_MAX: usize = 31;
 /// As many as are written before anything is allocated.
 const STACK_MAX: usize = 256;
 /// What is allocated beyond what has to be: the brackets and quotes behind a long text should not move it.
 const ROOM: usize = 128;
+
+/// A text held without an allocation. In whole words, as are the other sources of payloads: a reply is handed on several times
+/// while it has just been written, and a processor waits where it reads in other pieces than were written.
+#[derive(Clone)]
+#[repr(align(8))]
+pub(super) struct Short {
+    len: u8,
+    text: [u8; SHORT_MAX],
+}
+
+impl Short {
+    pub(super) fn text(&self) -> &[u8] {
+        self.text.get(..usize::from(self.len)).unwrap_or_default()
+    }
+}
 
 pub(super) struct Written {
     /// The text up to `len`, until it has become too long for here.
@@ -31,7 +46,7 @@ impl Written {
             && let Some(text) = self.stack.first_chunk()
             && let Ok(len @ 0..=SHORT_LEN_MAX) = u8::try_from(self.len)
         {
-            return Source::Short { len, text: *text };
+            return Source::Short(Short { len, text: *text });
         }
         Source::Json(self.into_bytes())
     }
@@ -50,7 +65,7 @@ impl Written {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "it is thirty-eight")]
+#[expect(clippy::cast_possible_truncation, reason = "it is thirty-one")]
 const SHORT_LEN_MAX: u8 = SHORT_MAX as u8;
 
 impl io::Write for Written {
