@@ -122,7 +122,10 @@ fn print_profile(runner: &Runner) -> Outcome {
     }
     let profiles = ["bare", "stages"].map(|name| profile::read(runner, &format!("request_at_16.{name}"), OPERATIONS));
     match profiles {
-        [Ok(bare), Ok(stages)] => println!("{}", profile::table(&bare, &stages)),
+        [Ok(bare), Ok(stages)] => match profile::table(&bare, &stages) {
+            Ok(table) => println!("{table}"),
+            Err(problem) => outcome.fail(&problem, []),
+        },
         [bare, stages] => {
             for problem in [bare.err(), stages.err()].into_iter().flatten() {
                 outcome.fail(&problem, []);

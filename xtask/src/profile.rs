@@ -64,48 +64,51 @@ impl Profile {
     fn rows(&self) -> Vec<(&'static str, f64)> {
         let total = self.total / self.operations;
         let frames = self.with_calls(":nestrs_microservices::net::codec::nest::NestDecoder::decode");
-        let packets = self.with_calls(":nestrs_microservices::packet::Packet::read");
-        let patterns = self.with_calls(":nestrs_core::pattern::Pattern::route_of");
+        let packets = self.with_calls(":nestrs_microservices::packet::usual::members");
         let routes = self.with_calls(":nestrs_microservices::route_table::RouteTable::find");
-        let start = self.with_calls(":nestrs_microservices::dispatcher::table::Dispatcher::start");
-        let run = self.with_calls(":nestrs_microservices::dispatcher::run::run::{{closure}}");
-        let call = self.with_calls(":nestrs_microservices::dispatcher::handler::call::{{closure}}");
+        let begin = self.with_calls(":nestrs_microservices::dispatcher::call::Call::begin");
+        let room = self.with_calls(":<nestrs_microservices::dispatcher::place::Room<");
+        let stages = self.with_calls(":nestrs_core::spans::Timed::enter");
         let handler = self.with_calls(":nestrs_instructions::service::_::");
-        let reply = self.with_calls(":nestrs_microservices::packet::Answer::write_frame");
+        let reply = self.with_calls("Connection>::queue");
         let batch = self.with_calls("Connection>::run_batch");
         vec![
             ("the socket, the connection's loop, tokio", total - batch),
             ("frames: `NestDecoder::decode`", frames),
-            ("packets: `Packet::read`", packets),
-            ("patterns: `Pattern::route_of`", patterns),
+            ("packets: `usual::members`", packets),
             ("routes: `RouteTable::find`", routes),
-            ("the context, and a box for the call: `Dispatcher::start`", start),
-            ("deadlines, the panic fence: `dispatcher::run`", run - call),
-            ("the span, the stages: `handler::call`", call - handler),
+            ("the context, and a place for the call: `Call::begin`", begin),
+            ("deadlines, what a call has come to: `Room::poll`", room - stages),
+            ("the span, the panic fence, the stages: `Timed::enter`", stages - handler),
             ("the handler: payload read, method, reply made", handler),
-            ("replies: `Answer::write_frame`", reply),
+            ("replies: `Connection::queue`", reply),
             (
                 "the rest of a batch: limits, meters, what is dropped",
-                batch - frames - packets - patterns - routes - start - run - reply,
+                batch - frames - packets - routes - begin - room - reply,
             ),
             ("**all**", total),
             ("of that, `malloc` and `free`", self.by_itself("malloc.c:")),
             ("of that, copying (`memcpy`)", self.by_itself("memmove-vec")),
-            ("of that, UTF-8 checked", self.by_itself("core::str::converts::from_utf8")),
         ]
     }
 }
 
 /// Markdown, instructions of one request.
-pub(crate) fn table(bare: &Profile, stages: &Profile) -> String {
+///
+/// # Errors
+/// When a step is not found: its function has another name, or is part of another.
+pub(crate) fn table(bare: &Profile, stages: &Profile) -> Result<String, String> {
     let mut table = String::from(
         "| instructions of one request, 16 at a time | bare | guard + pipe + interceptor |\n|---|--:|--:|\n",
     );
     for ((what, bare), (_, stages)) in bare.rows().into_iter().zip(stages.rows()) {
         // Writing to a string does not fail.
         _ = writeln!(table, "| {what} | {bare:.0} | {stages:.0} |");
+        if !what.starts_with("of that") && (bare < 1.0 || stages < 1.0) {
+            return Err(format!("no such step in the profile: {what}"));
+        }
     }
-    table
+    Ok(table)
 }
 
 #[cfg(test)]
@@ -116,8 +119,8 @@ mod tests {
 -- Auto-annotated source: x
 3,456 (100.0%)  PROGRAM TOTALS
 Ir                file:function
-2,000 (57.87%)  src/packet.rs:nestrs_microservices::packet::Packet::read [/target/counts]
-1,000 ( 9.26%)  /rust/library/core/src/option.rs:nestrs_microservices::packet::Packet::read
+2,000 (57.87%)  src/packet.rs:nestrs_microservices::packet::usual::members [/target/counts]
+1,000 ( 9.26%)  /rust/library/core/src/option.rs:nestrs_microservices::packet::usual::members
   456 ( 5.34%)  ./malloc/./malloc/malloc.c:_int_free [/usr/lib/libc.so.6]
 ";
 
@@ -128,8 +131,12 @@ Ir                file:function
         assert_eq!(functions.len(), 3);
         let profile = Profile { operations: 10.0, total: 3456.0, own: functions.clone(), inclusive: functions };
         let rows = profile.rows();
-        assert!(rows.contains(&("packets: `Packet::read`", 200.0)));
+        assert!(rows.contains(&("packets: `usual::members`", 200.0)));
         assert!(rows.contains(&("of that, `malloc` and `free`", 45.6)));
         assert!(rows.contains(&("**all**", 345.6)));
+        assert_eq!(
+            table(&profile, &profile),
+            Err("no such step in the profile: frames: `NestDecoder::decode`".to_owned())
+        );
     }
 }

@@ -238,7 +238,8 @@ impl ServerLink for Link {
         // asked for an end after more messages than there will ever be, which NATS servers take for an end at once: they read
         // no numbers of more than nine digits. What they had sent before is there when they have answered.
         for subscriber in &subscribers {
-            told(|| subscriber.lock().unwrap_or_else(PoisonError::into_inner).unsubscribe_after(NEVER).now_or_never()).await;
+            told(|| subscriber.lock().unwrap_or_else(PoisonError::into_inner).unsubscribe_after(NEVER).now_or_never())
+                .await;
         }
         let _ = self.wire.caught_up().await;
         for subscriber in &subscribers {

@@ -10,6 +10,7 @@ mod memory;
 mod panics;
 mod rolling;
 mod soak;
+mod traffic;
 
 use std::future::Future;
 use std::pin::Pin;

@@ -2,7 +2,7 @@
 //! see, and how soon all is as before.
 
 mod ends;
-mod traffic;
+mod messages;
 mod watch;
 
 use std::future::Future;
@@ -24,7 +24,6 @@ use crate::process::eventually;
 use crate::report::Report;
 use crate::settings::Settings;
 use ends::{Counted, Ends, Kind, LateModule, LossModule};
-use traffic::Traffic;
 use watch::Statuses;
 
 /// Calls that are under way when the broker goes.
@@ -128,7 +127,7 @@ impl Story {
         let counted = self.app.get::<Counted>().ok_or("it is a provider")?;
         counted.forget();
         self.statuses.forget();
-        let traffic = Traffic::begin(&self.client, self.rng.u64(..));
+        let traffic = messages::begin(&self.client, self.rng.u64(..));
         tokio::time::sleep(Duration::from_millis(self.rng.u64(150..300))).await;
         let held = self.hold(&counted).await?;
 
@@ -168,13 +167,13 @@ impl Story {
         }
         // A system that is frozen takes what it is sent, and that is all that NATS' `emit` waits for (NT-1).
         let may_be_taken = loss == Loss::Frozen && self.kind == Kind::Nats;
-        let within = |event: &&traffic::Emitted| event.began > lost && event.ended < returning;
+        let within = |event: &&messages::Emitted| event.began > lost && event.ended < returning;
         let alone = found.events.iter().filter(within).filter(|event| event.sent.is_none()).count();
         self.report.check("br_2", may_be_taken || alone == 0, || {
             format!("{alone} events were emitted while the broker was {loss:?}")
         });
         let slow = found.events.iter().map(|event| event.ended - event.began).max().unwrap_or_default();
-        self.report.check("cl_6", found.hung == 0 && slow < traffic::TIMEOUT + SLACK, || {
+        self.report.check("cl_6", found.hung == 0 && slow < messages::TIMEOUT + SLACK, || {
             format!("{} events hang, and one took {slow:.1?}", found.hung)
         });
         let unsent = found.events.iter().filter(|event| event.sent == Some(Some(Sent::No)));

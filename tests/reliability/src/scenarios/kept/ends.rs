@@ -75,6 +75,20 @@ impl Ends {
         }
     }
 
+    /// What the broker says of the events and of those who take them, for whoever looks for one that is missing.
+    pub(super) async fn seen_by_the_broker(&self) -> String {
+        if self.kind == Kind::Streams {
+            return String::new();
+        }
+        let Ok(client) = async_nats::connect(&self.address).await else { return "unreachable".to_owned() };
+        let mut said = String::new();
+        for subject in ["$JS.API.STREAM.INFO.KEPT", "$JS.API.CONSUMER.LIST.KEPT"] {
+            let answer = client.request(subject, "".into()).await.map(|answer| answer.payload);
+            said.push_str(&String::from_utf8_lossy(&answer.unwrap_or_default()));
+        }
+        said
+    }
+
     pub(super) fn client(&self) -> ClientProxy {
         let transport: Arc<dyn Transport> = match self.kind {
             Kind::JetStream => {

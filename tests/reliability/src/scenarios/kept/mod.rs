@@ -10,19 +10,15 @@ use std::time::{Duration, Instant};
 use nestrs::microservices::ClientProxy;
 use nestrs::{RunningApp, Sent};
 use nestrs_brokers::{Broker, Nats, Redis};
-use tokio::sync::Notify;
-use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::MissedTickBehavior;
 
 use super::Broken;
 use super::faults::SLACK;
+use super::traffic::{Findings, Traffic};
 use crate::process::eventually;
 use crate::report::Report;
 use crate::settings::Settings;
 use ends::{Ends, Handled, Kind};
 
-/// Between two events.
-const PACE: Duration = Duration::from_millis(2);
 /// How long an `emit` may take.
 const TIMEOUT: Duration = Duration::from_secs(3);
 /// By when every event is handled: whose service was lost with it comes again after some seconds.
@@ -97,7 +93,7 @@ async fn broker(settings: &Settings, kind: Kind, broker: Option<Broker>) -> Resu
 impl Story {
     /// One loss, and then one service that ends and another that takes its place.
     async fn lose(&mut self, loss: Loss, app: RunningApp) -> Result<RunningApp, Broken> {
-        let traffic = Traffic::begin(&self.client, self.rng.u64(..));
+        let traffic = events(&self.client, self.rng.u64(..));
         tokio::time::sleep(Duration::from_millis(self.rng.u64(200..400))).await;
         match loss {
             Loss::Stopped => self.broker.stop().await?,
@@ -139,8 +135,10 @@ impl Story {
         self.sum.slowest = self.sum.slowest.max(began.elapsed());
         let times = times();
         let lost = missing(&times);
+        let said = if lost > 0 { self.ends.seen_by_the_broker().await } else { String::new() };
         self.report.check("br_6", lost == 0, || {
-            format!("{lost} of {} confirmed events were not handled when it was {loss:?}", found.confirmed.len())
+            let of = found.confirmed.len();
+            format!("{lost} of {of} confirmed events were not handled when it was {loss:?}; the broker says {said}")
         });
         self.report.check("br_6", !found.confirmed.is_empty(), || format!("none was confirmed around {loss:?}"));
         let lies = found.refused.iter().filter(|nonce| times.contains_key(nonce)).count();
@@ -187,12 +185,14 @@ struct Found {
     slowest: Duration,
 }
 
+/// Of one event; `None` where `emit` has not returned.
 type Told = Option<(u64, Duration, Result<(), Option<Sent>>)>;
 
-impl Found {
+impl Findings for Found {
+    type One = Told;
+
     fn take(&mut self, told: Result<Told, tokio::task::JoinError>) {
         let Ok(Some((nonce, took, outcome))) = told else {
-            // One that panicked has not returned either.
             self.hung += 1;
             return;
         };
@@ -206,48 +206,14 @@ impl Found {
     }
 }
 
-/// Events that go on until they are told to end.
-#[derive(Debug)]
-struct Traffic {
-    stop: Arc<Notify>,
-    going: JoinHandle<Found>,
-}
-
-impl Traffic {
-    fn begin(client: &ClientProxy, seed: u64) -> Self {
-        let stop = Arc::new(Notify::new());
-        Self { going: tokio::spawn(go(client.clone(), fastrand::Rng::with_seed(seed), Arc::clone(&stop))), stop }
-    }
-
-    async fn end(self) -> Result<Found, tokio::task::JoinError> {
-        self.stop.notify_one();
-        self.going.await
-    }
-}
-
-async fn go(client: ClientProxy, mut rng: fastrand::Rng, stop: Arc<Notify>) -> Found {
-    let mut found = Found::default();
-    let mut under_way = JoinSet::new();
-    let mut pace = tokio::time::interval(PACE);
-    // A machine that was busy is made to catch up: the number is what counts.
-    pace.set_missed_tick_behavior(MissedTickBehavior::Burst);
-    loop {
-        tokio::select! {
-            biased;
-            () = stop.notified() => break,
-            _ = pace.tick() => {
-                let (client, nonce) = (client.with_timeout(TIMEOUT), rng.u64(..));
-                under_way.spawn(async move {
-                    let began = Instant::now();
-                    let emitted = tokio::time::timeout(TIMEOUT * 3, client.emit(ends::PATTERN, &nonce)).await.ok()?;
-                    Some((nonce, began.elapsed(), emitted.map_err(|error| error.sent())))
-                });
-            }
-            Some(told) = under_way.join_next() => found.take(told),
+fn events(client: &ClientProxy, seed: u64) -> Traffic<Found> {
+    let (client, mut rng) = (client.with_timeout(TIMEOUT), fastrand::Rng::with_seed(seed));
+    Traffic::begin(move || {
+        let (client, nonce) = (client.clone(), rng.u64(..));
+        async move {
+            let began = Instant::now();
+            let emitted = tokio::time::timeout(TIMEOUT * 3, client.emit(ends::PATTERN, &nonce)).await.ok()?;
+            Some((nonce, began.elapsed(), emitted.map_err(|error| error.sent())))
         }
-    }
-    while let Some(told) = under_way.join_next().await {
-        found.take(told);
-    }
-    found
+    })
 }
