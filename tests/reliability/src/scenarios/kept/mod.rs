@@ -21,8 +21,9 @@ use ends::{Ends, Handled, Kind};
 
 /// How long an `emit` may take.
 const TIMEOUT: Duration = Duration::from_secs(3);
-/// By when every event is handled: whose service was lost with it comes again after some seconds.
-const HANDLED: Duration = Duration::from_secs(30);
+/// By when every event is handled. One whose service was lost with it comes again after some seconds; and where the NATS server
+/// has lost a consumer, as it may when it is killed, all of the stream comes again before it.
+const HANDLED: Duration = Duration::from_secs(180);
 
 /// How a broker is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
