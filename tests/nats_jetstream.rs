@@ -11,7 +11,7 @@ use nestrs::microservices::{
     NatsTransport, NatsTransportOptions, ServerStats,
 };
 use nestrs::prelude::*;
-use nestrs::{ErrorKind, RunningApp, Sent};
+use nestrs::{ErrorKind, LogCapture, RunningApp, Sent};
 use nestrs_brokers::{Broker, Nats};
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, mpsc};
@@ -466,18 +466,22 @@ async fn what_cannot_work_is_said_at_start() {
 }
 
 #[tokio::test]
-async fn br_3_a_consumer_that_somebody_deletes_is_made_again() {
+async fn br_3_a_consumer_that_somebody_deletes_is_made_again_and_told_of() {
     let broker = broker!(Nats::new().jetstream());
+    let log = LogCapture::start();
     let app = serve(&broker).await;
     let (spy, seen) = (spy(&broker).await, app.get::<Seen>().unwrap());
     let stream = spy.get_stream("ORDERS").await.unwrap();
     let names: Vec<String> = stream.consumer_names().map(Result::unwrap).collect().await;
     assert_eq!(names.len(), 2, "{names:?}");
+    let told = || log.contains(LogLevel::Warn, "the consumer was gone and is made anew");
+    assert!(!told(), "{:?}", log.lines());
     for name in names {
         stream.delete_consumer(&name).await.unwrap();
     }
     client(&broker).emit("orders.created", &Order { id: 1, ..Order::default() }).await.unwrap();
     assert_eq!(seen.next().await, json!([1, 1, false]));
+    assert!(told(), "{:?}", log.lines());
     app.close().await;
 }
 

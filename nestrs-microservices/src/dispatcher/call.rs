@@ -70,9 +70,7 @@ impl Call {
     pub fn runs_on(&self) -> bool {
         self.runs_on
     }
-}
 
-impl Call {
     /// Polls a call on the short way, and hands over its answer where it is: `None` for an event. What is ready is over.
     /// `None` of this is for any other call, to be polled as a future; so is one whose answer is a stream.
     #[inline]

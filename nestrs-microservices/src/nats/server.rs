@@ -25,7 +25,7 @@ use crate::transport::{Bound, MicroserviceOptions, TransportServer};
 use super::connecting::{Connecting, Wire};
 use super::context::NatsContext;
 use super::headers::NatsHeaders;
-use super::jetstream::{Broken, Current, Durable, JetStreamOptions, Topology};
+use super::jetstream::{Broken, Current, Durable, JetStreamOptions, Known, Topology};
 use super::options::NatsMicroserviceOptions;
 use super::service::{Endpoint, Service, Serving, Underway};
 use super::subject::{check_queue, check_subscribed};
@@ -49,6 +49,7 @@ impl NatsServer {
                 stream,
                 prefetch: options.prefetch,
                 current: Current::default(),
+                known: Known::default(),
             }),
             counters: Arc::clone(&registry.counters),
         });
@@ -115,6 +116,7 @@ struct Kept {
     stream: JetStreamOptions,
     prefetch: usize,
     current: Current,
+    known: Known,
 }
 
 /// The queue group of a subscription. A handler's empty one is none.
@@ -266,7 +268,7 @@ impl Link {
                 "events of `{pattern}` are kept for a service, which has no name: set `queue`, or `durable` of the stream"
             )));
         };
-        let consumer = topology.consumer(&kept.stream, &service, pattern, kept.prefetch).await?;
+        let consumer = topology.consumer(&kept.stream, &service, pattern, kept.prefetch, &kept.known).await?;
         let durable = Durable {
             pattern: Arc::clone(pattern),
             stream: kept.stream.stream.clone(),

@@ -12,4 +12,4 @@ mod topology;
 pub use options::{JetStreamEmitOptions, JetStreamOptions};
 pub(super) use pulling::{Broken, Durable};
 pub(super) use settling::Current;
-pub(super) use topology::{Topology, api};
+pub(super) use topology::{Known, Topology, api};

@@ -1,7 +1,8 @@
 //! What there must be at the NATS server: the stream, one for dead letters, and a consumer for each pattern.
 
+use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_nats::Client;
@@ -31,6 +32,18 @@ pub(in crate::nats) struct Topology {
     context: Context,
     subjects: Vec<String>,
     dead_prefix: Arc<str>,
+}
+
+/// When each consumer was made that this process has used.
+#[derive(Clone, Debug, Default)]
+pub(in crate::nats) struct Known(Arc<Mutex<HashMap<String, i128>>>);
+
+impl Known {
+    /// Whether this is another one than the last of its name.
+    fn is_another(&self, name: &str, made: i128) -> bool {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.insert(name.to_owned(), made).is_some_and(|before| before != made)
+    }
 }
 
 impl Topology {
@@ -86,13 +99,15 @@ impl Topology {
         Arc::clone(&self.dead_prefix)
     }
 
-    /// Makes the consumer of one pattern, or sets one that is there right; gives its name.
+    /// Makes the consumer of one pattern, or sets one that is there right; gives its name. `known` is when those of this process
+    /// were made: one that was made anew since begins with the oldest event that there is.
     pub(in crate::nats) async fn consumer(
         &self,
         options: &JetStreamOptions,
         service: &str,
         pattern: &str,
         prefetch: usize,
+        known: &Known,
     ) -> Result<String, TransportError> {
         let name = consumer_name(service, pattern);
         let config = pull::Config {
@@ -109,7 +124,16 @@ impl Topology {
         };
         let what = format!("the consumer of `{pattern}` cannot be made");
         match self.context.create_consumer_on_stream(config, &options.stream).await {
-            Ok(_) => Ok(name),
+            Ok(consumer) => {
+                let made = consumer.cached_info().created.unix_timestamp_nanos();
+                if known.is_another(&name, made) {
+                    tracing::warn!(
+                        target: "nestrs::nats", consumer = name, stream = options.stream,
+                        "the consumer was gone and is made anew: all events that the stream has come again"
+                    );
+                }
+                Ok(name)
+            }
             Err(error) => Err(match error.kind() {
                 ConsumerErrorKind::JetStream(ref said) => refused(&what, said),
                 _ => unreachable_now(&what, &error),
