@@ -6,10 +6,12 @@
 use bytes::Bytes;
 use gungraun::prelude::*;
 use gungraun::{Callgrind, Dhat};
+use nestrs_core::Payload;
 use nestrs_instructions::client::Client;
-use nestrs_instructions::parts::{Calls, Frames, Routes, read_packets};
+use nestrs_instructions::parts::{Calls, Frames, Routes, read_packets, write_replies};
 use nestrs_instructions::server::Server;
 use nestrs_instructions::{IN_FLIGHT, LONG_OPERATIONS, OPERATIONS, wire};
+use nestrs_microservices::Answer;
 
 const LONG: usize = 64 * 1024;
 
@@ -45,6 +47,21 @@ fn route(routes: Routes) -> Routes {
 fn dispatch(calls: Calls) -> Calls {
     calls.dispatch(OPERATIONS);
     calls
+}
+
+/// So many bytes of JSON text.
+fn text(len: usize) -> Payload {
+    Payload::from_json(format!("\"{}\"", "t".repeat(len)))
+}
+
+#[library_benchmark]
+#[bench::small(Payload::from_json("15"), OPERATIONS)]
+#[bench::text(text(1000), OPERATIONS)]
+#[bench::long(text(LONG), LONG_OPERATIONS)]
+fn reply(payload: Payload, times: usize) -> Answer {
+    let answer = Answer::Value { payload, last: true };
+    write_replies(&answer, times);
+    answer
 }
 
 #[library_benchmark]
@@ -87,7 +104,7 @@ fn item_taken(client: Client) -> Client {
     client
 }
 
-library_benchmark_group!(name = parts, benchmarks = [frame, packet, route, dispatch]);
+library_benchmark_group!(name = parts, benchmarks = [frame, packet, route, dispatch, reply]);
 library_benchmark_group!(name = whole, benchmarks = [request_at_16, request_at_1, call_at_16, item_sent, item_taken]);
 
 main!(

@@ -296,9 +296,20 @@ pub enum Answer {
 }
 
 impl Answer {
-    /// Appends the packet to `out` as a NestJS frame. Never a key more than NestJS knows: its clients take a response
-    /// with a foreign key for something else. Returns the length of the body in bytes.
-    pub(crate) fn write_frame(&self, out: &mut Vec<u8>, id: &[u8]) -> usize {
+    /// Appends the packet to `out` as a frame of NestJS's TCP transport: the length of its body in UTF-16 code units, `#`, the
+    /// body (NestJS fact sheet, section 1). `id` is JSON, as the request had it. Never a key more than NestJS knows: its
+    /// clients take a response with a foreign key for something else. Returns the length of the body in bytes.
+    ///
+    /// ```
+    /// use nestrs_core::Payload;
+    /// use nestrs_microservices::Answer;
+    ///
+    /// let mut out = Vec::new();
+    /// let answer = Answer::Value { payload: Payload::from_json("15"), last: true };
+    /// assert_eq!(answer.write_frame(&mut out, br#""1""#), 43);
+    /// assert_eq!(out, br#"43#{"response":15,"isDisposed":true,"id":"1"}"#);
+    /// ```
+    pub fn write_frame(&self, out: &mut Vec<u8>, id: &[u8]) -> usize {
         // Each with as many pieces as it has: how long most of them are is known here, and not asked for.
         match self {
             // An absent payload is NestJS's `undefined`, which JSON leaves out.

@@ -13,8 +13,9 @@ use nestrs_core::{
     Route,
 };
 use nestrs_microservices::net::codec::NestDecoder;
-use nestrs_microservices::{Dispatcher, Inbound, Packet, RouteTable};
+use nestrs_microservices::{Answer, Dispatcher, Inbound, Packet, RouteTable};
 
+use crate::IN_FLIGHT;
 use crate::server::runtime;
 use crate::service::AppModule;
 use crate::wire::frame;
@@ -58,6 +59,17 @@ impl Frames {
 pub fn read_packets(body: &Bytes, times: usize) {
     for _ in 0..times {
         drop(black_box(Packet::read(black_box(body)).expect("a packet")));
+    }
+}
+
+/// Writes one reply so many times, each behind the last, sixteen at a time.
+pub fn write_replies(answer: &Answer, times: usize) {
+    let mut out = Vec::new();
+    for at in 0..times {
+        if at % IN_FLIGHT == 0 {
+            out.clear();
+        }
+        black_box(answer).write_frame(black_box(&mut out), br#""1f2e3d4c5b6a798081726""#);
     }
 }
 
