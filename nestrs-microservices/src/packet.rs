@@ -306,8 +306,8 @@ impl Answer {
     ///
     /// let mut out = Vec::new();
     /// let answer = Answer::Value { payload: Payload::from_json("15"), last: true };
-    /// assert_eq!(answer.write_frame(&mut out, br#""1""#), 43);
-    /// assert_eq!(out, br#"43#{"response":15,"isDisposed":true,"id":"1"}"#);
+    /// assert_eq!(answer.write_frame(&mut out, br#""1""#), 42);
+    /// assert_eq!(out, br#"42#{"response":15,"isDisposed":true,"id":"1"}"#);
     /// ```
     pub fn write_frame(&self, out: &mut Vec<u8>, id: &[u8]) -> usize {
         // Each with as many pieces as it has: how long most of them are is known here, and not asked for.
